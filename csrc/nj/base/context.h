@@ -1,0 +1,67 @@
+/* The context: one per embedding (per Lua state). It owns the allocator's accounts, the thread
+ * pool, the interrupt poll, the log sink and the text of the last error. Nothing in the library is
+ * global and mutable, so two contexts in two OS threads work at once.
+ *
+ * A context is used from one thread at a time (its "calling thread"); the pool's workers only run
+ * blocks handed out by nj_parallel (parallel.h). nj_alloc, nj_free, retain and release are safe
+ * from any thread. */
+#ifndef NJ_BASE_CONTEXT_H
+#define NJ_BASE_CONTEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct nj_ctx nj_ctx;
+
+typedef enum { NJ_LOG_DEBUG, NJ_LOG_INFO, NJ_LOG_WARN } nj_log_level;
+
+typedef struct {
+  size_t memory_limit;  /* bytes; 0: no limit */
+  int threads;          /* workers of the pool including the caller; 0: one per core */
+  const char *isa;      /* "portable", "avx2", "avx512"; NULL: the best the CPU has */
+  /* Polled on the calling thread about every 10 ms of work; non-zero ends the running call with
+   * NJ_EINTR. May be NULL. */
+  int (*should_stop)(void *data);
+  void *should_stop_data;
+  /* Receives messages; may be called from the calling thread only. May be NULL. */
+  void (*log)(void *data, nj_log_level level, const char *text);
+  void *log_data;
+} nj_ctx_options;
+
+nj_ctx_options nj_ctx_default_options(void);
+
+/* Makes a context with one reference. Errors: EARG (unknown isa, or one this CPU lacks), ENOMEM. */
+nj_status nj_ctx_new(const nj_ctx_options *options, nj_ctx **out);
+nj_ctx *nj_ctx_retain(nj_ctx *ctx);
+/* Drops a reference; the last one joins the pool and gives cached memory back. Everything made in a
+ * context holds a reference, so the order in which a host frees things does not matter. */
+void nj_ctx_release(nj_ctx *ctx);
+
+/* Detaches the host's callbacks (poll and log), for a host that closes before the last object. */
+void nj_ctx_detach_host(nj_ctx *ctx);
+
+/* Records the detail of an error and returns `status`, so that one can write
+ *   return nj_fail(ctx, NJ_ESHAPE, "matmul: inner sizes differ: %s x %s", a, b);
+ * Begin with the operation's name; say what was expected and what came. Safe from any thread. */
+nj_status nj_fail(nj_ctx *ctx, nj_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The text of the last nj_fail; valid until the next. Calling thread only. */
+const char *nj_ctx_error(const nj_ctx *ctx);
+
+void nj_log(nj_ctx *ctx, nj_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* NJ_EINTR (with its text set) when the host wants to stop, else NJ_OK. Calling thread only. */
+nj_status nj_poll(nj_ctx *ctx);
+
+/* 1 while operations record the autograd graph; see tensor/autograd.h. */
+int nj_grad_enabled(const nj_ctx *ctx);
+void nj_set_grad_enabled(nj_ctx *ctx, int enabled);
+
+/* The kernel table chosen for this context's CPU; see kernels/kernels.h. */
+struct nj_kernels;
+const struct nj_kernels *nj_ctx_kernels(const nj_ctx *ctx);
+
+#endif

@@ -1,0 +1,18 @@
+/* nightjar's C library. Include this one; link libnightjar.a and what pkg-config says of openblas,
+ * sndfile, samplerate or soxr, libutf8proc and sqlite3.
+ *
+ * Floors, each knowing only those above it in this list (docs/architecture.md has the plan of the house):
+ *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ · search/ */
+#ifndef NJ_H
+#define NJ_H
+
+#include "base/alloc.h"
+#include "base/context.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "tensor/autograd.h"
+#include "tensor/dtype.h"
+#include "tensor/tensor.h"
+
+#endif
