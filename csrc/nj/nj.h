@@ -6,6 +6,8 @@
 #ifndef NJ_H
 #define NJ_H
 
+#define NJ_VERSION "0.1.0"
+
 #include "base/alloc.h"
 #include "base/context.h"
 #include "base/parallel.h"

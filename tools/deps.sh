@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# usage: tools/deps.sh [run|dev]
+# Installs what nightjar needs and this machine lacks. `run`: enough to build and to run; nothing:
+# the tests as well; `dev`: the tools of lint, asan, valgrind, coverage and the rock as well.
+set -euo pipefail
+
+run="gcc make pkg-config libc6-dev lua5.4 liblua5.4-dev libopenblas-dev libsndfile1-dev libutf8proc-dev
+  libsqlite3-dev libsamplerate0-dev lua-argparse lua-dkjson lua-filesystem"
+test="lua-busted"
+dev="luarocks unzip lua-check clang clang-format valgrind lcov"
+
+want=$run
+case "${1-}" in
+  run) ;;
+  "") want="$run $test" ;;
+  dev) want="$run $test $dev" ;;
+  *) echo "usage: tools/deps.sh [run|dev]" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
+  missing=""
+  for tool in gcc make pkg-config lua5.4; do
+    command -v "$tool" > /dev/null || missing+=" $tool"
+  done
+  for library in lua5.4 openblas sndfile libutf8proc sqlite3 samplerate; do
+    pkg-config --exists "$library" 2> /dev/null || missing+=" $library(pkg-config)"
+  done
+  [ -z "$missing" ] && exit 0
+  echo "deps: this is no Debian or Ubuntu; please install by hand:$missing" >&2
+  exit 1
+fi
+
+installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2> /dev/null)" = installed ]; }
+
+missing=()
+for package in $want; do
+  installed "$package" || dpkg-query -W -f='${Provides} ${db:Status-Status}\n' 2> /dev/null |
+    grep -qE "(^|[ ,])$package([ ,(].*)? installed$" || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo > /dev/null; then
+    echo "deps: missing, and neither root nor sudo: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root="sudo"
+  [ -t 0 ] || as_root="sudo -n"
+fi
+
+echo "deps: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -q < /dev/null ||
+  echo "deps: apt-get update failed; trying with the package lists that are here" >&2
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" < /dev/null || {
+  echo "deps: apt-get could not install: ${missing[*]}" >&2
+  exit 1
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# usage: tools/lint.sh build/nightjar/core.so
+# Reports every finding, then fails if there was one.
+set -uo pipefail
+core=$1
+bad=0
+finding() { echo "lint: $1" >&2; [ -z "${2-}" ] || printf '%s\n' "$2" >&2; bad=1; }
+need() { command -v "$1" > /dev/null || { finding "$1 is not installed (make deps DEV=1)"; return 1; }; }
+
+if need luacheck; then
+  out=$(luacheck --quiet . 2>&1) || finding "luacheck" "$out"
+fi
+
+if need clang-format; then
+  out=$(find csrc spec/c examples bench tools \( -name '*.c' -o -name '*.h' \) -print0 |
+    xargs -0 -r clang-format --dry-run -Werror 2>&1) ||
+    finding "clang-format (repair with: clang-format -i FILE)" "$(printf '%s\n' "$out" | grep -E 'error|warning' | head -40)"
+fi
+
+# The laws of the house.
+hits() { grep -rnE "$@"; }
+out=$(hits '#[[:space:]]*include[[:space:]]*[<"](lua|lauxlib|lualib|njl)[._a-z]*h?[>"]' csrc/nj) &&
+  finding "Lua inside the C library" "$out"
+out=$(hits '(^|[^A-Za-z0-9_])(printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror|exit|_exit|abort|assert)[[:space:]]*\(' csrc/nj) &&
+  finding "the C library prints, exits or aborts" "$out"
+out=$(hits '(^|[^A-Za-z0-9_])(malloc|calloc|realloc|free|strdup|aligned_alloc|posix_memalign)[[:space:]]*\(' csrc/nj --include='*.[ch]' |
+  grep -vE '^csrc/nj/base/(alloc|context)\.c:|^[^:]*:[0-9]+: *(/?\*|//)') &&
+  finding "memory that the context does not account" "$out"
+out=$(hits '#[[:space:]]*include[[:space:]]*<cblas\.h>' csrc | grep -v '^csrc/nj/kernels/gemm[a-z_]*\.c:') &&
+  finding "OpenBLAS is called from outside kernels/gemm" "$out"
+out=$(hits '^#!.*(env +lua$|/lua$)' bin examples lua spec bench tools docs 2> /dev/null) &&
+  finding "an interpreter that may be Lua 5.1" "$out"
+out=$(find csrc lua spec bin bench examples 2> /dev/null | grep -E '/(util|utils|misc|common|helpers?)(\.|/|$)') &&
+  finding "a room called after nothing" "$out"
+out=$(git ls-files 2> /dev/null | xargs -r -d '\n' grep -nIE '[[:space:]]+$' -- 2> /dev/null | grep -vE '^(models|docs/reference)/' | head -20)
+[ -z "$out" ] || finding "spaces at the end of a line" "$out"
+
+out=$(nm -D --defined-only "$core" | awk '{print $3}' | grep -v '^luaopen_')
+[ -z "$out" ] || finding "$core exports more than luaopen_*" "$out"
+
+# Variables of static storage in the C library may be constants only: sections .data and .bss.
+objects=$(find "$(dirname "$core")/../csrc/nj" -name '*.o' 2> /dev/null)
+out=$(for object in $objects; do
+  objdump -t "$object" | awk -v file="$object" '$0 ~ / O / && ($0 ~ /[ \t]\.(data|bss)(\.[a-z]*\.?[0-9]*)?[ \t]/) && $0 !~ /\.data\.rel\.ro/ {print file ": " $NF}'
+done)
+[ -z "$out" ] || finding "mutable variables of static storage in the C library" "$out"
+
+[ $bad -eq 0 ] && echo "lint: clean"
+exit $bad
