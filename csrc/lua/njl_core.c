@@ -2,7 +2,9 @@
 #include "njl.h"
 
 /* Order matters only where a room adds methods to a class of an earlier one. */
-#define NJL_ROOMS(X)
+#define NJL_ROOMS(X) \
+  X(context)         \
+  X(rng)
 
 #define NJL_X(room) void njl_open_##room(lua_State *L);
 NJL_ROOMS(NJL_X)

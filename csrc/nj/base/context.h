@@ -60,6 +60,9 @@ nj_status nj_poll(nj_ctx *ctx);
 int nj_grad_enabled(const nj_ctx *ctx);
 void nj_set_grad_enabled(nj_ctx *ctx, int enabled);
 
+/* 1, 2, 3 …: the order in which operations were recorded, and the number of each backward walk. */
+uint64_t nj_ctx_next_sequence(nj_ctx *ctx);
+
 /* The kernel table chosen for this context's CPU; see kernels/kernels.h. */
 struct nj_kernels;
 const struct nj_kernels *nj_ctx_kernels(const nj_ctx *ctx);

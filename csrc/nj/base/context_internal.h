@@ -35,6 +35,7 @@ struct nj_ctx {
   nj_pool *pool;
   int threads;
   int grad_enabled;
+  uint64_t sequence;
   pthread_mutex_t error_lock;
   char error[NJ_ERROR_TEXT];
 };

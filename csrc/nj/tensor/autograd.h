@@ -62,18 +62,21 @@ struct nj_node {
   int freed;            /* saved tensors were given back by an earlier backward */
   nj_tensor *grad;      /* gathered during a walk */
   uint64_t walk;        /* the walk that last reached it */
+  nj_node *next_dead;   /* chain of nodes being freed */
   void *extra;          /* freed by free_extra, when set (custom operations) */
   void (*free_extra)(void *extra);
 };
 
 typedef struct nj_leaf {
   atomic_int refs;
+  nj_ctx *ctx;
   nj_tensor *grad; /* NULL until something arrived */
   /* Called with each arriving gradient; may replace *grad (one reference for one). May be NULL. */
   nj_status (*hook)(void *data, nj_tensor **grad);
   void *hook_data;
   void (*hook_free)(void *data);
-  nj_tensor *arriving; /* the walk's sum so far */
+  nj_tensor *arriving; /* the sum of the walk so far */
+  uint64_t walk;       /* the walk that last reached it */
 } nj_leaf;
 
 int nj_requires_grad(const nj_tensor *x);

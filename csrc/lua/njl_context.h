@@ -1,0 +1,33 @@
+/* What the binding keeps for one Lua state; for njl_context.c and for rooms whose library objects call
+ * back into Lua. */
+#ifndef NJL_CONTEXT_H
+#define NJL_CONTEXT_H
+
+#include "njl.h"
+
+typedef struct {
+  nj_ctx *ctx;
+  lua_State *main;    /* the main thread: where a host's interrupt shows, and where references live */
+  lua_State *running; /* the thread whose call into the library may call back, while it may */
+  size_t told;        /* live bytes the collector last heard of */
+  size_t full_at;     /* live bytes that call for a full collection */
+} njl_context;
+
+njl_context *njl_get_context(lua_State *L);
+
+/* A Lua value that a library object holds on to; freed by njl_reference_free. */
+typedef struct {
+  njl_context *owner;
+  int ref;
+} njl_reference;
+
+/* Pops the value on top into a new reference. NULL when out of memory (the value is popped). */
+njl_reference *njl_reference_new(lua_State *L);
+void njl_reference_push(lua_State *L, const njl_reference *reference);
+void njl_reference_free(void *reference);
+
+/* Calls the function below its n_arguments for the library: errors become a failure status with the
+ * error's text instead of crossing library frames. */
+nj_status njl_callback(lua_State *L, int n_arguments, int n_results);
+
+#endif
