@@ -111,13 +111,12 @@ void *nj_alloc(nj_ctx *ctx, size_t bytes) {
   }
   if (block)
     return data_of(block);
-  size_t limit = heap->account.limit;
-  if (limit)
+  nj_memory now = nj_memory_get(ctx);
+  if (now.limit)
     nj_fail(ctx, NJ_ENOMEM, "out of memory: %zu bytes wanted, %zu in use, limit %zu", bytes,
-            heap->account.live, limit);
+            now.live, now.limit);
   else
-    nj_fail(ctx, NJ_ENOMEM, "out of memory: %zu bytes wanted, %zu in use", bytes,
-            heap->account.live);
+    nj_fail(ctx, NJ_ENOMEM, "out of memory: %zu bytes wanted, %zu in use", bytes, now.live);
   return NULL;
 }
 
@@ -170,7 +169,12 @@ char *nj_strdup(nj_ctx *ctx, const char *text) {
   return copy ? memcpy(copy, text, bytes) : NULL;
 }
 
-nj_memory nj_memory_get(const nj_ctx *ctx) { return ctx->heap.account; }
+nj_memory nj_memory_get(nj_ctx *ctx) {
+  pthread_mutex_lock(&ctx->heap.lock);
+  nj_memory now = ctx->heap.account;
+  pthread_mutex_unlock(&ctx->heap.lock);
+  return now;
+}
 
 void nj_memory_set_limit(nj_ctx *ctx, size_t limit) {
   pthread_mutex_lock(&ctx->heap.lock);

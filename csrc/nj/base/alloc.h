@@ -23,7 +23,7 @@ typedef struct {
   uint64_t allocations; /* requests served since the context began */
 } nj_memory;
 
-nj_memory nj_memory_get(const nj_ctx *ctx);
+nj_memory nj_memory_get(nj_ctx *ctx);
 void nj_memory_set_limit(nj_ctx *ctx, size_t limit);
 void nj_memory_reset_peak(nj_ctx *ctx);
 /* Gives cached blocks back to the system. */

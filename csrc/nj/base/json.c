@@ -230,11 +230,14 @@ static double to_double(const char *first, const char *last) {
     fraction += behind_point;
   }
   if (at < last) {
-    exponent = strtol(at + 1, NULL, 10);
-    if (exponent > 100000)
-      exponent = 100000;
-    if (exponent < -100000)
-      exponent = -100000;
+    /* Not strtol: the text may end right here, with no NUL behind it. */
+    int negative = *++at == '-';
+    if (*at == '-' || *at == '+')
+      at++;
+    for (; at < last; at++)
+      exponent = exponent < 100000 ? exponent * 10 + (*at - '0') : exponent;
+    if (negative)
+      exponent = -exponent;
   }
   exponent -= fraction;
   plain[n++] = 'e';
