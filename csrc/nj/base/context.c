@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/context_internal.h"
+#include "kernels/gemm.h"
 #include "kernels/kernels.h"
 
 nj_ctx_options nj_ctx_default_options(void) { return (nj_ctx_options){0}; }
@@ -46,6 +47,7 @@ void nj_ctx_release(nj_ctx *ctx) {
   if (!ctx || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
     return;
   nj_pool_stop(ctx);
+  nj_blas_drop(ctx);
   nj_heap_destroy(&ctx->heap);
   pthread_mutex_destroy(&ctx->error_lock);
   free(ctx);

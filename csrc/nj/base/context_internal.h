@@ -36,6 +36,7 @@ struct nj_ctx {
   int threads;
   int grad_enabled;
   uint64_t sequence;
+  int blas_claimed; /* see kernels/gemm.h */
   pthread_mutex_t error_lock;
   char error[NJ_ERROR_TEXT];
 };

@@ -1,0 +1,186 @@
+#include "kernels/tile.h"
+
+#include "kernels/isa.h"
+
+#if NJ_LANES == 16
+#define V_MAX 4
+#define R_FOR_1 16
+#define R_FOR_2 12
+#define R_FOR_3 8
+#define R_FOR_4 6
+#else
+#define V_MAX 2
+#define R_FOR_1 12
+#define R_FOR_2 6
+#endif
+#define R_MAX R_FOR_1
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+/* A vector of `n` valid floats, zeros after. */
+INLINE nj_vf load_part(const float *p, int64_t n) {
+  nj_vf v = {0};
+  for (int64_t i = 0; i < n && i < NJ_LANES; i++)
+    v[i] = p[i];
+  return v;
+}
+
+INLINE void store_part(float *p, nj_vf v, int64_t n) {
+  if (n >= NJ_LANES) {
+    nj_vf_store(p, v);
+    return;
+  }
+  for (int64_t i = 0; i < n; i++)
+    p[i] = v[i];
+}
+
+INLINE nj_vf load_some(const float *p, int64_t n) {
+  return n >= NJ_LANES ? nj_vf_load(p) : load_part(p, n);
+}
+
+INLINE void begin(const int R, const int V, nj_vf acc[R_MAX][V_MAX], const nj_tile_rows *job,
+                  const float *c) {
+  UNROLL for (int v = 0; v < V; v++) {
+    nj_vf first = {0};
+    int64_t n = job->columns - v * NJ_LANES;
+    if (job->start == NJ_TILE_BIAS)
+      first = load_some(job->bias + v * NJ_LANES, n);
+    UNROLL for (int r = 0; r < R; r++)
+      acc[r][v] = job->start == NJ_TILE_ADD ? load_some(c + r * job->c_row + v * NJ_LANES, n)
+                                            : first;
+  }
+}
+
+INLINE void end(const int R, const int V, nj_vf acc[R_MAX][V_MAX], const nj_tile_rows *job, float *c) {
+  UNROLL for (int v = 0; v < V; v++) {
+    int64_t n = job->columns - v * NJ_LANES;
+    UNROLL for (int r = 0; r < R; r++) {
+      nj_vf x = acc[r][v];
+      if (job->relu) /* the bits of x where x >= 0 or x is NaN */
+        x = (nj_vf)((nj_vi)x & ~(nj_vi)(x < (nj_vf){0}));
+      store_part(c + r * job->c_row + v * NJ_LANES, x, n);
+    }
+  }
+}
+
+INLINE void rows_tile(const int R, const int V, const nj_tile_rows *job, const float *a, float *c) {
+  nj_vf acc[R_MAX][V_MAX];
+  begin(R, V, acc, job, c);
+  const float *b = job->b;
+  const int64_t row = job->a_row;
+  for (int64_t s = 0; s < job->n_runs; s++) {
+    /* Four rows share a pointer, so that sixteen rows need four pointers and two offsets. */
+    const float *p = a + job->runs[s].offset;
+    for (int64_t k = job->runs[s].length; k > 0; k--) {
+      nj_vf w[V_MAX];
+      UNROLL for (int v = 0; v < V; v++) w[v] = nj_vf_load(b + v * NJ_LANES);
+      b += V * NJ_LANES;
+      const float *q = p;
+      UNROLL for (int r = 0; r < R; r++) {
+        if (r && r % 4 == 0)
+          q += 4 * row;
+        nj_vf x = nj_vf_set(q[(r % 4) * row]);
+        UNROLL for (int v = 0; v < V; v++) acc[r][v] += x * w[v];
+      }
+      p++;
+    }
+  }
+  end(R, V, acc, job, c);
+}
+
+INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const float *a, float *c) {
+  nj_vf acc[R_MAX][V_MAX];
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int v = 0; v < V; v++) acc[r][v] = (nj_vf){0};
+  const int64_t a_x = job->a_x, b_x = job->b_x;
+  for (int64_t y = 0; y < job->height; y++) {
+    const float *p = a + y * job->a_y, *b = job->b + y * job->b_y;
+    for (int64_t x = job->width; x > 0; x--, p += a_x, b += b_x) {
+      nj_vf w[V_MAX];
+      UNROLL for (int v = 0; v < V; v++) w[v] = nj_vf_load(b + v * NJ_LANES);
+      UNROLL for (int r = 0; r < R; r++) {
+        nj_vf s = nj_vf_set(p[r]);
+        UNROLL for (int v = 0; v < V; v++) acc[r][v] += s * w[v];
+      }
+    }
+  }
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int v = 0; v < V; v++) {
+      float *to = c + r * job->c_row + v * NJ_LANES;
+      int64_t n = job->columns - v * NJ_LANES;
+      store_part(to, load_some(to, n) + acc[r][v], n);
+    }
+}
+
+/* X(R, V): the tiles of each width. */
+#define TILES_6(X, V) X(1, V) X(2, V) X(3, V) X(4, V) X(5, V) X(6, V)
+#define TILES_8(X, V) TILES_6(X, V) X(7, V) X(8, V)
+#define TILES_12(X, V) TILES_8(X, V) X(9, V) X(10, V) X(11, V) X(12, V)
+#define TILES_16(X, V) TILES_12(X, V) X(13, V) X(14, V) X(15, V) X(16, V)
+#if NJ_LANES == 16
+#define TILES(X) TILES_16(X, 1) TILES_12(X, 2) TILES_8(X, 3) TILES_6(X, 4)
+#else
+#define TILES(X) TILES_12(X, 1) TILES_6(X, 2)
+#endif
+
+typedef void (*rows_fn)(const nj_tile_rows *job, const float *a, float *c);
+typedef void (*outer_fn)(const nj_tile_outer *job, const float *a, float *c);
+
+#define DEFINE(R, V)                                                              \
+  static void rows_##R##_##V(const nj_tile_rows *job, const float *a, float *c) { \
+    rows_tile(R, V, job, a, c);                                                   \
+  }                                                                               \
+  static void outer_##R##_##V(const nj_tile_outer *job, const float *a, float *c) { \
+    outer_tile(R, V, job, a, c);                                                  \
+  }
+TILES(DEFINE)
+
+#define ROWS_ENTRY(R, V) [V - 1][R - 1] = rows_##R##_##V,
+#define OUTER_ENTRY(R, V) [V - 1][R - 1] = outer_##R##_##V,
+static const rows_fn rows_table[V_MAX][R_MAX] = {TILES(ROWS_ENTRY)};
+static const outer_fn outer_table[V_MAX][R_MAX] = {TILES(OUTER_ENTRY)};
+
+#if NJ_LANES == 16
+static const int64_t r_max[V_MAX] = {R_FOR_1, R_FOR_2, R_FOR_3, R_FOR_4};
+#else
+static const int64_t r_max[V_MAX] = {R_FOR_1, R_FOR_2};
+#endif
+
+/* Tiles are balanced: 8 rows with at most 6 a tile are 4 + 4, since a tile of 2 would wait for
+ * its own multiply-adds. */
+static void rows(const nj_tile_rows *job) {
+  int64_t v = (job->columns + NJ_LANES - 1) / NJ_LANES - 1;
+  int64_t tiles = (job->m + r_max[v] - 1) / r_max[v], m = job->m;
+  const float *a = job->a;
+  float *c = job->c;
+  for (; tiles > 0; tiles--) {
+    int64_t r = (m + tiles - 1) / tiles;
+    rows_table[v][r - 1](job, a, c);
+    a += r * job->a_row;
+    c += r * job->c_row;
+    m -= r;
+  }
+}
+
+static void outer(const nj_tile_outer *job) {
+  int64_t v = (job->columns + NJ_LANES - 1) / NJ_LANES - 1;
+  int64_t tiles = (job->m + r_max[v] - 1) / r_max[v], m = job->m;
+  const float *a = job->a;
+  float *c = job->c;
+  for (; tiles > 0; tiles--) {
+    int64_t r = (m + tiles - 1) / tiles;
+    outer_table[v][r - 1](job, a, c);
+    a += r;
+    c += r * job->c_row;
+    m -= r;
+  }
+}
+
+extern const struct nj_tile_kernels NJ_ISA_NAME(nj_tile_kernels);
+const struct nj_tile_kernels NJ_ISA_NAME(nj_tile_kernels) = {
+    .lanes = NJ_LANES, .panel = V_MAX * NJ_LANES, .rows = rows, .outer = outer};
