@@ -69,15 +69,21 @@ static void open_context(lua_State *L) {
   lua_pushcfunction(L, context_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  nj_ctx_options options = nj_ctx_default_options();
-  options.threads = threads_from_environment(L);
-  options.isa = getenv("NIGHTJAR_ISA");
+  nj_ctx_options options = njl_host_options(L);
+  if (!options.threads)
+    options.threads = threads_from_environment(L);
+  if (!options.isa)
+    options.isa = getenv("NIGHTJAR_ISA");
   if (options.isa && !*options.isa)
     options.isa = NULL;
-  options.should_stop = interrupted;
-  options.should_stop_data = context->main;
-  options.log = log_to_lua;
-  options.log_data = context->main;
+  if (!options.should_stop) {
+    options.should_stop = interrupted;
+    options.should_stop_data = context->main;
+  }
+  if (!options.log) {
+    options.log = log_to_lua;
+    options.log_data = context->main;
+  }
   nj_status status = nj_ctx_new(&options, &context->ctx);
   if (status == NJ_EARG)
     luaL_error(L, "nightjar: NIGHTJAR_ISA='%s' is unknown, or this CPU cannot run it (portable, "

@@ -15,6 +15,9 @@ typedef struct {
 
 njl_context *njl_get_context(lua_State *L);
 
+/* What the host asked for before the module was opened (nightjar_lua.h), or the defaults. */
+nj_ctx_options njl_host_options(lua_State *L);
+
 /* A Lua value that a library object holds on to; freed by njl_reference_free. */
 typedef struct {
   njl_context *owner;
