@@ -82,7 +82,8 @@ static int gemm(lua_State *L) { /* gemm(m, n, k, threads) */
 static int run_conv2d(lua_State *L) {
   work *w = of(L);
   const long *s = w->size;
-  long B = s[0], C = s[1], H = s[2], W = s[3], O = s[4], K = s[5], stride = s[6], pad = s[7], G = s[8];
+  long B = s[0], C = s[1], H = s[2], W = s[3], O = s[4], K = s[5], stride = s[6], pad = s[7],
+       G = s[8];
   long OH = (H + 2 * pad - K) / stride + 1, OW = (W + 2 * pad - K) / stride + 1;
   long CG = C / G, OG = O / G;
   const float *x = w->buffer[0], *weight = w->buffer[1];
@@ -243,9 +244,9 @@ static int mel(lua_State *L) { /* mel(samples, window, hop, mels); window a powe
 int luaopen_bench_reference(lua_State *L);
 
 __attribute__((visibility("default"))) int luaopen_bench_reference(lua_State *L) {
-  static const luaL_Reg functions[] = {{"gemm", gemm},           {"conv2d", conv2d},
-                                       {"softmax", softmax},     {"layer_norm", layer_norm},
-                                       {"mel", mel},             {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"gemm", gemm},       {"conv2d", conv2d},
+                                       {"softmax", softmax}, {"layer_norm", layer_norm},
+                                       {"mel", mel},         {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_pushstring(L, openblas_get_config());
   lua_setfield(L, -2, "blas");

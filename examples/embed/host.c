@@ -18,7 +18,7 @@ enum { LUA_LIMIT = 64 << 20, TENSOR_LIMIT = 96 << 20, RESULT_TEXT = 4096 };
 
 typedef struct {
   const char *lua_dir;
-  size_t lua_bytes;        /* what this state's Lua heap holds now */
+  size_t lua_bytes; /* what this state's Lua heap holds now */
   int ok;
   char result[RESULT_TEXT]; /* what the script returned, or the error */
 } worker;

@@ -64,9 +64,9 @@ TEST(rng_normal_moments) {
     squares += x * x;
     fourths += x * x * x * x;
   }
-  CHECK(fabs(sum / N) < 0.012);          /* five standard errors: 1 / sqrt N each */
-  CHECK(fabs(squares / N - 1) < 0.016);  /* sqrt 2 */
-  CHECK(fabs(fourths / N - 3) < 0.11);   /* sqrt 96 */
+  CHECK(fabs(sum / N) < 0.012);         /* five standard errors: 1 / sqrt N each */
+  CHECK(fabs(squares / N - 1) < 0.016); /* sqrt 2 */
+  CHECK(fabs(fourths / N - 3) < 0.11);  /* sqrt 96 */
   CHECK_INT(rng.counter, 4 * N);
 }
 

@@ -16,10 +16,10 @@ void nj_free(nj_ctx *ctx, void *block); /* NULL is fine */
 char *nj_strdup(nj_ctx *ctx, const char *text);
 
 typedef struct {
-  size_t live;   /* bytes handed out and not yet freed */
-  size_t peak;   /* the most that live has been */
-  size_t cached; /* freed, kept for reuse */
-  size_t limit;  /* 0: none */
+  size_t live;          /* bytes handed out and not yet freed */
+  size_t peak;          /* the most that live has been */
+  size_t cached;        /* freed, kept for reuse */
+  size_t limit;         /* 0: none */
   uint64_t allocations; /* requests served since the context began */
 } nj_memory;
 

@@ -11,14 +11,14 @@ void *nj_array_grow(nj_ctx *ctx, void *array, size_t *room, size_t need, size_t 
 
 /* Inside a function that returns nj_status: makes `array`, a field that outlives the call and is
  * freed by its owner, hold `need` items; returns NJ_ENOMEM from the function when it cannot. */
-#define NJ_RESERVE(ctx, array, room, need)                                                         \
-  do {                                                                                             \
-    if ((need) > (room)) {                                                                         \
-      void *grown_ = nj_array_grow((ctx), (array), &(room), (need), sizeof *(array));              \
-      if (!grown_)                                                                                 \
-        return NJ_ENOMEM;                                                                          \
-      (array) = grown_;                                                                            \
-    }                                                                                              \
+#define NJ_RESERVE(ctx, array, room, need)                                            \
+  do {                                                                                \
+    if ((need) > (room)) {                                                            \
+      void *grown_ = nj_array_grow((ctx), (array), &(room), (need), sizeof *(array)); \
+      if (!grown_)                                                                    \
+        return NJ_ENOMEM;                                                             \
+      (array) = grown_;                                                               \
+    }                                                                                 \
   } while (0)
 
 #endif

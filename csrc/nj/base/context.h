@@ -18,9 +18,9 @@ typedef struct nj_ctx nj_ctx;
 typedef enum { NJ_LOG_DEBUG, NJ_LOG_INFO, NJ_LOG_WARN } nj_log_level;
 
 typedef struct {
-  size_t memory_limit;  /* bytes; 0: no limit */
-  int threads;          /* workers of the pool including the caller; 0: one per core */
-  const char *isa;      /* "portable", "avx2", "avx512"; NULL: the best the CPU has */
+  size_t memory_limit; /* bytes; 0: no limit */
+  int threads;         /* workers of the pool including the caller; 0: one per core */
+  const char *isa;     /* "portable", "avx2", "avx512"; NULL: the best the CPU has */
   /* Polled on the calling thread about every 10 ms of work; non-zero ends the running call with
    * NJ_EINTR. May be NULL. */
   int (*should_stop)(void *data);

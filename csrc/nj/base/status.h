@@ -5,20 +5,20 @@
 
 /* X(name, value, kind, text). Kind MISUSE is the caller's mistake (Lua raises it); kind WORLD is
  * what can happen to a correct program (Lua returns nil, message, code). */
-#define NJ_STATUS_MAP(X)                                                                  \
-  X(OK, 0, WORLD, "ok")                                                                   \
-  X(EARG, -1, MISUSE, "bad argument")                                                     \
-  X(ESHAPE, -2, MISUSE, "shapes do not fit")                                              \
-  X(EDTYPE, -3, MISUSE, "wrong dtype")                                                    \
-  X(EINDEX, -4, MISUSE, "index out of range")                                             \
-  X(EGRAD, -5, MISUSE, "autograd misuse")                                                 \
-  X(ESTATE, -6, MISUSE, "object cannot do this now")                                      \
-  X(ENOMEM, -7, WORLD, "out of memory")                                                   \
-  X(EINTR, -8, WORLD, "interrupted")                                                      \
-  X(EIO, -9, WORLD, "input/output error")                                                 \
-  X(ENOTFOUND, -10, WORLD, "not found")                                                   \
-  X(EFORMAT, -11, WORLD, "malformed data")                                                \
-  X(EUNSUPPORTED, -12, WORLD, "unsupported")                                              \
+#define NJ_STATUS_MAP(X)                             \
+  X(OK, 0, WORLD, "ok")                              \
+  X(EARG, -1, MISUSE, "bad argument")                \
+  X(ESHAPE, -2, MISUSE, "shapes do not fit")         \
+  X(EDTYPE, -3, MISUSE, "wrong dtype")               \
+  X(EINDEX, -4, MISUSE, "index out of range")        \
+  X(EGRAD, -5, MISUSE, "autograd misuse")            \
+  X(ESTATE, -6, MISUSE, "object cannot do this now") \
+  X(ENOMEM, -7, WORLD, "out of memory")              \
+  X(EINTR, -8, WORLD, "interrupted")                 \
+  X(EIO, -9, WORLD, "input/output error")            \
+  X(ENOTFOUND, -10, WORLD, "not found")              \
+  X(EFORMAT, -11, WORLD, "malformed data")           \
+  X(EUNSUPPORTED, -12, WORLD, "unsupported")         \
   X(EBUSY, -13, WORLD, "busy")
 
 typedef enum {
@@ -35,11 +35,11 @@ const char *nj_status_text(nj_status status);
 int nj_status_is_misuse(nj_status status);
 
 /* Returns the status of `expr` from the calling function unless it is NJ_OK. */
-#define NJ_TRY(expr)                            \
-  do {                                          \
-    nj_status nj_try_status_ = (expr);          \
-    if (nj_try_status_ != NJ_OK)                \
-      return nj_try_status_;                    \
+#define NJ_TRY(expr)                   \
+  do {                                 \
+    nj_status nj_try_status_ = (expr); \
+    if (nj_try_status_ != NJ_OK)       \
+      return nj_try_status_;           \
   } while (0)
 
 #endif
