@@ -18,5 +18,7 @@ int luaopen_nightjar_core(lua_State *L) {
 #define NJL_X(room) njl_open_##room(L);
   NJL_ROOMS(NJL_X)
 #undef NJL_X
+  lua_pushstring(L, NJ_VERSION);
+  lua_setfield(L, -2, "version");
   return 1;
 }
