@@ -1,5 +1,6 @@
 describe("nightjar", function()
   local nj = require "nightjar"
+  local child = require "spec.support.child"
 
   it("tells its version", function()
     assert.matches("^nightjar %d+%.%d+%.%d+$", nj._VERSION)
@@ -10,11 +11,13 @@ describe("nightjar", function()
   end)
 
   it("leaves the globals alone", function()
-    local pipe = assert(io.popen([[lua5.4 -e '
-      local before = {} for k in pairs(_G) do before[k] = true end
+    local output, code = child.run("-e", [[
+      local before = {}
+      for name in pairs(_G) do before[name] = true end
       require "nightjar"
-      for k in pairs(_G) do if not before[k] then print(k) end end']]))
-    assert.equal("", pipe:read "a")
-    pipe:close()
+      for name in pairs(_G) do if not before[name] then print(name) end end
+      print "done"]])
+    assert.equal("done\n", output)
+    assert.equal(0, code)
   end)
 end)
