@@ -17,8 +17,15 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "base/utf8.h"
+#include "ops/broadcast.h"
+#include "ops/compare.h"
+#include "ops/elementwise.h"
+#include "ops/reduce.h"
+#include "ops/rows.h"
 #include "tensor/autograd.h"
+#include "tensor/convert.h"
 #include "tensor/dtype.h"
+#include "tensor/iter.h"
 #include "tensor/tensor.h"
 
 #endif
