@@ -1,0 +1,75 @@
+local fs = require "nightjar.fs"
+local lfs = require "lfs"
+local temporary = require "spec.support.temporary"
+
+describe("fs paths", function()
+  it("joins", function()
+    assert.equal("a/b/c", fs.join("a", "b", "c"))
+    assert.equal("a/b", fs.join("a/", "", "b"))
+    assert.equal("/b", fs.join("a", "/b"))
+    assert.equal("a", fs.join("", "a"))
+  end)
+  it("takes apart", function()
+    assert.equal("c.tar.gz", fs.name "a/b/c.tar.gz")
+    assert.equal("c.tar", fs.stem "a/b/c.tar.gz")
+    assert.equal("gz", fs.extension "a/b/c.tar.GZ")
+    assert.equal("", fs.extension "a.b/c")
+    assert.equal("", fs.extension ".hidden")
+    assert.equal("a/b", fs.folder "a/b/c")
+    assert.equal("/", fs.folder "/a")
+    assert.equal(".", fs.folder "a")
+  end)
+end)
+
+describe("fs.files", function()
+  local dir
+  setup(function()
+    dir = temporary.folder()
+    for _, name in ipairs { "b.wav", "a.WAV", "sub/c.ogg", "sub/deep/d.wav", "x.txt", ".h.wav" } do
+      temporary.write(fs.join(dir, name), "x")
+    end
+    lfs.link("..", dir .. "/sub/loop", true)
+    lfs.link(dir .. "/nowhere", dir .. "/broken.wav", true)
+  end)
+  teardown(function() temporary.remove(dir) end)
+
+  it("lists by extension, sorted, below every folder once", function()
+    assert.same({ "a.WAV", "b.wav", "sub/c.ogg", "sub/deep/d.wav" },
+      fs.files(dir, { extensions = { "wav", "OGG" } }))
+  end)
+  it("can stay in one folder", function()
+    assert.same({ "a.WAV", "b.wav", "x.txt" }, fs.files(dir, { recursive = false }))
+  end)
+  it("says what is wrong with the root", function()
+    local files, message, code = fs.files(dir .. "/none")
+    assert.is_nil(files)
+    assert.matches("none", message)
+    assert.equal("ENOTFOUND", code)
+    files, message = fs.files(dir .. "/x.txt")
+    assert.is_nil(files)
+    assert.matches("not a folder", message)
+  end)
+end)
+
+describe("fs.write", function()
+  local dir
+  setup(function() dir = temporary.folder() end)
+  teardown(function() temporary.remove(dir) end)
+
+  it("replaces whole files and leaves no others", function()
+    local path = dir .. "/f"
+    assert(fs.write(path, "one"))
+    assert(fs.write(path, "two"))
+    assert.equal("two", fs.read(path))
+    assert.same({ "f" }, fs.files(dir))
+  end)
+  it("makes folders", function()
+    assert(fs.make_folders(dir .. "/p/q/r"))
+    assert(fs.make_folders(dir .. "/p/q/r"))
+    assert.equal("directory", fs.kind(dir .. "/p/q/r"))
+    assert(fs.write(dir .. "/p/file", ""))
+    local ok, _, code = fs.make_folders(dir .. "/p/file/x")
+    assert.is_nil(ok)
+    assert.equal("EIO", code)
+  end)
+end)
