@@ -1,0 +1,173 @@
+--- A folder of the user's own sounds, with a CSV of captions or with nothing but file names.
+local csv = require "nightjar.data.csv"
+local dataset = require "nightjar.data.dataset"
+local fs = require "nightjar.fs"
+local names = require "nightjar.data.names"
+local opts = require "nightjar.opts"
+local sounds = require "nightjar.data.sounds"
+
+local file_columns = { "file", "file_name", "filename", "fname", "path", "audio", "name" }
+local caption_columns = { "caption", "text", "captions", "description", "sentence", "raw_text" }
+
+-- The caption of a file that has none: its name, else the nearest folder whose name says something.
+local function caption_of(path)
+  local caption = names.clean(fs.name(path))
+  local folder = fs.folder(path)
+  while caption == "" and folder ~= "." and folder ~= "/" do
+    caption = names.clean(fs.name(folder))
+    folder = fs.folder(folder)
+  end
+  return caption
+end
+
+local function choose(what, wanted, columns, candidates)
+  local has = {}
+  for _, name in ipairs(columns) do has[name] = true end
+  if wanted then
+    if has[wanted] then return wanted end
+  else
+    for _, name in ipairs(candidates) do
+      if has[name] then return name end
+    end
+  end
+  return nil, ("no %s column%s; there are '%s'"):format(what,
+    wanted and (" '" .. wanted .. "'") or "", table.concat(columns, "', '"))
+end
+
+-- Whether a path of a CSV stays below the folder: not absolute, no "..", nothing that the operating
+-- system would cut short.
+local function stays_inside(path)
+  if path == "" or path:find("\0", 1, true) or path:sub(1, 1) == "/" or path:find "^%a:[/\\]" then
+    return false
+  end
+  for part in path:gmatch "[^/]+" do
+    if part == ".." then return false end
+  end
+  return true
+end
+
+local function columns_of(reader, o)
+  local file, why = choose("file", o.file_column, reader.columns, file_columns)
+  if not file then return nil, why end
+  local captions = {}
+  if not o.caption_column then
+    local has = {}
+    for _, name in ipairs(reader.columns) do has[name] = true end
+    local k = 1
+    while has["caption_" .. k] do
+      captions[k] = "caption_" .. k
+      k = k + 1
+    end
+  end
+  if #captions == 0 then
+    captions[1], why = choose("caption", o.caption_column, reader.columns, caption_columns)
+    if not captions[1] then return nil, why end
+  end
+  if o.label_column then
+    local label
+    label, why = choose("label", o.label_column, reader.columns, {})
+    if not label then return nil, why end
+  end
+  return { file = file, captions = captions, label = o.label_column }
+end
+
+local function add_captions(clip, row, columns)
+  for _, column in ipairs(columns.captions) do
+    local caption = row[column]:gsub("%s+", " "):match "^ ?(.-) ?$"
+    if caption ~= "" then clip.captions[#clip.captions + 1] = caption end
+  end
+  if columns.label then clip.label = row[columns.label] end
+end
+
+-- The file itself, or with an extension the CSV does not name.
+local function locate(dir, name)
+  local path = fs.join(dir, name)
+  if fs.kind(path) == "file" then return path end
+  for _, extension in ipairs(fs.sound_extensions) do
+    if fs.kind(path .. "." .. extension) == "file" then return path .. "." .. extension end
+  end
+end
+
+local function from_csv(dir, o)
+  local path = fs.kind(o.csv) == "file" and o.csv or fs.join(dir, o.csv)
+  local reader, message, code = csv.open(path, { separator = o.separator })
+  if not reader then return nil, "folder: " .. message, code end
+  local columns, why = columns_of(reader, o)
+  if not columns then
+    reader:close()
+    return nil, ("folder: %s: %s"):format(path, why), "EFORMAT"
+  end
+  local listed, by_name = {}, {}
+  while true do
+    local row, line, failed = reader:read()
+    if not row then
+      reader:close()
+      if line then return nil, "folder: " .. line, failed end
+      return listed
+    end
+    local name = row[columns.file]
+    if not (stays_inside(name) or (o.outside and name ~= "" and not name:find("\0", 1, true))) then
+      reader:close()
+      return nil, ("folder: %s:%d: the path %q leaves the folder (option 'outside' allows it)")
+        :format(path, line, name), "EFORMAT"
+    end
+    local clip = by_name[name]
+    if not clip then
+      clip = { id = name, captions = {}, path = locate(dir, name) }
+      by_name[name] = clip
+      listed[#listed + 1] = clip
+    end
+    add_captions(clip, row, columns)
+  end
+end
+
+--- Opens a folder of sounds.
+---
+--- With `csv` (a path, or a name inside the folder) every row names a file, relative to the folder
+--- and with or without its extension, and a caption; many rows may name one file. Without it every
+--- sound file below the folder is a clip, and its caption is made of its name ("Dog_Bark-03.wav"
+--- gives "dog bark"), or of the folder's when the name says nothing ("rain/0001.wav" gives "rain").
+---@param dir string
+---@param options? { csv?: string, file_column?: string, caption_column?: string,
+---  label_column?: string, separator?: string, split?: string, name?: string, outside?: boolean,
+---  extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed where not
+---  given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …);
+---  outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
+---@return nightjar.Dataset? dataset clip ids are the paths below the folder
+---@return string? message
+---@return string? code
+local function open(dir, options)
+  opts.arg("folder", 1, "dir", dir, "string")
+  local o = opts.check("folder", options, {
+    csv = "string", file_column = "string", caption_column = "string", label_column = "string",
+    separator = { type = "string", default = "," },
+    split = { type = "string", default = "all" },
+    name = "string",
+    outside = { type = "boolean", default = false },
+    extensions = { type = "table", default = fs.sound_extensions },
+    missing = { type = "string", default = "drop", one_of = { "drop", "keep", "error" } },
+  })
+  if fs.kind(dir) ~= "directory" then
+    return nil, ("folder: %s is no folder"):format(dir), "ENOTFOUND"
+  end
+  local listed, message, code
+  if o.csv then
+    listed, message, code = from_csv(dir, o)
+  else
+    listed, message, code = fs.files(dir, { extensions = o.extensions })
+    for i, path in ipairs(listed or {}) do
+      local caption = caption_of(path)
+      listed[i] = {
+        id = path, path = fs.join(dir, path), captions = { caption ~= "" and caption or nil },
+      }
+    end
+  end
+  if not listed then return nil, message, code end
+  local clips, missing, why = sounds.sort_missing("folder", listed, o.missing)
+  if not clips then return nil, missing, why end
+  return dataset.new {
+    name = o.name or fs.name(dir), split = o.split, clips = clips, missing = missing, root = dir,
+  }
+end
+
+return open
