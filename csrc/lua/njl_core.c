@@ -4,10 +4,8 @@
 /* Order matters only where a room adds methods to a class of an earlier one. */
 #define NJL_ROOMS(X) \
   X(context)         \
-  X(rng)            \
-  X(tensor)         \
-  X(create)         \
-  X(shape)
+  X(rng)             \
+  X(text)
 
 #define NJL_X(room) void njl_open_##room(lua_State *L);
 NJL_ROOMS(NJL_X)

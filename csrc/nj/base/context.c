@@ -70,7 +70,7 @@ nj_status nj_fail(nj_ctx *ctx, nj_status status, const char *format, ...) {
 
 const char *nj_ctx_error(const nj_ctx *ctx) { return ctx->error; }
 
-void nj_log(nj_ctx *ctx, nj_log_level level, const char *format, ...) {
+void nj_report(nj_ctx *ctx, nj_log_level level, const char *format, ...) {
   if (!ctx->options.log)
     return;
   char text[NJ_ERROR_TEXT];

@@ -50,7 +50,7 @@ nj_status nj_fail(nj_ctx *ctx, nj_status status, const char *format, ...)
 /* The text of the last nj_fail; valid until the next. Calling thread only. */
 const char *nj_ctx_error(const nj_ctx *ctx);
 
-void nj_log(nj_ctx *ctx, nj_log_level level, const char *format, ...)
+void nj_report(nj_ctx *ctx, nj_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* NJ_EINTR (with its text set) when the host wants to stop, else NJ_OK. Calling thread only. */

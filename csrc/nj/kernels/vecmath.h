@@ -209,11 +209,11 @@ static inline nj_vf nj_v_erf(nj_vf x) {
 
 /* ---- one lane at a time through libm, for what no hot loop needs ---- */
 
-#define NJ_V_LANEWISE(name, function)              \
-  static inline nj_vf nj_v_##name(nj_vf x) {       \
-    for (int i = 0; i < NJ_LANES; i++)             \
-      x[i] = function(x[i]);                       \
-    return x;                                      \
+#define NJ_V_LANEWISE(name, function)                                              \
+  static __attribute__((noinline, unused)) nj_vf nj_v_##name(nj_vf x) {            \
+    for (int i = 0; i < NJ_LANES; i++)                                             \
+      x[i] = function(x[i]);                                                       \
+    return x;                                                                      \
   }
 NJ_V_LANEWISE(expm1, expm1f)
 NJ_V_LANEWISE(log1p, log1pf)
@@ -223,11 +223,11 @@ NJ_V_LANEWISE(sin, sinf)
 NJ_V_LANEWISE(cos, cosf)
 NJ_V_LANEWISE(trunc, truncf)
 
-#define NJ_V_LANEWISE2(name, function)                  \
-  static inline nj_vf nj_v_##name(nj_vf a, nj_vf b) {   \
-    for (int i = 0; i < NJ_LANES; i++)                  \
-      a[i] = function(a[i], b[i]);                      \
-    return a;                                           \
+#define NJ_V_LANEWISE2(name, function)                                             \
+  static __attribute__((noinline, unused)) nj_vf nj_v_##name(nj_vf a, nj_vf b) {   \
+    for (int i = 0; i < NJ_LANES; i++)                                             \
+      a[i] = function(a[i], b[i]);                                                 \
+    return a;                                                                      \
   }
 NJ_V_LANEWISE2(pow, powf)
 NJ_V_LANEWISE2(atan2, atan2f)

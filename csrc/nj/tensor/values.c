@@ -2,6 +2,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "tensor/convert.h"
+#include "tensor/iter.h"
 #include "tensor/tensor.h"
 
 static int64_t position(const nj_tensor *x, const int64_t *index) {
@@ -52,10 +54,6 @@ void nj_set(nj_tensor *x, const int64_t *index, double v) {
   }
 }
 
-/* One run of n elements. Integers pass through int64, so that large ones keep every digit. */
-typedef void (*copy_run)(int64_t n, void *dst, int64_t dst_stride, const void *src,
-                         int64_t src_stride);
-
 static int64_t clamp_integer(int64_t value, int64_t low, int64_t high) {
   return value < low ? low : value > high ? high : value;
 }
@@ -87,60 +85,49 @@ COPY_RUNS_TO(I64, int64_t)
 COPY_RUNS_TO(F32, float)
 COPY_RUNS_TO(F64, double)
 
-static const copy_run copy_runs[NJ_DTYPE_COUNT][NJ_DTYPE_COUNT] = {
+static const nj_copy_run copy_runs[NJ_DTYPE_COUNT][NJ_DTYPE_COUNT] = {
 #define NJ_X(D, value, type, text) \
   [NJ_##D] = {copy_##D##_U8, copy_##D##_I32, copy_##D##_I64, copy_##D##_F32, copy_##D##_F64},
     NJ_DTYPE_MAP(NJ_X)
 #undef NJ_X
 };
 
-/* src's strides as seen from dst's dimensions: 0 where src is broadcast. */
-static nj_status broadcast_strides(const nj_tensor *dst, const nj_tensor *src, int64_t *stride) {
-  for (int i = 0; i < dst->ndim; i++) {
-    int j = i - (dst->ndim - src->ndim);
-    int64_t size = j < 0 ? 1 : src->shape[j];
-    if (size != 1 && size != dst->shape[i])
-      return nj_fail(dst->ctx, NJ_ESHAPE, "copy: shape %s does not broadcast to %s",
-                     NJ_SHAPE_OF(src), NJ_SHAPE_OF(dst));
-    stride[i] = size == 1 ? 0 : src->stride[j];
-  }
-  for (int j = 0; j < src->ndim - dst->ndim; j++)
-    if (src->shape[j] != 1)
-      return nj_fail(dst->ctx, NJ_ESHAPE, "copy: shape %s does not broadcast to %s",
-                     NJ_SHAPE_OF(src), NJ_SHAPE_OF(dst));
-  return NJ_OK;
+nj_copy_run nj_copy_run_for(nj_dtype dst, nj_dtype src) { return copy_runs[dst][src]; }
+
+static void wrap_U8(int64_t n, void *dst, int64_t dst_stride, const void *src,
+                    int64_t src_stride) {
+  uint8_t *d = dst;
+  const int64_t *s = src;
+  for (int64_t i = 0; i < n; i++)
+    d[i * dst_stride] = (uint8_t)s[i * src_stride];
+}
+
+static void wrap_I32(int64_t n, void *dst, int64_t dst_stride, const void *src,
+                     int64_t src_stride) {
+  int32_t *d = dst;
+  const int64_t *s = src;
+  for (int64_t i = 0; i < n; i++)
+    d[i * dst_stride] = (int32_t)(uint32_t)s[i * src_stride];
+}
+
+nj_copy_run nj_wrap_run_for(nj_dtype dst) {
+  return dst == NJ_U8 ? wrap_U8 : dst == NJ_I32 ? wrap_I32 : copy_runs[dst][NJ_I64];
+}
+
+static void move_run(const void *arg, void *const *data, const int64_t *stride, int64_t n) {
+  size_t size = *(const size_t *)arg;
+  if (stride[1])
+    memmove(data[0], data[1], (size_t)n * size);
+  else if (size == 1)
+    memset(data[0], *(const uint8_t *)data[1], (size_t)n);
+  else
+    for (int64_t i = 0; i < n; i++)
+      memcpy((char *)data[0] + (size_t)i * size, data[1], size);
 }
 
 nj_status nj_copy_values(nj_tensor *dst, const nj_tensor *src) {
-  int64_t stride[NJ_MAX_DIMS];
-  NJ_TRY(broadcast_strides(dst, src, stride));
-  int64_t n = nj_numel(dst);
-  if (n == 0)
-    return NJ_OK;
-  if (dst->dtype == src->dtype && nj_same_shape(dst, src) && nj_is_contiguous(dst) &&
-      nj_is_contiguous(src)) {
-    memmove(nj_data(dst), nj_data(src), (size_t)n * nj_dtype_size(dst->dtype));
-    return NJ_OK;
-  }
-  copy_run run = copy_runs[dst->dtype][src->dtype];
-  int inner = dst->ndim - 1;
-  int64_t length = inner >= 0 ? dst->shape[inner] : 1;
-  int64_t dst_inner = inner >= 0 ? dst->stride[inner] : 1;
-  int64_t src_inner = inner >= 0 ? stride[inner] : 1;
-  int64_t index[NJ_MAX_DIMS] = {0};
-  size_t dst_size = nj_dtype_size(dst->dtype), src_size = nj_dtype_size(src->dtype);
-  for (;;) {
-    int64_t to = dst->offset, from = src->offset;
-    for (int i = 0; i < inner; i++) {
-      to += index[i] * dst->stride[i];
-      from += index[i] * stride[i];
-    }
-    run(length, (char *)dst->storage->data + to * (int64_t)dst_size, dst_inner,
-        (const char *)src->storage->data + from * (int64_t)src_size, src_inner);
-    int i = inner - 1;
-    while (i >= 0 && ++index[i] == dst->shape[i])
-      index[i--] = 0;
-    if (i < 0)
-      return NJ_OK;
-  }
+  nj_iter it;
+  NJ_TRY(nj_iter_init(&it, dst->ctx, "copy", 2, (const nj_tensor *[]){dst, src}));
+  size_t size = nj_dtype_size(dst->dtype);
+  return nj_iter_run(&it, (nj_dtype[]){dst->dtype, dst->dtype}, move_run, &size);
 }

@@ -1,0 +1,18 @@
+#include "text/encoding.h"
+
+#include "base/alloc.h"
+#include "base/array.h"
+
+void nj_encoding_free(nj_encoding *encoding) {
+  nj_free(encoding->ctx, encoding->at);
+  encoding->at = NULL;
+  encoding->count = encoding->room = 0;
+}
+
+nj_status nj_encoding_push(nj_encoding *encoding, nj_token token) {
+  if (encoding->count == encoding->most)
+    return NJ_OK;
+  NJ_RESERVE(encoding->ctx, encoding->at, encoding->room, encoding->count + 1);
+  encoding->at[encoding->count++] = token;
+  return NJ_OK;
+}
