@@ -219,14 +219,18 @@ void njl_reference_free(void *data) {
   nj_free(context->ctx, reference);
 }
 
-nj_status njl_callback(lua_State *L, int n_arguments, int n_results) {
+nj_status njl_protect(lua_State *L, lua_CFunction body, void *argument) {
   nj_ctx *ctx = njl_ctx(L);
-  if (lua_pcall(L, n_arguments, n_results, 0) == LUA_OK)
+  if (!lua_checkstack(L, 4))
+    return nj_fail(ctx, NJ_ENOMEM, "the Lua stack is full");
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, argument);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK)
     return NJ_OK;
   const char *text = lua_tostring(L, -1);
-  nj_fail(ctx, NJ_ESTATE, "%s", text ? text : "(error object is not a string)");
+  nj_status status = nj_fail(ctx, NJ_ESTATE, "%s", text ? text : "(error object is not a string)");
   lua_pop(L, 1);
-  return NJ_ESTATE;
+  return status;
 }
 
 /* ---- classes ---- */

@@ -29,8 +29,8 @@ njl_reference *njl_reference_new(lua_State *L);
 void njl_reference_push(lua_State *L, const njl_reference *reference);
 void njl_reference_free(void *reference);
 
-/* Calls the function below its n_arguments for the library: errors become a failure status with the
- * error's text instead of crossing library frames. */
-nj_status njl_callback(lua_State *L, int n_arguments, int n_results);
+/* Runs `body` for a library callback with `argument` as its light userdata: an error becomes a failure
+ * status carrying its text, so that no Lua error crosses a library frame. */
+nj_status njl_protect(lua_State *L, lua_CFunction body, void *argument);
 
 #endif

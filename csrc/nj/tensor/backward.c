@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "tensor/autograd.h"
 
 /* Nodes and leaves reached from a root. */
@@ -9,30 +10,16 @@ typedef struct {
   nj_ctx *ctx;
   uint64_t walk;
   nj_node **nodes;
-  int64_t n_nodes, node_room;
+  size_t n_nodes, node_room;
   nj_leaf **leaves;
-  int64_t n_leaves, leaf_room;
+  size_t n_leaves, leaf_room;
 } reached;
-
-static nj_status grow(nj_ctx *ctx, void **items, int64_t n, int64_t *room) {
-  if (n < *room)
-    return NJ_OK;
-  int64_t wanted = *room ? *room * 2 : 64;
-  void *grown = nj_realloc(ctx, *items, (size_t)wanted * sizeof(void *));
-  if (!grown)
-    return NJ_ENOMEM;
-  *items = grown;
-  *room = wanted;
-  return NJ_OK;
-}
 
 static nj_status reach_node(reached *r, nj_node *node) {
   if (node->walk == r->walk)
     return NJ_OK;
   node->walk = r->walk;
-  void *items = r->nodes;
-  NJ_TRY(grow(r->ctx, &items, r->n_nodes, &r->node_room));
-  r->nodes = items;
+  NJ_RESERVE(r->ctx, r->nodes, r->node_room, r->n_nodes + 1);
   r->nodes[r->n_nodes++] = node;
   return NJ_OK;
 }
@@ -41,9 +28,7 @@ static nj_status reach_leaf(reached *r, nj_leaf *leaf) {
   if (leaf->walk == r->walk)
     return NJ_OK;
   leaf->walk = r->walk;
-  void *items = r->leaves;
-  NJ_TRY(grow(r->ctx, &items, r->n_leaves, &r->leaf_room));
-  r->leaves = items;
+  NJ_RESERVE(r->ctx, r->leaves, r->leaf_room, r->n_leaves + 1);
   r->leaves[r->n_leaves++] = leaf;
   return NJ_OK;
 }
@@ -56,7 +41,7 @@ static int later_first(const void *a, const void *b) {
 /* Breadth-first; the list of nodes is its own queue. */
 static nj_status reach_all(reached *r, nj_node *root) {
   NJ_TRY(reach_node(r, root));
-  for (int64_t at = 0; at < r->n_nodes; at++) {
+  for (size_t at = 0; at < r->n_nodes; at++) {
     nj_node *node = r->nodes[at];
     for (int i = 0; i < node->n_inputs; i++) {
       if (node->inputs[i].node)
@@ -65,7 +50,7 @@ static nj_status reach_all(reached *r, nj_node *root) {
         NJ_TRY(reach_leaf(r, node->inputs[i].leaf));
     }
   }
-  qsort(r->nodes, (size_t)r->n_nodes, sizeof *r->nodes, later_first);
+  qsort(r->nodes, r->n_nodes, sizeof *r->nodes, later_first);
   return NJ_OK;
 }
 
@@ -204,11 +189,11 @@ static nj_status seed_gradient(nj_ctx *ctx, nj_tensor *root, nj_tensor *grad, nj
 }
 
 static void forget(reached *r) {
-  for (int64_t i = 0; i < r->n_nodes; i++) {
+  for (size_t i = 0; i < r->n_nodes; i++) {
     nj_release(r->nodes[i]->grad);
     r->nodes[i]->grad = NULL;
   }
-  for (int64_t i = 0; i < r->n_leaves; i++) {
+  for (size_t i = 0; i < r->n_leaves; i++) {
     nj_release(r->leaves[i]->arriving);
     r->leaves[i]->arriving = NULL;
   }
@@ -224,11 +209,11 @@ static nj_status walk(reached *r, nj_tensor *root, nj_tensor *seed, int retain_g
     NJ_TRY(reach_all(r, root->node));
     root->node->grad = nj_retain(seed);
   }
-  for (int64_t i = 0; i < r->n_nodes; i++) {
+  for (size_t i = 0; i < r->n_nodes; i++) {
     NJ_TRY(nj_poll(r->ctx));
     NJ_TRY(step(r->nodes[i], retain_graph));
   }
-  for (int64_t i = 0; i < r->n_leaves; i++)
+  for (size_t i = 0; i < r->n_leaves; i++)
     NJ_TRY(deliver(r->leaves[i]));
   return NJ_OK;
 }

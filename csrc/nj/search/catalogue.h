@@ -1,0 +1,53 @@
+/* The catalogue of a sound library: one SQLite file that holds, for every sound, where it lies, what
+ * the file looked like when it was indexed, and its vectors. Changes between begin and commit appear
+ * together or not at all, also when the process dies. */
+#ifndef NJ_SEARCH_CATALOGUE_H
+#define NJ_SEARCH_CATALOGUE_H
+
+#include "tensor/tensor.h"
+
+typedef struct nj_catalogue nj_catalogue;
+
+typedef struct {
+  int64_t id; /* given by the catalogue */
+  char *path;
+  int64_t size, mtime; /* bytes; nanoseconds since 1970 */
+  double seconds;
+  char *error;         /* why it could not be indexed, or NULL; then there are no vectors */
+  nj_tensor *vector;   /* float32 (D) */
+  nj_tensor *segments; /* float32 (S, D) */
+  nj_tensor *times;    /* float32 (S, 2): from and to of each segment, in seconds */
+} nj_sound;
+
+/* Opens the file, or makes it when `create`. Errors: ENOTFOUND, EFORMAT (a file of another kind, or
+ * damaged), EUNSUPPORTED (a newer version), EBUSY, EIO, ENOMEM. Messages begin with the path. */
+nj_status nj_catalogue_open(nj_ctx *ctx, const char *path, int create, nj_catalogue **out);
+void nj_catalogue_close(nj_catalogue *catalogue);
+
+/* Errors of all that follow: EBUSY (another process is writing), EIO (disk full, read-only …),
+ * EFORMAT (damaged), ENOMEM. */
+nj_status nj_catalogue_begin(nj_catalogue *catalogue); /* ESTATE inside a transaction */
+nj_status nj_catalogue_commit(nj_catalogue *catalogue);
+nj_status nj_catalogue_rollback(nj_catalogue *catalogue);
+
+/* *value is NULL when the key is absent, else freed by nj_free. */
+nj_status nj_catalogue_meta(nj_catalogue *catalogue, const char *key, char **value);
+nj_status nj_catalogue_set_meta(nj_catalogue *catalogue, const char *key, const char *value);
+
+/* Adds the sound, or replaces the one with its path. Errors: ESHAPE, EDTYPE. */
+nj_status nj_catalogue_put(nj_catalogue *catalogue, const nj_sound *sound);
+nj_status nj_catalogue_remove(nj_catalogue *catalogue, const char *path, int *removed);
+nj_status nj_catalogue_clear(nj_catalogue *catalogue);
+
+/* Calls `each` for all sounds by path, without vectors; a failure of `each` ends it. */
+typedef nj_status (*nj_sound_fn)(void *arg, const nj_sound *sound);
+nj_status nj_catalogue_each(nj_catalogue *catalogue, nj_sound_fn each, void *arg);
+/* A sound with its segments. ENOTFOUND. Freed by nj_sound_clear. */
+nj_status nj_catalogue_get(nj_catalogue *catalogue, int64_t id, nj_sound *out);
+void nj_sound_clear(nj_ctx *ctx, nj_sound *sound);
+
+/* The clip vectors of all sounds that have one, float32 (n, D), with their ids, int64 (n), by id.
+ * Errors: EFORMAT (vectors of different lengths). */
+nj_status nj_catalogue_vectors(nj_catalogue *catalogue, nj_tensor **vectors, nj_tensor **ids);
+
+#endif

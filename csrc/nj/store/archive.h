@@ -1,0 +1,60 @@
+/* Files of named tensors, whatever their container. Opening maps the file and checks everything it
+ * claims; tensors then share the mapping (copy-on-write), so a large file is not read twice.
+ *
+ * Containers: safetensors (safetensors.h). Others are recognised and refused by name. */
+#ifndef NJ_STORE_ARCHIVE_H
+#define NJ_STORE_ARCHIVE_H
+
+#include "store/mapping.h"
+#include "tensor/tensor.h"
+
+/* Element types of files; those that are no nj_dtype are widened. X(NAME, bytes, reads as) */
+#define NJ_STORED_MAP(X)                                                   \
+  X(F64, 8, NJ_F64) X(F32, 4, NJ_F32) X(F16, 2, NJ_F32) X(BF16, 2, NJ_F32) \
+  X(I64, 8, NJ_I64) X(I32, 4, NJ_I32) X(I16, 2, NJ_I32) X(I8, 1, NJ_I32)   \
+  X(U8, 1, NJ_U8) X(BOOL, 1, NJ_U8)
+
+typedef enum {
+#define NJ_X(NAME, bytes, reads_as) NJ_STORED_##NAME,
+  NJ_STORED_MAP(NJ_X)
+#undef NJ_X
+  NJ_STORED_COUNT
+} nj_stored;
+
+const char *nj_stored_name(nj_stored type); /* "BF16" */
+size_t nj_stored_size(nj_stored type);
+nj_dtype nj_stored_dtype(nj_stored type); /* what it is read as */
+
+typedef struct {
+  char *name;
+  nj_stored type;
+  int ndim;
+  int64_t shape[NJ_MAX_DIMS];
+  uint64_t begin, end; /* bytes of the file */
+} nj_archive_entry;
+
+typedef struct {
+  char *key, *value;
+} nj_archive_note;
+
+typedef struct {
+  nj_ctx *ctx;
+  char *path;
+  const char *container; /* "safetensors" */
+  nj_mapping *mapping;
+  nj_archive_entry *entries; /* in the order of the file's index */
+  size_t n_entries, entry_room;
+  nj_archive_note *notes; /* metadata */
+  size_t n_notes, note_room;
+} nj_archive;
+
+/* Errors: ENOTFOUND, EIO, EFORMAT (malformed: says what and where), EUNSUPPORTED (another kind of
+ * file, named), ENOMEM. Messages begin with the path. */
+nj_status nj_archive_open(nj_ctx *ctx, const char *path, nj_archive **out);
+void nj_archive_close(nj_archive *archive); /* tensors read from it stay valid */
+/* The metadata value of a key, or NULL. */
+const char *nj_archive_metadata(const nj_archive *archive, const char *key);
+/* Reads one tensor, contiguous, widened to its nj_dtype. */
+nj_status nj_archive_read(nj_archive *archive, size_t entry, nj_tensor **out);
+
+#endif

@@ -1,0 +1,17 @@
+/* A file mapped into memory, privately: writes stay in memory. Reference-counted, so that tensors
+ * over it keep it alive. */
+#ifndef NJ_STORE_MAPPING_H
+#define NJ_STORE_MAPPING_H
+
+#include "base/context.h"
+
+typedef struct nj_mapping nj_mapping;
+
+/* Errors: ENOTFOUND, EIO (unreadable, or not a regular file), ENOMEM. */
+nj_status nj_mapping_open(nj_ctx *ctx, const char *path, nj_mapping **out);
+nj_mapping *nj_mapping_retain(nj_mapping *mapping);
+void nj_mapping_release(void *mapping); /* of type void *, to serve as nj_from_memory's release */
+unsigned char *nj_mapping_data(nj_mapping *mapping);
+uint64_t nj_mapping_size(const nj_mapping *mapping);
+
+#endif

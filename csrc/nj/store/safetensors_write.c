@@ -1,0 +1,220 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/utf8.h"
+#include "store/safetensors.h"
+
+/* Text that grows; `failed` is set once memory ran out, so that callers check once at the end. */
+typedef struct {
+  nj_ctx *ctx;
+  char *text;
+  size_t length, room;
+  int failed;
+} buffer;
+
+static void put(buffer *b, const char *text, size_t length) {
+  if (!b->failed && b->length + length > b->room) {
+    void *grown = nj_array_grow(b->ctx, b->text, &b->room, b->length + length, 1);
+    b->failed = grown == NULL;
+    if (grown)
+      b->text = grown;
+  }
+  if (b->failed)
+    return;
+  memcpy(b->text + b->length, text, length);
+  b->length += length;
+}
+
+static void put_text(buffer *b, const char *text) { put(b, text, strlen(text)); }
+
+static void put_number(buffer *b, uint64_t number) {
+  char digits[24];
+  put(b, digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number));
+}
+
+static void put_string(buffer *b, const char *text) {
+  put(b, "\"", 1);
+  for (; *text; text++) {
+    unsigned char c = (unsigned char)*text;
+    char escape[8];
+    if (c == '"' || c == '\\')
+      put(b, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", c));
+    else if (c < 0x20)
+      put(b, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", c));
+    else
+      put(b, text, 1);
+  }
+  put(b, "\"", 1);
+}
+
+static const char *stored_name_of(nj_dtype dtype) {
+  for (int i = 0; i < NJ_STORED_COUNT; i++) /* the first that is read as dtype and has its size */
+    if (nj_stored_dtype((nj_stored)i) == dtype &&
+        nj_stored_size((nj_stored)i) == nj_dtype_size(dtype))
+      return nj_stored_name((nj_stored)i);
+  return NULL;
+}
+
+static uint64_t bytes_of(const nj_tensor *x) {
+  return (uint64_t)nj_numel(x) * nj_dtype_size(x->dtype);
+}
+
+static void put_entry(buffer *b, const nj_named_tensor *named, uint64_t begin) {
+  const nj_tensor *x = named->tensor;
+  put_string(b, named->name);
+  put_text(b, ":{\"dtype\":\"");
+  put_text(b, stored_name_of(x->dtype));
+  put_text(b, "\",\"shape\":[");
+  for (int i = 0; i < x->ndim; i++) {
+    put_text(b, i ? "," : "");
+    put_number(b, (uint64_t)x->shape[i]);
+  }
+  put_text(b, "],\"data_offsets\":[");
+  put_number(b, begin);
+  put_text(b, ",");
+  put_number(b, begin + bytes_of(x));
+  put_text(b, "]}");
+}
+
+static void put_header(buffer *b, const nj_named_tensor *tensors, size_t n_tensors,
+                       const nj_archive_note *notes, size_t n_notes) {
+  put_text(b, "{");
+  if (n_notes) {
+    put_text(b, "\"__metadata__\":{");
+    for (size_t i = 0; i < n_notes; i++) {
+      put_text(b, i ? "," : "");
+      put_string(b, notes[i].key);
+      put_text(b, ":");
+      put_string(b, notes[i].value);
+    }
+    put_text(b, n_tensors ? "}," : "}");
+  }
+  uint64_t at = 0;
+  for (size_t i = 0; i < n_tensors; i++) {
+    put_text(b, i ? "," : "");
+    put_entry(b, &tensors[i], at);
+    at += bytes_of(tensors[i].tensor);
+  }
+  put_text(b, "}");
+  while (!b->failed && (b->length + 8) % 64) /* data begin at a cache line of the mapping */
+    put_text(b, " ");
+}
+
+static int by_size_and_name(const void *a, const void *b) {
+  const nj_named_tensor *p = a, *q = b;
+  size_t m = nj_dtype_size(p->tensor->dtype), n = nj_dtype_size(q->tensor->dtype);
+  if (m != n)
+    return m > n ? -1 : 1;
+  return strcmp(p->name, q->name);
+}
+
+static nj_status check_text(nj_ctx *ctx, const char *text) {
+  size_t length = strlen(text);
+  if (nj_utf8_valid(text, length) != length)
+    return nj_fail(ctx, NJ_EARG, "save: '%s' is not valid UTF-8", text);
+  return NJ_OK;
+}
+
+static nj_status check_arguments(nj_ctx *ctx, const nj_named_tensor *sorted, size_t n_tensors,
+                                 const nj_archive_note *notes, size_t n_notes) {
+  for (size_t i = 0; i < n_tensors; i++) {
+    NJ_TRY(check_text(ctx, sorted[i].name));
+    if (strcmp(sorted[i].name, "__metadata__") == 0)
+      return nj_fail(ctx, NJ_EARG, "save: no tensor can be called '__metadata__'");
+    for (size_t j = 0; j < i; j++)
+      if (strcmp(sorted[i].name, sorted[j].name) == 0)
+        return nj_fail(ctx, NJ_EARG, "save: two tensors are called '%s'", sorted[i].name);
+  }
+  for (size_t i = 0; i < n_notes; i++) {
+    NJ_TRY(check_text(ctx, notes[i].key));
+    NJ_TRY(check_text(ctx, notes[i].value));
+  }
+  return NJ_OK;
+}
+
+static nj_status write_bytes(int fd, const void *data, size_t length) {
+  const char *at = data;
+  while (length > 0) {
+    ssize_t n = write(fd, at, length);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return NJ_EIO;
+    at += n;
+    length -= (size_t)n;
+  }
+  return NJ_OK;
+}
+
+static nj_status write_tensor(int fd, nj_tensor *tensor) {
+  nj_tensor *flat = NULL;
+  NJ_TRY(nj_as_contiguous(tensor, &flat));
+  nj_status st = write_bytes(fd, nj_data(flat), (size_t)bytes_of(flat));
+  nj_release(flat);
+  return st;
+}
+
+/* Everything goes to `temporary`; NJ_EIO leaves errno for the caller. */
+static nj_status write_all(const char *temporary, const buffer *header,
+                           const nj_named_tensor *tensors, size_t n_tensors) {
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return NJ_EIO;
+  unsigned char length[8];
+  for (int i = 0; i < 8; i++)
+    length[i] = (unsigned char)((uint64_t)header->length >> 8 * i);
+  nj_status st = write_bytes(fd, length, sizeof length);
+  if (!st)
+    st = write_bytes(fd, header->text, header->length);
+  for (size_t i = 0; i < n_tensors && !st; i++)
+    st = write_tensor(fd, tensors[i].tensor);
+  if (!st && fsync(fd) != 0)
+    st = NJ_EIO;
+  int saved = errno;
+  if (close(fd) != 0 && !st)
+    return NJ_EIO;
+  errno = saved;
+  return st;
+}
+
+static nj_status write_and_rename(nj_ctx *ctx, const char *path, const buffer *header,
+                                  const nj_named_tensor *tensors, size_t n_tensors) {
+  size_t room = strlen(path) + 32;
+  char *temporary = nj_alloc(ctx, room);
+  if (!temporary)
+    return NJ_ENOMEM;
+  snprintf(temporary, room, "%s.%ld.tmp", path, (long)getpid());
+  nj_status st = write_all(temporary, header, tensors, n_tensors);
+  if (!st && rename(temporary, path) != 0)
+    st = NJ_EIO;
+  if (st == NJ_EIO)
+    nj_fail(ctx, NJ_EIO, "%s: cannot be written: %s", path, strerror(errno));
+  if (st)
+    unlink(temporary);
+  nj_free(ctx, temporary);
+  return st;
+}
+
+nj_status nj_safetensors_write(nj_ctx *ctx, const char *path, const nj_named_tensor *tensors,
+                               size_t n_tensors, const nj_archive_note *notes, size_t n_notes) {
+  nj_named_tensor *sorted = nj_calloc(ctx, n_tensors, sizeof *sorted);
+  if (!sorted)
+    return NJ_ENOMEM;
+  if (n_tensors)
+    memcpy(sorted, tensors, n_tensors * sizeof *sorted);
+  qsort(sorted, n_tensors, sizeof *sorted, by_size_and_name);
+  buffer header = {.ctx = ctx};
+  nj_status st = check_arguments(ctx, sorted, n_tensors, notes, n_notes);
+  if (!st) {
+    put_header(&header, sorted, n_tensors, notes, n_notes);
+    st = header.failed ? NJ_ENOMEM : write_and_rename(ctx, path, &header, sorted, n_tensors);
+  }
+  nj_free(ctx, header.text);
+  nj_free(ctx, sorted);
+  return st;
+}
