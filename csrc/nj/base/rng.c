@@ -29,12 +29,18 @@ nj_rng nj_rng_make(uint64_t seed, uint64_t stream) {
   return (nj_rng){.seed = seed, .stream = stream, .counter = 0};
 }
 
+void nj_rng_words(const nj_rng *rng, uint64_t block, uint32_t words[4]) {
+  words[0] = (uint32_t)block;
+  words[1] = (uint32_t)(block >> 32);
+  words[2] = (uint32_t)rng->stream;
+  words[3] = (uint32_t)(rng->stream >> 32);
+  philox(words, rng->seed);
+}
+
 uint32_t nj_rng_word(const nj_rng *rng, uint64_t index) {
-  uint64_t block = index >> 2;
-  uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)rng->stream,
-                         (uint32_t)(rng->stream >> 32)};
-  philox(counter, rng->seed);
-  return counter[index & 3];
+  uint32_t words[4];
+  nj_rng_words(rng, index >> 2, words);
+  return words[index & 3];
 }
 
 nj_rng nj_rng_split(nj_rng *rng) {

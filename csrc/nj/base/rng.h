@@ -22,5 +22,7 @@ double nj_rng_normal(nj_rng *rng);                /* Box-Muller, two words of 64
 int64_t nj_rng_below(nj_rng *rng, int64_t bound); /* [0, bound), unbiased; bound > 0 */
 /* Word `index` of the stream, whatever the counter: for blocks drawn in parallel. */
 uint32_t nj_rng_word(const nj_rng *rng, uint64_t index);
+/* Words 4 * block … 4 * block + 3 at the price of one. */
+void nj_rng_words(const nj_rng *rng, uint64_t block, uint32_t words[4]);
 
 #endif

@@ -15,21 +15,21 @@ typedef enum {
 #define NJ_X(NAME, name, saves, forward, grad) NJ_MAP_##NAME,
   NJ_MAP_UNARY_LIST(NJ_X)
 #undef NJ_X
-  NJ_MAP_UNARY_COUNT
+      NJ_MAP_UNARY_COUNT
 } nj_map_unary;
 
 typedef enum {
 #define NJ_X(NAME, name, expression) NJ_MAP_##NAME,
   NJ_MAP_BINARY_LIST(NJ_X)
 #undef NJ_X
-  NJ_MAP_BINARY_COUNT
+      NJ_MAP_BINARY_COUNT
 } nj_map_binary;
 
 typedef enum {
 #define NJ_X(NAME, name, operator) NJ_MAP_##NAME,
   NJ_MAP_COMPARE_LIST(NJ_X)
 #undef NJ_X
-  NJ_MAP_COMPARE_COUNT
+      NJ_MAP_COMPARE_COUNT
 } nj_map_compare;
 
 /* p and q are the parameters of functions that have some (slope, bounds, scale and shift). sa, sb
@@ -41,15 +41,15 @@ typedef enum {
  *                                        result as the list says (anything when it saves nothing)
  * compare[f](a, sa, b, sb, y, n)         y[i] is 1 or 0
  * select(c, sc, a, sa, b, sb, y, n)      y[i] = c[i] ? a[i] : b[i] */
-#define NJ_MAP_TABLE(T)                                                                          \
-  void (*unary[NJ_MAP_UNARY_COUNT])(const T *x, T *y, int64_t n, double p, double q);            \
-  void (*binary[NJ_MAP_BINARY_COUNT])(const T *a, int64_t sa, const T *b, int64_t sb, T *y,      \
-                                      int64_t n, double p, double q);                            \
-  void (*grad[NJ_MAP_UNARY_COUNT])(const T *g, int64_t sg, const T *v, int64_t sv, T *gx,        \
-                                   int64_t n, double p, double q);                               \
-  void (*compare[NJ_MAP_COMPARE_COUNT])(const T *a, int64_t sa, const T *b, int64_t sb,          \
-                                        uint8_t *y, int64_t n);                                  \
-  void (*select)(const uint8_t *c, int64_t sc, const T *a, int64_t sa, const T *b, int64_t sb,   \
+#define NJ_MAP_TABLE(T)                                                                        \
+  void (*unary[NJ_MAP_UNARY_COUNT])(const T *x, T *y, int64_t n, double p, double q);          \
+  void (*binary[NJ_MAP_BINARY_COUNT])(const T *a, int64_t sa, const T *b, int64_t sb, T *y,    \
+                                      int64_t n, double p, double q);                          \
+  void (*grad[NJ_MAP_UNARY_COUNT])(const T *g, int64_t sg, const T *v, int64_t sv, T *gx,      \
+                                   int64_t n, double p, double q);                             \
+  void (*compare[NJ_MAP_COMPARE_COUNT])(const T *a, int64_t sa, const T *b, int64_t sb,        \
+                                        uint8_t *y, int64_t n);                                \
+  void (*select)(const uint8_t *c, int64_t sc, const T *a, int64_t sa, const T *b, int64_t sb, \
                  T *y, int64_t n);
 
 typedef struct nj_map_kernels {

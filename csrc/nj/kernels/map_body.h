@@ -19,18 +19,18 @@ static inline V floored_mod(V a, V b) {
 
 /* ---- one operand ---- */
 
-#define UNARY(NAME, name, saves, forward, derivative)                             \
-  static inline V f_##name(V x, V p, V q) {                                       \
-    (void)p, (void)q;                                                             \
-    return forward;                                                               \
-  }                                                                               \
-  static void unary_##name(const T *x, T *y, int64_t n, double p, double q) {     \
-    V vp = K(p), vq = K(q);                                                       \
-    int64_t i = 0;                                                                \
-    for (; i + LANES <= n; i += LANES)                                            \
-      F(store)(y + i, f_##name(F(load)(x + i), vp, vq));                          \
-    if (i < n)                                                                    \
-      F(store_n)(y + i, f_##name(F(load_n)(x + i, n - i, 0), vp, vq), n - i);     \
+#define UNARY(NAME, name, saves, forward, derivative)                         \
+  static inline V f_##name(V x, V p, V q) {                                   \
+    (void)p, (void)q;                                                         \
+    return forward;                                                           \
+  }                                                                           \
+  static void unary_##name(const T *x, T *y, int64_t n, double p, double q) { \
+    V vp = K(p), vq = K(q);                                                   \
+    int64_t i = 0;                                                            \
+    for (; i + LANES <= n; i += LANES)                                        \
+      F(store)(y + i, f_##name(F(load)(x + i), vp, vq));                      \
+    if (i < n)                                                                \
+      F(store_n)(y + i, f_##name(F(load_n)(x + i, n - i, 0), vp, vq), n - i); \
   }
 NJ_MAP_UNARY_LIST(UNARY)
 
@@ -64,11 +64,11 @@ NJ_MAP_UNARY_LIST(UNARY)
     }                                                                                         \
   }
 
-#define BINARY(NAME, name, expression)             \
-  static inline V b_##name(V a, V b, V p, V q) {   \
-    (void)p, (void)q;                              \
-    return expression;                             \
-  }                                                \
+#define BINARY(NAME, name, expression)           \
+  static inline V b_##name(V a, V b, V p, V q) { \
+    (void)p, (void)q;                            \
+    return expression;                           \
+  }                                              \
   BINARY_LOOPS(binary_##name, b_##name)
 NJ_MAP_BINARY_LIST(BINARY)
 
@@ -83,18 +83,18 @@ NJ_MAP_UNARY_LIST(GRAD)
 
 /* ---- comparison and choice: left to the compiler's vectoriser ---- */
 
-#define COMPARE(NAME, name, operator)                                                   \
+#define COMPARE(NAME, name, operator)                                                    \
   static void compare_##name(const T *a, int64_t sa, const T *b, int64_t sb, uint8_t *y, \
-                             int64_t n) {                                               \
-    if (sa && sb)                                                                       \
-      for (int64_t i = 0; i < n; i++)                                                   \
-        y[i] = a[i] operator b[i];                                                      \
-    else if (sa)                                                                        \
-      for (int64_t i = 0; i < n; i++)                                                   \
-        y[i] = a[i] operator b[0];                                                      \
-    else                                                                                \
-      for (int64_t i = 0; i < n; i++)                                                   \
-        y[i] = a[0] operator b[i * sb];                                                 \
+                             int64_t n) {                                                \
+    if (sa && sb)                                                                        \
+      for (int64_t i = 0; i < n; i++)                                                    \
+        y[i] = a[i] operator b[i];                                                       \
+    else if (sa)                                                                         \
+      for (int64_t i = 0; i < n; i++)                                                    \
+        y[i] = a[i] operator b[0];                                                       \
+    else                                                                                 \
+      for (int64_t i = 0; i < n; i++)                                                    \
+        y[i] = a[0] operator b[i * sb];                                                  \
   }
 NJ_MAP_COMPARE_LIST(COMPARE)
 
@@ -113,13 +113,13 @@ TABLE = {
     NJ_MAP_UNARY_LIST(LINE)
 #undef LINE
 #define LINE(NAME, name, saves, forward, derivative) .grad[NJ_MAP_##NAME] = grad_##name,
-    NJ_MAP_UNARY_LIST(LINE)
+        NJ_MAP_UNARY_LIST(LINE)
 #undef LINE
 #define LINE(NAME, name, expression) .binary[NJ_MAP_##NAME] = binary_##name,
-    NJ_MAP_BINARY_LIST(LINE)
+            NJ_MAP_BINARY_LIST(LINE)
 #undef LINE
 #define LINE(NAME, name, operator) .compare[NJ_MAP_##NAME] = compare_##name,
-    NJ_MAP_COMPARE_LIST(LINE)
+                NJ_MAP_COMPARE_LIST(LINE)
 #undef LINE
-    .select = select_values,
+                    .select = select_values,
 };

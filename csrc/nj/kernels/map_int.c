@@ -43,58 +43,58 @@ static int64_t power(int64_t a, int64_t b) {
   return wrap(y);
 }
 
-#define UNARY_INT(X)                                            \
-  X(NEG, neg, negate(x))                                        \
-  X(ABS, abs, x < 0 ? negate(x) : x)                            \
-  X(SIGN, sign, (x > 0) - (x < 0))                              \
-  X(SQUARE, square, wrap((uint64_t)x *(uint64_t)x))             \
-  X(RELU, relu, x > 0 ? x : 0)                                  \
-  X(FLOOR, floor, x)                                            \
-  X(CEIL, ceil, x)                                              \
-  X(ROUND, round, x)                                            \
-  X(TRUNC, trunc, x)                                            \
-  X(CLAMP, clamp, x < low ? (low < high ? low : high) : x > high ? high : x)
+#define UNARY_INT(X)                                \
+  X(NEG, neg, negate(x))                            \
+  X(ABS, abs, x < 0 ? negate(x) : x)                \
+  X(SIGN, sign, (x > 0) - (x < 0))                  \
+  X(SQUARE, square, wrap((uint64_t)x *(uint64_t)x)) \
+  X(RELU, relu, x > 0 ? x : 0)                      \
+  X(FLOOR, floor, x)                                \
+  X(CEIL, ceil, x)                                  \
+  X(ROUND, round, x)                                \
+  X(TRUNC, trunc, x)                                \
+  X(CLAMP, clamp, x<low ? (low < high ? low : high) : x> high ? high : x)
 
-#define UNARY(NAME, name, expression)                                                  \
+#define UNARY(NAME, name, expression)                                                      \
   static void unary_##name(const int64_t *xs, int64_t *y, int64_t n, double p, double q) { \
-    int64_t low = saturate(ceil(p)), high = saturate(floor(q));                        \
-    (void)low, (void)high;                                                             \
-    for (int64_t i = 0; i < n; i++) {                                                  \
-      int64_t x = xs[i];                                                               \
-      y[i] = expression;                                                               \
-    }                                                                                  \
-  }
-UNARY_INT(UNARY)
-
-#define BINARY_INT(X)                                  \
-  X(ADD, add, wrap((uint64_t)a + (uint64_t)b))         \
-  X(SUB, sub, wrap((uint64_t)a - (uint64_t)b))         \
-  X(MUL, mul, wrap((uint64_t)a *(uint64_t)b))          \
-  X(MAXIMUM, maximum, a > b ? a : b)                   \
-  X(MINIMUM, minimum, a < b ? a : b)                   \
-  X(POW, pow, power(a, b))                             \
-  X(FMOD, fmod, remainder_of(a, b))                    \
-  X(FLOOR_DIV, floor_div, floor_div(a, b))             \
-  X(MOD, mod, floored_mod(a, b))                       \
-  X(TRUNC_DIV, trunc_div, trunc_div(a, b))             \
-  X(AXPY, axpy, wrap((uint64_t)a + (uint64_t)saturate(p) * (uint64_t)b))
-
-#define BINARY(NAME, name, expression)                                                     \
-  static void binary_##name(const int64_t *as, int64_t sa, const int64_t *bs, int64_t sb,  \
-                            int64_t *y, int64_t n, double p, double q) {                   \
-    (void)p, (void)q;                                                                      \
+    int64_t low = saturate(ceil(p)), high = saturate(floor(q));                            \
+    (void)low, (void)high;                                                                 \
     for (int64_t i = 0; i < n; i++) {                                                      \
-      int64_t a = as[i * sa], b = bs[i * sb];                                              \
+      int64_t x = xs[i];                                                                   \
       y[i] = expression;                                                                   \
     }                                                                                      \
   }
+UNARY_INT(UNARY)
+
+#define BINARY_INT(X)                          \
+  X(ADD, add, wrap((uint64_t)a + (uint64_t)b)) \
+  X(SUB, sub, wrap((uint64_t)a - (uint64_t)b)) \
+  X(MUL, mul, wrap((uint64_t)a *(uint64_t)b))  \
+  X(MAXIMUM, maximum, a > b ? a : b)           \
+  X(MINIMUM, minimum, a < b ? a : b)           \
+  X(POW, pow, power(a, b))                     \
+  X(FMOD, fmod, remainder_of(a, b))            \
+  X(FLOOR_DIV, floor_div, floor_div(a, b))     \
+  X(MOD, mod, floored_mod(a, b))               \
+  X(TRUNC_DIV, trunc_div, trunc_div(a, b))     \
+  X(AXPY, axpy, wrap((uint64_t)a + (uint64_t)saturate(p) * (uint64_t)b))
+
+#define BINARY(NAME, name, expression)                                                    \
+  static void binary_##name(const int64_t *as, int64_t sa, const int64_t *bs, int64_t sb, \
+                            int64_t *y, int64_t n, double p, double q) {                  \
+    (void)p, (void)q;                                                                     \
+    for (int64_t i = 0; i < n; i++) {                                                     \
+      int64_t a = as[i * sa], b = bs[i * sb];                                             \
+      y[i] = expression;                                                                  \
+    }                                                                                     \
+  }
 BINARY_INT(BINARY)
 
-#define COMPARE(NAME, name, operator)                                                      \
-  static void compare_##name(const int64_t *a, int64_t sa, const int64_t *b, int64_t sb,   \
-                             uint8_t *y, int64_t n) {                                      \
-    for (int64_t i = 0; i < n; i++)                                                        \
-      y[i] = a[i * sa] operator b[i * sb];                                                 \
+#define COMPARE(NAME, name, operator)                                                    \
+  static void compare_##name(const int64_t *a, int64_t sa, const int64_t *b, int64_t sb, \
+                             uint8_t *y, int64_t n) {                                    \
+    for (int64_t i = 0; i < n; i++)                                                      \
+      y[i] = a[i * sa] operator b[i * sb];                                               \
   }
 NJ_MAP_COMPARE_LIST(COMPARE)
 
@@ -109,10 +109,10 @@ const nj_map_kernels_int nj_map_int = {
     UNARY_INT(LINE)
 #undef LINE
 #define LINE(NAME, name, expression) .binary[NJ_MAP_##NAME] = binary_##name,
-    BINARY_INT(LINE)
+        BINARY_INT(LINE)
 #undef LINE
 #define LINE(NAME, name, operator) .compare[NJ_MAP_##NAME] = compare_##name,
-    NJ_MAP_COMPARE_LIST(LINE)
+            NJ_MAP_COMPARE_LIST(LINE)
 #undef LINE
-    .select = select_values,
+                .select = select_values,
 };

@@ -21,7 +21,7 @@ typedef enum {
 #define NJ_X(NAME, name) NJ_REDUCE_##NAME,
   NJ_REDUCE_MAP(NJ_X)
 #undef NJ_X
-  NJ_REDUCE_COUNT
+      NJ_REDUCE_COUNT
 } nj_reduce_kind;
 
 /* The table, for T float (one per instruction set) and double (one).
@@ -51,24 +51,23 @@ typedef enum {
  * layer_norm_grad_params(x, g, n, mean, rstd, gw, gb)
  *                           gw += g * (x - mean) * rstd and gb += g; either may be NULL
  */
-#define NJ_ROW_TABLE(T)                                                                          \
-  T (*reduce[NJ_REDUCE_COUNT])(const T *x, int64_t n);                                           \
-  void (*column[NJ_REDUCE_COUNT])(const T *x, int64_t rows, int64_t ld, int64_t cols, T *out);   \
-  T (*centered)(const T *x, int64_t n, T m);                                                     \
-  void (*column_centered)(const T *x, int64_t rows, int64_t ld, int64_t cols, const T *m,        \
-                          T *out);                                                               \
-  T (*dot)(const T *a, const T *b, int64_t n);                                                   \
-  void (*column_dot)(const T *a, const T *b, int64_t rows, int64_t ld, int64_t cols, T *out);    \
-  int64_t (*argmax)(const T *x, int64_t n);                                                      \
-  int64_t (*argmin)(const T *x, int64_t n);                                                      \
-  T (*softmax)(const T *x, T *y, int64_t n);                                                     \
-  T (*log_softmax)(const T *x, T *y, int64_t n);                                                 \
-  T (*logsumexp)(const T *x, int64_t n);                                                         \
-  void (*softmax_grad)(const T *y, const T *g, T *gx, int64_t n);                                \
-  void (*log_softmax_grad)(const T *y, const T *g, T *gx, int64_t n);                            \
-  void (*mean_var)(const T *x, int64_t n, T *mean, T *var);                                      \
-  void (*scale)(const T *x, int64_t n, T mean, T rstd, const T *w, const T *b, T *y);            \
-  void (*layer_norm_grad)(const T *x, const T *g, int64_t n, T mean, T rstd, const T *w, T *gx); \
+#define NJ_ROW_TABLE(T)                                                                            \
+  T (*reduce[NJ_REDUCE_COUNT])(const T *x, int64_t n);                                             \
+  void (*column[NJ_REDUCE_COUNT])(const T *x, int64_t rows, int64_t ld, int64_t cols, T *out);     \
+  T (*centered)(const T *x, int64_t n, T m);                                                       \
+  void (*column_centered)(const T *x, int64_t rows, int64_t ld, int64_t cols, const T *m, T *out); \
+  T (*dot)(const T *a, const T *b, int64_t n);                                                     \
+  void (*column_dot)(const T *a, const T *b, int64_t rows, int64_t ld, int64_t cols, T *out);      \
+  int64_t (*argmax)(const T *x, int64_t n);                                                        \
+  int64_t (*argmin)(const T *x, int64_t n);                                                        \
+  T (*softmax)(const T *x, T *y, int64_t n);                                                       \
+  T (*log_softmax)(const T *x, T *y, int64_t n);                                                   \
+  T (*logsumexp)(const T *x, int64_t n);                                                           \
+  void (*softmax_grad)(const T *y, const T *g, T *gx, int64_t n);                                  \
+  void (*log_softmax_grad)(const T *y, const T *g, T *gx, int64_t n);                              \
+  void (*mean_var)(const T *x, int64_t n, T *mean, T *var);                                        \
+  void (*scale)(const T *x, int64_t n, T mean, T rstd, const T *w, const T *b, T *y);              \
+  void (*layer_norm_grad)(const T *x, const T *g, int64_t n, T mean, T rstd, const T *w, T *gx);   \
   void (*layer_norm_grad_params)(const T *x, const T *g, int64_t n, T mean, T rstd, T *gw, T *gb);
 
 typedef struct nj_row_kernels {

@@ -3,7 +3,7 @@
  *   TABLE  what is defined, as in: const nj_row_kernels_double nj_row_double
  * Included by isa/row.c (float, once per instruction set) and by row_double.c. */
 
-#define BLOCK 2048    /* numbers added in four running vectors before pairwise addition takes over */
+#define BLOCK 2048 /* numbers added in four running vectors before pairwise addition takes over */
 #define BLOCK_ROWS 64 /* the same going down columns */
 #define DEPTH 40      /* pairwise levels: more than any row needs */
 
@@ -40,21 +40,21 @@ static inline V v_mul(V a, V b) { return a * b; }
 static inline V v_square(V x) { return x * x; }
 
 /* FULL(o) is the vector at offset o, PART(o, c) the one whose first c lanes count. */
-#define ROW_BLOCK(name, parameters, combine, across, start, FULL, PART)      \
-  static T block_##name parameters {                                         \
-    V s0 = F(set)(start), s1 = s0, s2 = s0, s3 = s0;                         \
-    int64_t i = 0;                                                           \
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {                             \
-      s0 = combine(s0, FULL(i));                                             \
-      s1 = combine(s1, FULL(i + LANES));                                     \
-      s2 = combine(s2, FULL(i + 2 * LANES));                                 \
-      s3 = combine(s3, FULL(i + 3 * LANES));                                 \
-    }                                                                        \
-    for (; i + LANES <= n; i += LANES)                                       \
-      s0 = combine(s0, FULL(i));                                             \
-    if (i < n)                                                               \
-      s1 = combine(s1, PART(i, n - i));                                      \
-    return F(across)(combine(combine(s0, s1), combine(s2, s3)));             \
+#define ROW_BLOCK(name, parameters, combine, across, start, FULL, PART) \
+  static T block_##name parameters {                                    \
+    V s0 = F(set)(start), s1 = s0, s2 = s0, s3 = s0;                    \
+    int64_t i = 0;                                                      \
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {                        \
+      s0 = combine(s0, FULL(i));                                        \
+      s1 = combine(s1, FULL(i + LANES));                                \
+      s2 = combine(s2, FULL(i + 2 * LANES));                            \
+      s3 = combine(s3, FULL(i + 3 * LANES));                            \
+    }                                                                   \
+    for (; i + LANES <= n; i += LANES)                                  \
+      s0 = combine(s0, FULL(i));                                        \
+    if (i < n)                                                          \
+      s1 = combine(s1, PART(i, n - i));                                 \
+    return F(across)(combine(combine(s0, s1), combine(s2, s3)));        \
   }
 
 #define X_FULL(o) F(load)(x + (o))
@@ -74,22 +74,23 @@ static inline V v_square(V x) { return x * x; }
 ROW_BLOCK(sum, (const T *x, int64_t n), v_add, across_sum, 0, X_FULL, X_ZERO)
 ROW_BLOCK(sumsq, (const T *x, int64_t n), v_add, across_sum, 0, SQUARE_FULL, SQUARE_PART)
 ROW_BLOCK(sumabs, (const T *x, int64_t n), v_add, across_sum, 0, ABS_FULL, ABS_PART)
-ROW_BLOCK(centered, (const T *x, int64_t n, T m), v_add, across_sum, 0, CENTERED_FULL, CENTERED_PART)
+ROW_BLOCK(centered, (const T *x, int64_t n, T m), v_add, across_sum, 0, CENTERED_FULL,
+          CENTERED_PART)
 ROW_BLOCK(dot, (const T *a, const T *b, int64_t n), v_add, across_sum, 0, DOT_FULL, DOT_PART)
 ROW_BLOCK(prod, (const T *x, int64_t n), v_mul, across_prod, 1, X_FULL, X_ONE)
 ROW_BLOCK(max, (const T *x, int64_t n), F(max), across_max, (T)-INFINITY, X_FULL, X_LOW)
 ROW_BLOCK(min, (const T *x, int64_t n), F(min), across_min, (T)INFINITY, X_FULL, X_HIGH)
 
 /* The whole row, CALL(o, count) being the sum of one block. */
-#define ROW_PAIRWISE(name, parameters, CALL)                          \
-  static T row_##name parameters {                                    \
-    if (n <= BLOCK)                                                   \
-      return CALL(0, n);                                              \
-    pairwise p;                                                       \
-    p.count = 0;                                                      \
-    for (int64_t o = 0; o < n; o += BLOCK)                            \
-      pairwise_add(&p, CALL(o, n - o < BLOCK ? n - o : BLOCK));       \
-    return pairwise_total(&p);                                        \
+#define ROW_PAIRWISE(name, parameters, CALL)                    \
+  static T row_##name parameters {                              \
+    if (n <= BLOCK)                                             \
+      return CALL(0, n);                                        \
+    pairwise p;                                                 \
+    p.count = 0;                                                \
+    for (int64_t o = 0; o < n; o += BLOCK)                      \
+      pairwise_add(&p, CALL(o, n - o < BLOCK ? n - o : BLOCK)); \
+    return pairwise_total(&p);                                  \
   }
 #define CALL_SUM(o, count) block_sum(x + (o), count)
 #define CALL_SUMSQ(o, count) block_sumsq(x + (o), count)
@@ -121,40 +122,40 @@ ROW_ARG(argmin, block_min)
 
 /* WIDTH vectors side by side, down all rows; with count > 0 only the first count lanes of the one
  * vector exist. AT(o, k) is vector k of the row that begins at offset o. */
-#define COLUMN_STRIP(name, parameters, combine, start, AT)                                  \
-  static inline __attribute__((always_inline)) void strip_##name parameters {              \
-    V part[DEPTH][4], s[4];                                                                 \
-    uint64_t done = 0;                                                                      \
-    for (int64_t row = 0; row < rows; row += BLOCK_ROWS, done++) {                          \
-      int64_t end = rows - row < BLOCK_ROWS ? rows : row + BLOCK_ROWS;                      \
-      for (int k = 0; k < width; k++)                                                       \
-        s[k] = F(set)(start);                                                               \
-      for (int64_t r = row; r < end; r++)                                                   \
-        for (int k = 0; k < width; k++)                                                     \
-          s[k] = combine(s[k], AT(r * ld, k));                                              \
-      int level = 0;                                                                        \
-      for (uint64_t c = done; c & 1; c >>= 1, level++)                                      \
-        for (int k = 0; k < width; k++)                                                     \
-          s[k] = combine(part[level][k], s[k]);                                             \
-      for (int k = 0; k < width; k++)                                                       \
-        part[level][k] = s[k];                                                              \
-    }                                                                                       \
-    for (int k = 0; k < width; k++) {                                                       \
-      V total = F(set)(start);                                                              \
-      int level = 0, first = 1;                                                             \
-      for (uint64_t c = done; c; c >>= 1, level++)                                          \
-        if (c & 1) {                                                                        \
-          total = first ? part[level][k] : combine(part[level][k], total);                  \
-          first = 0;                                                                        \
-        }                                                                                   \
-      if (count)                                                                            \
-        F(store_n)(out, total, count);                                                      \
-      else                                                                                  \
-        F(store)(out + k * LANES, total);                                                   \
-    }                                                                                       \
+#define COLUMN_STRIP(name, parameters, combine, start, AT)                    \
+  static inline __attribute__((always_inline)) void strip_##name parameters { \
+    V part[DEPTH][4], s[4];                                                   \
+    uint64_t done = 0;                                                        \
+    for (int64_t row = 0; row < rows; row += BLOCK_ROWS, done++) {            \
+      int64_t end = rows - row < BLOCK_ROWS ? rows : row + BLOCK_ROWS;        \
+      for (int k = 0; k < width; k++)                                         \
+        s[k] = F(set)(start);                                                 \
+      for (int64_t r = row; r < end; r++)                                     \
+        for (int k = 0; k < width; k++)                                       \
+          s[k] = combine(s[k], AT(r * ld, k));                                \
+      int level = 0;                                                          \
+      for (uint64_t c = done; c & 1; c >>= 1, level++)                        \
+        for (int k = 0; k < width; k++)                                       \
+          s[k] = combine(part[level][k], s[k]);                               \
+      for (int k = 0; k < width; k++)                                         \
+        part[level][k] = s[k];                                                \
+    }                                                                         \
+    for (int k = 0; k < width; k++) {                                         \
+      V total = F(set)(start);                                                \
+      int level = 0, first = 1;                                               \
+      for (uint64_t c = done; c; c >>= 1, level++)                            \
+        if (c & 1) {                                                          \
+          total = first ? part[level][k] : combine(part[level][k], total);    \
+          first = 0;                                                          \
+        }                                                                     \
+      if (count)                                                              \
+        F(store_n)(out, total, count);                                        \
+      else                                                                    \
+        F(store)(out + k * LANES, total);                                     \
+    }                                                                         \
   }
 
-#define LOAD_AT(p, o, k) (count ? F(load_n)((p) + (o), count, 0) : F(load)((p) + (o) + (k) * LANES))
+#define LOAD_AT(p, o, k) (count ? F(load_n)((p) + (o), count, 0) : F(load)((p) + (o) + (k)*LANES))
 #define X_AT(o, k) LOAD_AT(x, o, k)
 #define SQUARE_AT(o, k) v_square(X_AT(o, k))
 #define ABS_AT(o, k) F(abs)(X_AT(o, k))
@@ -170,18 +171,18 @@ COLUMN_STRIP(min, (const T *x, STRIP_TAIL), F(min), (T)INFINITY, X_AT)
 COLUMN_STRIP(centered, (const T *x, const T *m, STRIP_TAIL), v_add, 0, CENTERED_AT)
 COLUMN_STRIP(dot, (const T *a, const T *b, STRIP_TAIL), v_add, 0, DOT_AT)
 
-#define COLUMN_BODY(CALL)                        \
-  int64_t j = 0;                                 \
-  for (; j + 4 * LANES <= cols; j += 4 * LANES)  \
-    CALL(4, 0);                                  \
-  for (; j + LANES <= cols; j += LANES)          \
-    CALL(1, 0);                                  \
-  if (j < cols)                                  \
+#define COLUMN_BODY(CALL)                       \
+  int64_t j = 0;                                \
+  for (; j + 4 * LANES <= cols; j += 4 * LANES) \
+    CALL(4, 0);                                 \
+  for (; j + LANES <= cols; j += LANES)         \
+    CALL(1, 0);                                 \
+  if (j < cols)                                 \
   CALL(1, cols - j)
 
-#define COLUMN(name)                                                                         \
-  static void column_##name(const T *x, int64_t rows, int64_t ld, int64_t cols, T *out) {    \
-    COLUMN_BODY(COLUMN_CALL_##name);                                                         \
+#define COLUMN(name)                                                                      \
+  static void column_##name(const T *x, int64_t rows, int64_t ld, int64_t cols, T *out) { \
+    COLUMN_BODY(COLUMN_CALL_##name);                                                      \
   }
 #define COLUMN_CALL_sum(width, count) strip_sum(x + j, rows, ld, out + j, width, count)
 #define COLUMN_CALL_sumsq(width, count) strip_sumsq(x + j, rows, ld, out + j, width, count)
@@ -212,15 +213,15 @@ static void column_dot(const T *a, const T *b, int64_t rows, int64_t ld, int64_t
 /* ---- softmax ---- */
 
 /* Runs BODY(LOAD, STORE, offset, count) for every whole vector of the row and for its tail. */
-#define MAP_ROW(BODY)                                   \
-  do {                                                  \
-    int64_t i = 0;                                      \
-    for (; i + LANES <= n; i += LANES) {                \
-      BODY(F(load), F(store), i, LANES)                 \
-    }                                                   \
-    if (i < n) {                                        \
-      BODY(LOAD_TAIL, STORE_TAIL, i, n - i)             \
-    }                                                   \
+#define MAP_ROW(BODY)                       \
+  do {                                      \
+    int64_t i = 0;                          \
+    for (; i + LANES <= n; i += LANES) {    \
+      BODY(F(load), F(store), i, LANES)     \
+    }                                       \
+    if (i < n) {                            \
+      BODY(LOAD_TAIL, STORE_TAIL, i, n - i) \
+    }                                       \
   } while (0)
 #define LOAD_TAIL(p) F(load_n)(p, n - i, 0)
 #define STORE_TAIL(p, v) F(store_n)(p, v, n - i)
@@ -335,15 +336,15 @@ static void row_layer_norm_grad(const T *x, const T *g, int64_t n, T mean, T rst
                                 T *gx) {
   V m = F(set)(mean), r = F(set)(rstd), one = F(set)(1);
   V sum_d = F(set)(0), sum_dh = sum_d;
-#define BODY(LOAD, STORE, o, c)                            \
-  V d = LOAD(g + (o)) * (w ? LOAD(w + (o)) : one);         \
-  sum_d = sum_d + d;                                       \
+#define BODY(LOAD, STORE, o, c)                    \
+  V d = LOAD(g + (o)) * (w ? LOAD(w + (o)) : one); \
+  sum_d = sum_d + d;                               \
   sum_dh = sum_dh + d * ((LOAD(x + (o)) - m) * r);
   MAP_ROW(BODY);
 #undef BODY
   V mean_d = F(set)(F(across_sum)(sum_d) / (T)n), mean_dh = F(set)(F(across_sum)(sum_dh) / (T)n);
-#define BODY(LOAD, STORE, o, c)                                           \
-  V d = LOAD(g + (o)) * (w ? LOAD(w + (o)) : one);                        \
+#define BODY(LOAD, STORE, o, c)                    \
+  V d = LOAD(g + (o)) * (w ? LOAD(w + (o)) : one); \
   STORE(gx + (o), r * ((d - mean_d) - ((LOAD(x + (o)) - m) * r) * mean_dh));
   MAP_ROW(BODY);
 #undef BODY

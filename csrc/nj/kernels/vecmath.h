@@ -209,11 +209,11 @@ static inline nj_vf nj_v_erf(nj_vf x) {
 
 /* ---- one lane at a time through libm, for what no hot loop needs ---- */
 
-#define NJ_V_LANEWISE(name, function)                                              \
-  static __attribute__((noinline, unused)) nj_vf nj_v_##name(nj_vf x) {            \
-    for (int i = 0; i < NJ_LANES; i++)                                             \
-      x[i] = function(x[i]);                                                       \
-    return x;                                                                      \
+#define NJ_V_LANEWISE(name, function)                                   \
+  static __attribute__((noinline, unused)) nj_vf nj_v_##name(nj_vf x) { \
+    for (int i = 0; i < NJ_LANES; i++)                                  \
+      x[i] = function(x[i]);                                            \
+    return x;                                                           \
   }
 NJ_V_LANEWISE(expm1, expm1f)
 NJ_V_LANEWISE(log1p, log1pf)
@@ -223,11 +223,11 @@ NJ_V_LANEWISE(sin, sinf)
 NJ_V_LANEWISE(cos, cosf)
 NJ_V_LANEWISE(trunc, truncf)
 
-#define NJ_V_LANEWISE2(name, function)                                             \
-  static __attribute__((noinline, unused)) nj_vf nj_v_##name(nj_vf a, nj_vf b) {   \
-    for (int i = 0; i < NJ_LANES; i++)                                             \
-      a[i] = function(a[i], b[i]);                                                 \
-    return a;                                                                      \
+#define NJ_V_LANEWISE2(name, function)                                           \
+  static __attribute__((noinline, unused)) nj_vf nj_v_##name(nj_vf a, nj_vf b) { \
+    for (int i = 0; i < NJ_LANES; i++)                                           \
+      a[i] = function(a[i], b[i]);                                               \
+    return a;                                                                    \
   }
 NJ_V_LANEWISE2(pow, powf)
 NJ_V_LANEWISE2(atan2, atan2f)
@@ -235,14 +235,14 @@ NJ_V_LANEWISE2(fmod, fmodf)
 
 /* ---- across the lanes, always in the same order ---- */
 
-#define NJ_V_ACROSS(name, combine)                         \
-  static inline float nj_v_across_##name(nj_vf v) {        \
-    float f[NJ_LANES];                                     \
-    memcpy(f, &v, sizeof f);                               \
-    for (int half = NJ_LANES / 2; half; half /= 2)         \
-      for (int i = 0; i < half; i++)                       \
-        f[i] = combine(f[i], f[i + half]);                 \
-    return f[0];                                           \
+#define NJ_V_ACROSS(name, combine)                  \
+  static inline float nj_v_across_##name(nj_vf v) { \
+    float f[NJ_LANES];                              \
+    memcpy(f, &v, sizeof f);                        \
+    for (int half = NJ_LANES / 2; half; half /= 2)  \
+      for (int i = 0; i < half; i++)                \
+        f[i] = combine(f[i], f[i + half]);          \
+    return f[0];                                    \
   }
 #define NJ_V_PLUS(a, b) ((a) + (b))
 #define NJ_V_TIMES(a, b) ((a) * (b))

@@ -63,8 +63,8 @@ static nj_status give(nj_ctx *ctx, nj_node *node, int input, nj_map_binary f, nj
   nj_tensor *product = NULL;
   if (factor)
     NJ_TRY(nj_map_values(ctx, node->op, f, grad, factor, 0, &product));
-  nj_status st = nj_sum_to_kept(ctx, node, input ? SHAPE_B : SHAPE_A, product ? product : grad,
-                                &grads[input]);
+  nj_status st =
+      nj_sum_to_kept(ctx, node, input ? SHAPE_B : SHAPE_A, product ? product : grad, &grads[input]);
   nj_release(product);
   return st;
 }
@@ -220,9 +220,9 @@ static nj_status check_divisor(nj_ctx *ctx, const char *op, nj_tensor *a, nj_ten
   return smallest ? nj_fail(ctx, NJ_EARG, "%s: division by zero among integers", op) : NJ_OK;
 }
 
-#define NJ_PLAIN(name, NAME)                                                              \
-  nj_status nj_##name(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out) {         \
-    return binary(ctx, #name, NJ_MAP_##NAME, name##_backward, a, b, out);                 \
+#define NJ_PLAIN(name, NAME)                                                      \
+  nj_status nj_##name(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out) { \
+    return binary(ctx, #name, NJ_MAP_##NAME, name##_backward, a, b, out);         \
   }
 NJ_PLAIN(add, ADD)
 NJ_PLAIN(sub, SUB)
@@ -264,7 +264,8 @@ nj_status nj_pow(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out) {
     int64_t negative;
     NJ_TRY(nj_count_less(ctx, b, 0, &negative));
     if (negative)
-      return nj_fail(ctx, NJ_EARG, "pow: an integer to a negative power is no integer; convert "
+      return nj_fail(ctx, NJ_EARG,
+                     "pow: an integer to a negative power is no integer; convert "
                      "to float32 first");
   } else if (b->ndim == 0 && dtype == a->dtype && !wants(b)) {
     nj_status st = constant_power(ctx, a, nj_get(b, NULL), out);

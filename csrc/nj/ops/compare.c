@@ -29,8 +29,8 @@ static void compare_i64(const void *arg, void *const *data, const int64_t *strid
   nj_map_int.compare[c->f](data[1], stride[1], data[2], stride[2], data[0], n);
 }
 
-static nj_status compare(nj_ctx *ctx, const char *op, nj_map_compare f, nj_tensor *a,
-                         nj_tensor *b, nj_tensor **out) {
+static nj_status compare(nj_ctx *ctx, const char *op, nj_map_compare f, nj_tensor *a, nj_tensor *b,
+                         nj_tensor **out) {
   int ndim;
   int64_t shape[NJ_MAX_DIMS];
   NJ_TRY(nj_broadcast_shape(ctx, op, a, b, &ndim, shape));
@@ -49,9 +49,9 @@ static nj_status compare(nj_ctx *ctx, const char *op, nj_map_compare f, nj_tenso
   return nj_finish(st, y, out);
 }
 
-#define NJ_X(name, NAME)                                                              \
-  nj_status nj_##name(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out) {     \
-    return compare(ctx, #name, NJ_MAP_##NAME, a, b, out);                             \
+#define NJ_X(name, NAME)                                                          \
+  nj_status nj_##name(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out) { \
+    return compare(ctx, #name, NJ_MAP_##NAME, a, b, out);                         \
   }
 NJ_COMPARE_OPS(NJ_X)
 #undef NJ_X
@@ -130,11 +130,11 @@ nj_status nj_isnan(nj_ctx *ctx, nj_tensor *x, nj_tensor **out) {
 }
 
 /* |x| compared with infinity, in floating point. */
-static nj_status compare_with_infinity(nj_ctx *ctx, const char *op, nj_map_compare f,
-                                       nj_tensor *x, nj_tensor **out) {
+static nj_status compare_with_infinity(nj_ctx *ctx, const char *op, nj_map_compare f, nj_tensor *x,
+                                       nj_tensor **out) {
   nj_tensor *size = NULL;
-  NJ_TRY(nj_empty_result(ctx, nj_dtype_is_float(x->dtype) ? x->dtype : NJ_F64, x->ndim, x->shape,
-                         1, &x, &size));
+  NJ_TRY(nj_empty_result(ctx, nj_dtype_is_float(x->dtype) ? x->dtype : NJ_F64, x->ndim, x->shape, 1,
+                         &x, &size));
   nj_status st = nj_map_unary_into(ctx, op, NJ_MAP_ABS, x, 0, 0, size);
   if (!st)
     st = compare_number(ctx, op, f, size, INFINITY, out);

@@ -27,8 +27,7 @@ nj_status nj_isfinite(nj_ctx *ctx, nj_tensor *x, nj_tensor **out);
  * other's gradient, whatever it holds. */
 nj_status nj_where(nj_ctx *ctx, nj_tensor *cond, nj_tensor *a, nj_tensor *b, nj_tensor **out);
 /* x with `value` where the mask, broadcast to x, is not 0. */
-nj_status nj_masked_fill(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, double value,
-                         nj_tensor **out);
+nj_status nj_masked_fill(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, double value, nj_tensor **out);
 
 /* *out = 1 when shapes and all elements are equal (NaN equals nothing). */
 nj_status nj_equal(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, int *out);

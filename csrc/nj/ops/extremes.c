@@ -153,8 +153,8 @@ nj_status nj_argmin(nj_ctx *ctx, nj_tensor *x, int n_dims, const int *dims, int 
   return place(ctx, "argmin", 0, x, n_dims, dims, keepdim, out);
 }
 
-static nj_status along(nj_ctx *ctx, const char *op, int largest, nj_tensor *x, int dim,
-                       int keepdim, nj_tensor **values, nj_tensor **indices) {
+static nj_status along(nj_ctx *ctx, const char *op, int largest, nj_tensor *x, int dim, int keepdim,
+                       nj_tensor **values, nj_tensor **indices) {
   unsigned mask;
   NJ_TRY(nj_dims_mask(ctx, op, x, 1, &dim, &mask));
   return choose(ctx, op, x, mask, largest, keepdim, values, indices);

@@ -9,6 +9,7 @@
 #include "ops/compare.h"
 #include "ops/elementwise.h"
 #include "ops/rows.h"
+#include "ops/scan.h"
 #include "tensor/autograd.h"
 
 /* ints[KEPT_MASK] is the mask beside the shape that nj_keep_shape stores at 0. */
@@ -89,13 +90,46 @@ nj_status nj_mean(nj_ctx *ctx, nj_tensor *x, int n_dims, const int *dims, int ke
   return nj_finish(st, y, out);
 }
 
+/* ---- product ---- */
+
+static nj_status prod_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_tensor **grads) {
+  nj_rows x = {0}, gx = {0};
+  nj_tensor *g = NULL;
+  NJ_TRY(nj_as_contiguous(grad, &g));
+  nj_status st =
+      nj_rows_make(ctx, node->saved[0], (unsigned)node->ints[KEPT_MASK], node->dtype, &x);
+  if (!st)
+    st = nj_rows_kept(ctx, node, 0, &gx);
+  if (!st)
+    st = nj_prod_grad_rows(ctx, x.matrix, x.n_rows, x.n, g, gx.matrix);
+  if (!st)
+    st = nj_rows_restore(&gx, &grads[0]);
+  nj_release(g);
+  nj_rows_free(&x);
+  nj_rows_free(&gx);
+  return st;
+}
+
+nj_status nj_prod(nj_ctx *ctx, nj_tensor *x, int n_dims, const int *dims, int keepdim,
+                  nj_tensor **out) {
+  unsigned mask;
+  nj_tensor *y = NULL;
+  NJ_TRY(nj_dims_mask(ctx, "prod", x, n_dims, dims, &mask));
+  NJ_TRY(nj_reduce_mask(ctx, NJ_REDUCE_PROD, x, mask, keepdim, &y));
+  nj_node *node = NULL;
+  nj_status st = record(ctx, "prod", prod_backward, x, mask, y, &node);
+  if (!st && node)
+    st = nj_save(node, 0, x);
+  return nj_finish(st, y, out);
+}
+
 /* ---- variance: sum((x - mean)^2) / (n - correction) ---- */
 
 static nj_status deviations(nj_ctx *ctx, nj_tensor *x, unsigned mask, nj_tensor **out) {
   nj_tensor *mean = NULL;
   NJ_TRY(nj_reduce_mask(ctx, NJ_REDUCE_SUM, x, mask, 1, &mean));
-  nj_status st = nj_map_unary_into(ctx, "var", NJ_MAP_AFFINE, mean, 1 / reduced_count(x, mask), 0,
-                                   mean);
+  nj_status st =
+      nj_map_unary_into(ctx, "var", NJ_MAP_AFFINE, mean, 1 / reduced_count(x, mask), 0, mean);
   if (!st)
     st = nj_map_values(ctx, "var", NJ_MAP_SUB, x, mean, 0, out);
   nj_release(mean);
@@ -152,7 +186,6 @@ nj_status nj_std(nj_ctx *ctx, nj_tensor *x, int n_dims, const int *dims, double 
 }
 
 /* ---- norms ---- */
-
 
 /* gx = g * x / y for p = 2 (0 where y is 0), g * sign(x) for p = 1. */
 static nj_status norm_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_tensor **grads) {

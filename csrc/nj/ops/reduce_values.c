@@ -14,8 +14,8 @@
 #define COLUMN_WIDTH 1024 /* … and its columns */
 #define GRAIN 32768       /* elements a block of the pool takes, at least */
 
-nj_status nj_dims_mask(nj_ctx *ctx, const char *op, const nj_tensor *x, int n_dims,
-                       const int *dims, unsigned *mask) {
+nj_status nj_dims_mask(nj_ctx *ctx, const char *op, const nj_tensor *x, int n_dims, const int *dims,
+                       unsigned *mask) {
   *mask = 0;
   if (n_dims == 0)
     *mask = (1u << x->ndim) - 1;
@@ -234,8 +234,12 @@ static nj_status empty_shrunk(nj_ctx *ctx, const nj_tensor *x, unsigned gone, nj
 
 static nj_status take_step(nj_ctx *ctx, nj_reduce_kind kind, const nj_tensor *x, const axis *axes,
                            int n, int gone, nj_tensor **out) {
-  step s = {.ctx = ctx, .kind = kind, .dtype = x->dtype, .data = nj_data(x),
-            .size = nj_dtype_size(x->dtype), .n_outer_total = 1};
+  step s = {.ctx = ctx,
+            .kind = kind,
+            .dtype = x->dtype,
+            .data = nj_data(x),
+            .size = nj_dtype_size(x->dtype),
+            .n_outer_total = 1};
   int columns = gone == n - 1 ? -1 : n - 1;
   for (int i = 0; i < n; i++) {
     if (i == gone || i == columns)
@@ -290,7 +294,8 @@ static nj_status reduce_steps(nj_ctx *ctx, nj_reduce_kind kind, unsigned mask, n
     if (gone < 0 && now == combining(kind))
       return NJ_OK;
     nj_tensor *next = NULL;
-    if (gone < 0) { /* every reduced size was 1: the square or absolute value is still to be taken */
+    if (gone <
+        0) { /* every reduced size was 1: the square or absolute value is still to be taken */
       axes[n] = (axis){.size = 1, .stride = 1, .reduced = 1};
       gone = n++;
     }
@@ -317,16 +322,16 @@ static nj_status squeeze(nj_tensor *x, unsigned mask, nj_tensor **out) {
   return nj_alias(x, n, shape, stride, x->offset, out);
 }
 
-static nj_status reduce_nothing(nj_ctx *ctx, nj_reduce_kind kind, const nj_tensor *x,
-                                unsigned mask, nj_tensor **out) {
+static nj_status reduce_nothing(nj_ctx *ctx, nj_reduce_kind kind, const nj_tensor *x, unsigned mask,
+                                nj_tensor **out) {
   int64_t shape[NJ_MAX_DIMS];
   for (int i = 0; i < x->ndim; i++)
     shape[i] = mask >> i & 1 ? 1 : x->shape[i];
   return nj_full(ctx, x->dtype, x->ndim, shape, identity(kind), out);
 }
 
-nj_status nj_reduce_mask(nj_ctx *ctx, nj_reduce_kind kind, nj_tensor *x, unsigned mask,
-                         int keepdim, nj_tensor **out) {
+nj_status nj_reduce_mask(nj_ctx *ctx, nj_reduce_kind kind, nj_tensor *x, unsigned mask, int keepdim,
+                         nj_tensor **out) {
   int integer = !nj_dtype_is_float(x->dtype);
   if (integer && (kind == NJ_REDUCE_SUMSQ || kind == NJ_REDUCE_SUMABS))
     return nj_fail(ctx, NJ_EDTYPE, "reduce: only floating-point tensors, got %s",
@@ -348,7 +353,8 @@ nj_status nj_reduce_mask(nj_ctx *ctx, nj_reduce_kind kind, nj_tensor *x, unsigne
       y = narrow;
     }
   }
-  if (!st && y->storage == x->storage) { /* nothing had to be done, but results never share memory */
+  if (!st &&
+      y->storage == x->storage) { /* nothing had to be done, but results never share memory */
     st = nj_empty_result(ctx, y->dtype, y->ndim, y->shape, 1, &y, &narrow);
     if (!st) {
       st = nj_copy_values(narrow, y);

@@ -34,8 +34,8 @@ nj_status nj_rows_make(nj_ctx *ctx, nj_tensor *x, unsigned mask, nj_dtype dtype,
   return st;
 }
 
-nj_status nj_rows_empty(nj_ctx *ctx, int ndim, const int64_t *shape, unsigned mask,
-                        nj_dtype dtype, nj_rows *out) {
+nj_status nj_rows_empty(nj_ctx *ctx, int ndim, const int64_t *shape, unsigned mask, nj_dtype dtype,
+                        nj_rows *out) {
   lay_out(out, ndim, shape, mask);
   int64_t permuted[NJ_MAX_DIMS];
   for (int i = 0; i < ndim; i++)

@@ -6,10 +6,10 @@
 #include "tensor/autograd.h"
 
 typedef struct {
-  nj_tensor *matrix; /* contiguous; its dimensions are x's in the order `order` */
-  int64_t n_rows, n; /* n columns */
-  int ndim;          /* of x */
-  int order[NJ_MAX_DIMS]; /* kept dimensions, then reduced ones */
+  nj_tensor *matrix;          /* contiguous; its dimensions are x's in the order `order` */
+  int64_t n_rows, n;          /* n columns */
+  int ndim;                   /* of x */
+  int order[NJ_MAX_DIMS];     /* kept dimensions, then reduced ones */
   int64_t shape[NJ_MAX_DIMS]; /* of x */
   unsigned mask;
 } nj_rows;
@@ -17,8 +17,8 @@ typedef struct {
 /* Reads x as a matrix of `dtype`, without copying where x allows. Free with nj_rows_free. */
 nj_status nj_rows_make(nj_ctx *ctx, nj_tensor *x, unsigned mask, nj_dtype dtype, nj_rows *out);
 /* The same layout with fresh, uninitialised memory. */
-nj_status nj_rows_empty(nj_ctx *ctx, int ndim, const int64_t *shape, unsigned mask,
-                        nj_dtype dtype, nj_rows *out);
+nj_status nj_rows_empty(nj_ctx *ctx, int ndim, const int64_t *shape, unsigned mask, nj_dtype dtype,
+                        nj_rows *out);
 void nj_rows_free(nj_rows *rows);
 /* An uninitialised contiguous tensor with one element per row: x's shape without the reduced
  * dimensions, or with them at size 1. */

@@ -81,12 +81,11 @@ static nj_status unary_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_
   if (saves[f] == ZERO)
     return NJ_OK;
   nj_tensor *saved = node->saved[0] ? node->saved[0] : grad, *gx = NULL;
-  NJ_TRY(nj_empty_result(ctx, node->dtype, node->ndim, node->shape, 2,
-                         (nj_tensor *[]){saved, grad}, &gx));
+  NJ_TRY(nj_empty_result(ctx, node->dtype, node->ndim, node->shape, 2, (nj_tensor *[]){saved, grad},
+                         &gx));
   call c = {nj_ctx_kernels(ctx)->map, (int)f, node->reals[0], node->reals[1]};
   nj_iter it;
-  nj_status st =
-      nj_iter_init(&it, ctx, node->op, 3, (const nj_tensor *[]){gx, grad, saved});
+  nj_status st = nj_iter_init(&it, ctx, node->op, 3, (const nj_tensor *[]){gx, grad, saved});
   if (!st)
     st = nj_iter_run(&it, (nj_dtype[]){gx->dtype, gx->dtype, gx->dtype},
                      gx->dtype == NJ_F32 ? backward_f32 : backward_f64, &c);
@@ -95,8 +94,7 @@ static nj_status unary_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_
 
 static nj_status unary(nj_ctx *ctx, const char *op, nj_map_unary f, nj_tensor *x, double p,
                        double q, nj_tensor **out) {
-  nj_dtype dtype =
-      nj_dtype_is_float(x->dtype) || nj_map_int.unary[f] ? x->dtype : NJ_F32;
+  nj_dtype dtype = nj_dtype_is_float(x->dtype) || nj_map_int.unary[f] ? x->dtype : NJ_F32;
   nj_tensor *y = NULL;
   NJ_TRY(nj_empty_result(ctx, dtype, x->ndim, x->shape, 1, &x, &y));
   nj_status st = nj_map_unary_into(ctx, op, f, x, p, q, y);
@@ -113,9 +111,9 @@ static nj_status unary(nj_ctx *ctx, const char *op, nj_map_unary f, nj_tensor *x
   return nj_finish(st, y, out);
 }
 
-#define NJ_X(name, NAME)                                                 \
-  nj_status nj_##name(nj_ctx *ctx, nj_tensor *x, nj_tensor **out) {      \
-    return unary(ctx, #name, NJ_MAP_##NAME, x, 0, 0, out);               \
+#define NJ_X(name, NAME)                                            \
+  nj_status nj_##name(nj_ctx *ctx, nj_tensor *x, nj_tensor **out) { \
+    return unary(ctx, #name, NJ_MAP_##NAME, x, 0, 0, out);          \
   }
 NJ_ELEMENTWISE_UNARY(NJ_X)
 #undef NJ_X

@@ -109,9 +109,9 @@ typedef struct {
   nj_iter_fn fn;
   const void *arg;
   nj_copy_run convert[NJ_ITER_MAX]; /* reads operand k, or writes operand 0 */
-  int fits[NJ_ITER_MAX];     /* the dtype is the one asked for */
-  int flat[NJ_ITER_MAX];     /* one run over the whole shape */
-  int constant[NJ_ITER_MAX]; /* one element for the whole shape */
+  int fits[NJ_ITER_MAX];            /* the dtype is the one asked for */
+  int flat[NJ_ITER_MAX];            /* one run over the whole shape */
+  int constant[NJ_ITER_MAX];        /* one element for the whole shape */
 } walk;
 
 typedef struct {
@@ -218,7 +218,7 @@ nj_status nj_iter_run(const nj_iter *it, const nj_dtype *as, nj_iter_fn fn, cons
   walk w = {.it = it, .as = as, .fn = fn, .arg = arg};
   for (int k = 0; k < it->n_operands; k++) {
     w.fits[k] = it->dtype[k] == as[k];
-    w.convert[k] = k > 0              ? nj_copy_run_for(as[k], it->dtype[k])
+    w.convert[k] = k > 0             ? nj_copy_run_for(as[k], it->dtype[k])
                    : as[0] == NJ_I64 ? nj_wrap_run_for(it->dtype[0])
                                      : nj_copy_run_for(it->dtype[0], as[0]);
     w.flat[k] = w.constant[k] = 1;
@@ -269,8 +269,8 @@ static nj_status empty_ordered(nj_ctx *ctx, nj_dtype dtype, int ndim, const int6
   return st;
 }
 
-nj_status nj_empty_result(nj_ctx *ctx, nj_dtype dtype, int ndim, const int64_t *shape,
-                          int n_inputs, nj_tensor *const *inputs, nj_tensor **out) {
+nj_status nj_empty_result(nj_ctx *ctx, nj_dtype dtype, int ndim, const int64_t *shape, int n_inputs,
+                          nj_tensor *const *inputs, nj_tensor **out) {
   int order[NJ_MAX_DIMS];
   for (int k = 0; k < n_inputs; k++) {
     const nj_tensor *x = inputs[k];

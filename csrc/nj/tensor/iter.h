@@ -16,7 +16,7 @@ typedef struct {
   int n_operands;
   int ndim; /* after merging */
   int64_t numel;
-  int64_t shape[NJ_MAX_DIMS]; /* innermost first */
+  int64_t shape[NJ_MAX_DIMS];               /* innermost first */
   int64_t stride[NJ_ITER_MAX][NJ_MAX_DIMS]; /* in elements */
   char *data[NJ_ITER_MAX];
   nj_dtype dtype[NJ_ITER_MAX];
@@ -39,8 +39,8 @@ nj_status nj_iter_run(const nj_iter *it, const nj_dtype *as, nj_iter_fn fn, cons
 /* A fresh tensor for the result of an elementwise operation. It is laid out like the first input
  * of the same shape when that is a permutation of contiguous memory (channels-last stays
  * channels-last), else contiguous. Inputs may be NULL. */
-nj_status nj_empty_result(nj_ctx *ctx, nj_dtype dtype, int ndim, const int64_t *shape,
-                          int n_inputs, nj_tensor *const *inputs, nj_tensor **out);
+nj_status nj_empty_result(nj_ctx *ctx, nj_dtype dtype, int ndim, const int64_t *shape, int n_inputs,
+                          nj_tensor *const *inputs, nj_tensor **out);
 
 /* The dtype in which kernels compute for `dtype`: integers all in int64. */
 nj_dtype nj_compute_dtype(nj_dtype dtype);

@@ -45,8 +45,8 @@ void nj_set(nj_tensor *x, const int64_t *index, double v) {
   void *data = x->storage->data;
   int64_t at = position(x, index);
   switch (x->dtype) {
-#define NJ_X(NAME, value, type, text) \
-  case NJ_##NAME:                     \
+#define NJ_X(NAME, value, type, text)  \
+  case NJ_##NAME:                      \
     ((type *)data)[at] = TO_##NAME(v); \
     break;
     NJ_DTYPE_MAP(NJ_X)
@@ -64,19 +64,19 @@ static int64_t clamp_integer(int64_t value, int64_t low, int64_t high) {
 #define FROM_INTEGER_F32(v) (float)(v)
 #define FROM_INTEGER_F64(v) (double)(v)
 
-#define COPY_RUN(D, dtype_d, S, dtype_s, CONVERT)                                             \
-  static void copy_##D##_##S(int64_t n, void *dst, int64_t dst_stride, const void *src,       \
-                             int64_t src_stride) {                                            \
-    dtype_d *d = dst;                                                                         \
-    const dtype_s *s = src;                                                                   \
-    for (int64_t i = 0; i < n; i++)                                                           \
-      d[i * dst_stride] = CONVERT(s[i * src_stride]);                                         \
+#define COPY_RUN(D, dtype_d, S, dtype_s, CONVERT)                                       \
+  static void copy_##D##_##S(int64_t n, void *dst, int64_t dst_stride, const void *src, \
+                             int64_t src_stride) {                                      \
+    dtype_d *d = dst;                                                                   \
+    const dtype_s *s = src;                                                             \
+    for (int64_t i = 0; i < n; i++)                                                     \
+      d[i * dst_stride] = CONVERT(s[i * src_stride]);                                   \
   }
-#define COPY_RUNS_TO(D, type)                              \
-  COPY_RUN(D, type, U8, uint8_t, FROM_INTEGER_##D)         \
-  COPY_RUN(D, type, I32, int32_t, FROM_INTEGER_##D)        \
-  COPY_RUN(D, type, I64, int64_t, FROM_INTEGER_##D)        \
-  COPY_RUN(D, type, F32, float, TO_##D)                    \
+#define COPY_RUNS_TO(D, type)                       \
+  COPY_RUN(D, type, U8, uint8_t, FROM_INTEGER_##D)  \
+  COPY_RUN(D, type, I32, int32_t, FROM_INTEGER_##D) \
+  COPY_RUN(D, type, I64, int64_t, FROM_INTEGER_##D) \
+  COPY_RUN(D, type, F32, float, TO_##D)             \
   COPY_RUN(D, type, F64, double, TO_##D)
 
 COPY_RUNS_TO(U8, uint8_t)
@@ -94,8 +94,7 @@ static const nj_copy_run copy_runs[NJ_DTYPE_COUNT][NJ_DTYPE_COUNT] = {
 
 nj_copy_run nj_copy_run_for(nj_dtype dst, nj_dtype src) { return copy_runs[dst][src]; }
 
-static void wrap_U8(int64_t n, void *dst, int64_t dst_stride, const void *src,
-                    int64_t src_stride) {
+static void wrap_U8(int64_t n, void *dst, int64_t dst_stride, const void *src, int64_t src_stride) {
   uint8_t *d = dst;
   const int64_t *s = src;
   for (int64_t i = 0; i < n; i++)
