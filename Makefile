@@ -120,7 +120,7 @@ $(EMBED): $(wildcard examples/embed/*.c) $(ARCHIVE) $(BUILD)/nightjar.pc
 
 .PHONY: embed
 embed: $(EMBED)       ## build and run the C host of examples/embed
-	cd examples/embed && ../../$(EMBED)
+	$(EMBED) lua examples/embed/work.lua
 
 # ---- what people run ----
 
@@ -173,7 +173,7 @@ tsan:                 ## C tests and the two-thread host under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan OPT=-O1 KEEP_OPT=1 EXTRA_CFLAGS="-fsanitize=thread $(SAN_FLAGS)" EXTRA_LDFLAGS=-fsanitize=thread \
 	  build-tsan/ctests build-tsan/embed
 	TSAN_OPTIONS="allocator_may_return_null=1 exitcode=66 suppressions=tools/tsan.supp" build-tsan/ctests
-	cd examples/embed && TSAN_OPTIONS="exitcode=66 suppressions=../../tools/tsan.supp" ../../build-tsan/embed
+	TSAN_OPTIONS="allocator_may_return_null=1 exitcode=66 suppressions=tools/tsan.supp" build-tsan/embed lua examples/embed/work.lua
 
 VALGRIND_SPEC ?= $(wildcard spec/base spec/tensor spec/lua spec/store)
 .PHONY: valgrind

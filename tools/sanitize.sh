@@ -12,13 +12,15 @@ gcc -shared -fPIC -O1 -o $build/keep_loaded.so tools/keep_loaded.c
 
 # The interpreter is not built with ASan: its runtime has to come first. Programs that specs start
 # (sh, rm) inherit the preload; leaks of theirs are suppressed by name in lsan.supp.
+# The lists in LD_PRELOAD and LSAN_OPTIONS cannot hold a space.
+case $PWD in *\ *) here=. ;; *) here=$PWD ;; esac
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:detect_stack_use_after_return=0${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 export UBSAN_OPTIONS="print_stacktrace=1"
-export LSAN_OPTIONS="suppressions=$PWD/tools/lsan.supp:print_suppressions=0"
+export LSAN_OPTIONS="suppressions=$here/tools/lsan.supp:print_suppressions=0"
 export NIGHTJAR_BUILD=$build
 export LUA_CPATH_5_4="./$build/?.so;;" LUA_PATH_5_4="./lua/?.lua;./lua/?/init.lua;./?.lua;;"
 
 $build/ctests
-(cd examples/embed && "../../$build/embed")
-preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $PWD/$build/keep_loaded.so"
+$build/embed lua examples/embed/work.lua
+preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $here/$build/keep_loaded.so"
 LD_PRELOAD="$preload" lua5.4 tools/busted.lua -o plainTerminal "$@"

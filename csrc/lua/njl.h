@@ -12,7 +12,7 @@
 #include "nj.h"
 
 /* Rooms: each has void njl_open_<room>(lua_State *L), called with the module table on top. Add a
- * line to njl_rooms.h. */
+ * line to the list in njl_core.c. */
 
 /* ---- context (njl_context.c) ---- */
 nj_ctx *njl_ctx(lua_State *L);
@@ -56,6 +56,8 @@ void *njl_check_handle(lua_State *L, int index, const char *name);
 /* Checks that the value at `index` is nil or a table whose keys are all in `keys` (NULL-ended), else raises
  * "mel: unknown option 'hopp' (did you mean 'hop'?)". */
 void njl_options(lua_State *L, int index, const char *function, const char *const *keys);
+/* Levenshtein distance of two short names, for "did you mean"; long ones count as far apart. */
+int njl_name_distance(const char *a, const char *b);
 /* Each reads one option, or gives the default when it is absent; a wrong type or range raises
  * "mel: option 'hop' must be an integer in [1, 65536], got -3". */
 lua_Integer njl_opt_integer(lua_State *L, int index, const char *function, const char *key,
@@ -83,8 +85,13 @@ nj_tensor *njl_test_tensor(lua_State *L, int index); /* NULL when it is none */
  * `like` becomes float32); a number replaces the stack slot by its tensor. */
 nj_tensor *njl_check_operand(lua_State *L, int index, const nj_tensor *like);
 nj_dtype njl_check_dtype(lua_State *L, int index, nj_dtype preset); /* nil: preset */
-/* A shape from {2, 3} or from the integers at index … top; returns ndim. */
+/* Option 'dtype'. */
+nj_dtype njl_opt_dtype(lua_State *L, int index, const char *function, nj_dtype preset);
+/* A shape from {2, 3}, or from the integers at index and on; returns ndim. A size may be -1, which
+ * only some operations understand. */
 int njl_check_shape(lua_State *L, int index, int64_t *shape);
+/* The index of the argument after such a shape: where the options are. */
+int njl_shape_end(lua_State *L, int index);
 /* A 1-based dimension (negative from the end) into 0-based, for a tensor of ndim dimensions. */
 int njl_check_dim(lua_State *L, int index, int ndim);
 

@@ -8,8 +8,7 @@ static int min3(int a, int b, int c) {
   return least < c ? least : c;
 }
 
-/* Levenshtein distance of two short keys; long ones count as far apart. */
-static int distance(const char *a, const char *b) {
+int njl_name_distance(const char *a, const char *b) {
   enum { LONGEST = 32 };
   size_t n = strlen(a), m = strlen(b);
   if (n > LONGEST || m > LONGEST)
@@ -33,7 +32,7 @@ static const char *nearest(const char *key, const char *const *keys) {
   const char *best = NULL;
   int least = (int)strlen(key) / 2 + 1; /* further away it is no typing error */
   for (; *keys; keys++) {
-    int d = distance(key, *keys);
+    int d = njl_name_distance(key, *keys);
     if (d < least) {
       least = d;
       best = *keys;

@@ -4,7 +4,7 @@
  *   make embed                          builds and runs it
  *   cc host.c $(pkg-config --cflags --libs nightjar)      against an installed nightjar
  *
- * usage: embed [directory of nightjar's Lua files] */
+ * usage: embed [directory of nightjar's Lua files [script]] */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
@@ -17,7 +17,7 @@
 enum { LUA_LIMIT = 64 << 20, TENSOR_LIMIT = 96 << 20, RESULT_TEXT = 4096 };
 
 typedef struct {
-  const char *lua_dir;
+  const char *lua_dir, *script;
   size_t lua_bytes; /* what this state's Lua heap holds now */
   int ok;
   char result[RESULT_TEXT]; /* what the script returned, or the error */
@@ -52,7 +52,7 @@ static int run(lua_State *L) {
   lua_getglobal(L, "package");
   lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", w->lua_dir, w->lua_dir);
   lua_setfield(L, -2, "path");
-  if (luaL_loadfile(L, "work.lua") != LUA_OK)
+  if (luaL_loadfile(L, w->script) != LUA_OK)
     return lua_error(L);
   lua_call(L, 0, 1);
   return 1;
@@ -84,6 +84,7 @@ int main(int argc, char **argv) {
   pthread_t threads[2];
   for (int i = 0; i < 2; i++) {
     workers[i].lua_dir = argc > 1 ? argv[1] : "../../lua";
+    workers[i].script = argc > 2 ? argv[2] : "work.lua";
     if (pthread_create(&threads[i], NULL, worker_main, &workers[i]) != 0) {
       fprintf(stderr, "embed: no thread\n");
       return EXIT_FAILURE;
