@@ -47,6 +47,12 @@ static int l_seed(lua_State *L) {
   return 0;
 }
 
+/* nj.default_rng(): that generator itself, not a copy: what a checkpoint must keep. */
+static int l_default_rng(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &default_key);
+  return 1;
+}
+
 static int l_uniform(lua_State *L) {
   nj_rng *rng = njl_check_rng(L, 1);
   lua_Number low = luaL_optnumber(L, 2, 0), high = luaL_optnumber(L, 3, 1);
@@ -156,7 +162,8 @@ void njl_open_rng(lua_State *L) {
       {"shuffle", l_shuffle}, {"split", l_split},   {"clone", l_clone},     {"state", l_state},
       {"restore", l_restore}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__tostring", l_tostring}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"rng", l_rng}, {"seed", l_seed}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"rng", l_rng}, {"seed", l_seed}, {"default_rng", l_default_rng}, {NULL, NULL}};
   njl_class(L, NJL_RNG, methods, meta);
   push_rng(L, nj_rng_make(DEFAULT_SEED, 0));
   lua_rawsetp(L, LUA_REGISTRYINDEX, &default_key);

@@ -22,6 +22,7 @@ local modules = {
   model = "nightjar.model",
   optim = "nightjar.optim",
   plot = "nightjar.plot",
+  progress = "nightjar.progress",
   repl = "nightjar.repl",
   schedule = "nightjar.schedule",
   train = "nightjar.train",
