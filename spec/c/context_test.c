@@ -66,11 +66,11 @@ TEST(context_polls_and_logs_through_the_host) {
   stop = 1;
   CHECK_INT(nj_poll(ctx), NJ_EINTR);
   CHECK_TEXT(nj_ctx_error(ctx), "interrupted");
-  nj_log(ctx, NJ_LOG_WARN, "%d clips skipped", 3);
+  nj_report(ctx, NJ_LOG_WARN, "%d clips skipped", 3);
   CHECK(strcmp(logged, "2 3 clips skipped") == 0);
   nj_ctx_detach_host(ctx);
   CHECK_OK(nj_poll(ctx));
-  nj_log(ctx, NJ_LOG_WARN, "unheard");
+  nj_report(ctx, NJ_LOG_WARN, "unheard");
   CHECK(strcmp(logged, "2 3 clips skipped") == 0);
   nj_ctx_release(ctx);
 }
