@@ -27,22 +27,22 @@ static int call_binary(lua_State *L, binary_fn fn) {
 }
 
 #define NJ_X(name, NAME) \
-  static int l_##name(lua_State *L) { return call_unary(L, nj_##name); }
+  static int do_##name(lua_State *L) { return call_unary(L, nj_##name); }
 NJ_ELEMENTWISE_UNARY(NJ_X)
 #undef NJ_X
 #define NJ_X(name, NAME) \
-  static int l_##name(lua_State *L) { return call_binary(L, nj_##name); }
+  static int do_##name(lua_State *L) { return call_binary(L, nj_##name); }
 NJ_ELEMENTWISE_BINARY(NJ_X)
 NJ_COMPARE_OPS(NJ_X)
 #undef NJ_X
 
-static int l_logical_and(lua_State *L) { return call_binary(L, nj_logical_and); }
-static int l_logical_or(lua_State *L) { return call_binary(L, nj_logical_or); }
-static int l_logical_xor(lua_State *L) { return call_binary(L, nj_logical_xor); }
-static int l_logical_not(lua_State *L) { return call_unary(L, nj_logical_not); }
-static int l_isnan(lua_State *L) { return call_unary(L, nj_isnan); }
-static int l_isinf(lua_State *L) { return call_unary(L, nj_isinf); }
-static int l_isfinite(lua_State *L) { return call_unary(L, nj_isfinite); }
+static int do_logical_and(lua_State *L) { return call_binary(L, nj_logical_and); }
+static int do_logical_or(lua_State *L) { return call_binary(L, nj_logical_or); }
+static int do_logical_xor(lua_State *L) { return call_binary(L, nj_logical_xor); }
+static int do_logical_not(lua_State *L) { return call_unary(L, nj_logical_not); }
+static int do_isnan(lua_State *L) { return call_unary(L, nj_isnan); }
+static int do_isinf(lua_State *L) { return call_unary(L, nj_isinf); }
+static int do_isfinite(lua_State *L) { return call_unary(L, nj_isfinite); }
 
 /* ---- with numbers ---- */
 
@@ -53,7 +53,7 @@ static int call_affine(lua_State *L, nj_tensor *x, double scale, double shift) {
 }
 
 /* x:affine(scale, shift) is x * scale + shift in one pass. */
-static int l_affine(lua_State *L) {
+static int do_affine(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
   return call_affine(L, x, luaL_checknumber(L, 2), luaL_optnumber(L, 3, 0));
 }
@@ -63,7 +63,7 @@ static double bound(lua_State *L, int index, double preset) {
 }
 
 /* x:clamp(low, high): either may be nil. */
-static int l_clamp(lua_State *L) {
+static int do_clamp(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
   double low = bound(L, 2, -INFINITY), high = bound(L, 3, INFINITY);
   nj_tensor **slot = njl_new_tensor(L);
@@ -71,7 +71,7 @@ static int l_clamp(lua_State *L) {
   return 1;
 }
 
-static int l_leaky_relu(lua_State *L) {
+static int do_leaky_relu(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
   double slope = luaL_optnumber(L, 2, 0.01);
   nj_tensor **slot = njl_new_tensor(L);
@@ -80,7 +80,7 @@ static int l_leaky_relu(lua_State *L) {
 }
 
 /* nj.where(cond, a, b): a and b may be numbers. */
-static int l_where(lua_State *L) {
+static int do_where(lua_State *L) {
   nj_tensor *cond = njl_check_tensor(L, 1), *b = njl_test_tensor(L, 3);
   nj_tensor *a = njl_check_operand(L, 2, b);
   if (!b)
@@ -90,7 +90,7 @@ static int l_where(lua_State *L) {
   return 1;
 }
 
-static int l_masked_fill(lua_State *L) {
+static int do_masked_fill(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1), *mask = njl_check_tensor(L, 2);
   double value = luaL_checknumber(L, 3);
   nj_tensor **slot = njl_new_tensor(L);
@@ -99,7 +99,7 @@ static int l_masked_fill(lua_State *L) {
 }
 
 /* x:equal(y): a boolean; same shape and every element equal. */
-static int l_equal(lua_State *L) {
+static int do_equal(lua_State *L) {
   nj_tensor *a = njl_check_tensor(L, 1), *b = njl_check_tensor(L, 2);
   int same = 0;
   NJL_CALL(L, nj_equal(njl_ctx(L), a, b, &same));
@@ -108,7 +108,7 @@ static int l_equal(lua_State *L) {
 }
 
 /* x:allclose(y, {rtol = 1e-5, atol = 1e-8, equal_nan = false}): a boolean. */
-static int l_allclose(lua_State *L) {
+static int do_allclose(lua_State *L) {
   static const char *const keys[] = {"rtol", "atol", "equal_nan", NULL};
   nj_tensor *a = njl_check_tensor(L, 1), *b = njl_check_operand(L, 2, a);
   njl_options(L, 3, "allclose", keys);
@@ -129,7 +129,7 @@ static nj_tensor *float_beside_number(lua_State *L, int index) {
   return x && nj_dtype_is_float(x->dtype) ? x : NULL;
 }
 
-static int l_op_add(lua_State *L) {
+static int do_op_add(lua_State *L) {
   for (int i = 1; i <= 2; i++) {
     nj_tensor *x = float_beside_number(L, i);
     if (x)
@@ -138,7 +138,7 @@ static int l_op_add(lua_State *L) {
   return call_binary(L, nj_add);
 }
 
-static int l_op_sub(lua_State *L) {
+static int do_op_sub(lua_State *L) {
   nj_tensor *x = float_beside_number(L, 1);
   if (x)
     return call_affine(L, x, 1, -lua_tonumber(L, 2));
@@ -149,7 +149,7 @@ static int l_op_sub(lua_State *L) {
 }
 
 /* Adding -0 keeps every product as it is, zeros and their signs included. */
-static int l_op_mul(lua_State *L) {
+static int do_op_mul(lua_State *L) {
   for (int i = 1; i <= 2; i++) {
     nj_tensor *x = float_beside_number(L, i);
     if (x)
@@ -160,9 +160,9 @@ static int l_op_mul(lua_State *L) {
 
 static void set_operators(lua_State *L) {
   static const luaL_Reg operators[] = {
-      {"__add", l_op_add}, {"__sub", l_op_sub}, {"__mul", l_op_mul}, {"__div", l_div},
-      {"__pow", l_pow},    {"__mod", l_mod},    {"__idiv", l_floor_div}, {"__unm", l_neg},
-      {NULL, NULL}};
+      {"__add", do_op_add},     {"__sub", do_op_sub}, {"__mul", do_op_mul},
+      {"__div", do_div},        {"__pow", do_pow},    {"__mod", do_mod},
+      {"__idiv", do_floor_div}, {"__unm", do_neg},    {NULL, NULL}};
   luaL_getmetatable(L, NJL_TENSOR);
   luaL_setfuncs(L, operators, 0);
   lua_pop(L, 1);
@@ -171,28 +171,27 @@ static void set_operators(lua_State *L) {
 void njl_open_elementwise(lua_State *L);
 
 void njl_open_elementwise(lua_State *L) {
-#define NJ_X(name, NAME) {#name, l_##name},
+#define NJ_X(name, NAME) {#name, do_##name},
   static const luaL_Reg methods[] = {NJ_ELEMENTWISE_UNARY(NJ_X) NJ_ELEMENTWISE_BINARY(NJ_X)
-                                     NJ_COMPARE_OPS(NJ_X)
-                                     {"logical_and", l_logical_and},
-                                     {"logical_or", l_logical_or},
-                                     {"logical_xor", l_logical_xor},
-                                     {"logical_not", l_logical_not},
-                                     {"isnan", l_isnan},
-                                     {"isinf", l_isinf},
-                                     {"isfinite", l_isfinite},
-                                     {"affine", l_affine},
-                                     {"clamp", l_clamp},
-                                     {"leaky_relu", l_leaky_relu},
-                                     {"masked_fill", l_masked_fill},
-                                     {"equal", l_equal},
-                                     {"allclose", l_allclose},
+                                         NJ_COMPARE_OPS(NJ_X){"logical_and", do_logical_and},
+                                     {"logical_or", do_logical_or},
+                                     {"logical_xor", do_logical_xor},
+                                     {"logical_not", do_logical_not},
+                                     {"isnan", do_isnan},
+                                     {"isinf", do_isinf},
+                                     {"isfinite", do_isfinite},
+                                     {"affine", do_affine},
+                                     {"clamp", do_clamp},
+                                     {"leaky_relu", do_leaky_relu},
+                                     {"masked_fill", do_masked_fill},
+                                     {"equal", do_equal},
+                                     {"allclose", do_allclose},
                                      {NULL, NULL}};
 #undef NJ_X
-  static const luaL_Reg functions[] = {{"where", l_where},     {"maximum", l_maximum},
-                                       {"minimum", l_minimum}, {"atan2", l_atan2},
-                                       {"equal", l_equal},     {"allclose", l_allclose},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"where", do_where}, {"maximum", do_maximum}, {"minimum", do_minimum},
+      {"atan2", do_atan2}, {"equal", do_equal},     {"allclose", do_allclose},
+      {NULL, NULL}};
   njl_methods(L, NJL_TENSOR, methods);
   set_operators(L);
   luaL_setfuncs(L, functions, 0);

@@ -11,22 +11,22 @@ static int itself(lua_State *L) {
   return 1;
 }
 
-#define NJ_X(name, NAME)                                   \
-  static int l_##name(lua_State *L) {                      \
-    nj_tensor *x = njl_check_tensor(L, 1);                 \
-    NJL_CALL(L, nj_##name##_(njl_ctx(L), x));              \
-    return itself(L);                                      \
+#define NJ_X(name, NAME)                      \
+  static int do_##name(lua_State *L) {        \
+    nj_tensor *x = njl_check_tensor(L, 1);    \
+    NJL_CALL(L, nj_##name##_(njl_ctx(L), x)); \
+    return itself(L);                         \
   }
 NJ_ELEMENTWISE_UNARY(NJ_X)
 #undef NJ_X
 
-static int l_copy(lua_State *L) {
+static int do_copy(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1), *y = njl_check_operand(L, 2, x);
   NJL_CALL(L, nj_copy_(njl_ctx(L), x, y));
   return itself(L);
 }
 
-static int l_fill(lua_State *L) {
+static int do_fill(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
   if (lua_isinteger(L, 2)) { /* as an integer, so that int64 keeps every digit */
     nj_tensor *value = njl_check_operand(L, 2, x);
@@ -38,32 +38,32 @@ static int l_fill(lua_State *L) {
   return itself(L);
 }
 
-static int l_zero(lua_State *L) {
+static int do_zero(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
   NJL_CALL(L, nj_zero_(njl_ctx(L), x));
   return itself(L);
 }
 
 /* x:add_(y, alpha = 1) and x:sub_(y, alpha = 1). */
-static int l_add(lua_State *L) {
+static int do_add(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1), *y = njl_check_operand(L, 2, x);
   double alpha = luaL_optnumber(L, 3, 1);
   NJL_CALL(L, nj_add_(njl_ctx(L), x, y, alpha));
   return itself(L);
 }
 
-static int l_sub(lua_State *L) {
+static int do_sub(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1), *y = njl_check_operand(L, 2, x);
   double alpha = luaL_optnumber(L, 3, 1);
   NJL_CALL(L, nj_sub_(njl_ctx(L), x, y, alpha));
   return itself(L);
 }
 
-#define WITH_OPERAND(name)                                                     \
-  static int l_##name(lua_State *L) {                                          \
-    nj_tensor *x = njl_check_tensor(L, 1), *y = njl_check_operand(L, 2, x);    \
-    NJL_CALL(L, nj_##name##_(njl_ctx(L), x, y));                               \
-    return itself(L);                                                          \
+#define WITH_OPERAND(name)                                                  \
+  static int do_##name(lua_State *L) {                                      \
+    nj_tensor *x = njl_check_tensor(L, 1), *y = njl_check_operand(L, 2, x); \
+    NJL_CALL(L, nj_##name##_(njl_ctx(L), x, y));                            \
+    return itself(L);                                                       \
   }
 WITH_OPERAND(mul)
 WITH_OPERAND(div)
@@ -72,28 +72,28 @@ WITH_OPERAND(maximum)
 WITH_OPERAND(minimum)
 
 /* x:lerp_(y, weight) is x + weight * (y - x). */
-static int l_lerp(lua_State *L) {
+static int do_lerp(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1), *y = njl_check_operand(L, 2, x);
   double weight = luaL_checknumber(L, 3);
   NJL_CALL(L, nj_lerp_(njl_ctx(L), x, y, weight));
   return itself(L);
 }
 
-static int l_affine(lua_State *L) {
+static int do_affine(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
   double scale = luaL_checknumber(L, 2), shift = luaL_optnumber(L, 3, 0);
   NJL_CALL(L, nj_affine_(njl_ctx(L), x, scale, shift));
   return itself(L);
 }
 
-static int l_clamp(lua_State *L) {
+static int do_clamp(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
   double low = luaL_optnumber(L, 2, -INFINITY), high = luaL_optnumber(L, 3, INFINITY);
   NJL_CALL(L, nj_clamp_(njl_ctx(L), x, low, high));
   return itself(L);
 }
 
-static int l_masked_fill(lua_State *L) {
+static int do_masked_fill(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1), *mask = njl_check_tensor(L, 2);
   double value = luaL_checknumber(L, 3);
   NJL_CALL(L, nj_masked_fill_(njl_ctx(L), x, mask, value));
@@ -107,9 +107,10 @@ static nj_tensor *optional_tensor(lua_State *L, int index) {
 }
 
 /* adam(param, grad, m, v, vmax | nil, options) */
-static int l_adam(lua_State *L) {
-  static const char *const keys[] = {"lr",        "beta1",           "beta2", "eps", "weight_decay",
-                                     "decoupled", "bias_correction", "step",  "grad_scale", NULL};
+static int do_adam(lua_State *L) {
+  static const char *const keys[] = {"lr",           "beta1",     "beta2",           "eps",
+                                     "weight_decay", "decoupled", "bias_correction", "step",
+                                     "grad_scale",   NULL};
   const int at = 6;
   nj_tensor *param = njl_check_tensor(L, 1), *grad = njl_check_tensor(L, 2);
   nj_tensor *m = njl_check_tensor(L, 3), *v = njl_check_tensor(L, 4);
@@ -131,7 +132,7 @@ static int l_adam(lua_State *L) {
 }
 
 /* sgd(param, grad, buffer | nil, options) */
-static int l_sgd(lua_State *L) {
+static int do_sgd(lua_State *L) {
   static const char *const keys[] = {"lr",       "momentum", "dampening",  "weight_decay",
                                      "nesterov", "step",     "grad_scale", NULL};
   const int at = 4;
@@ -153,7 +154,7 @@ static int l_sgd(lua_State *L) {
 
 /* grad_norm{g1, g2, …}: the L2 norm of all elements together, a number. The pointers lie in a
  * userdata, which the collector frees whatever happens. */
-static int l_grad_norm(lua_State *L) {
+static int do_grad_norm(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_Integer n = luaL_len(L, 1);
   luaL_argcheck(L, n <= 1 << 24, 1, "too many tensors");
@@ -174,26 +175,25 @@ static int l_grad_norm(lua_State *L) {
 void njl_open_inplace(lua_State *L);
 
 void njl_open_inplace(lua_State *L) {
-#define NJ_X(name, NAME) {#name "_", l_##name},
-  static const luaL_Reg methods[] = {NJ_ELEMENTWISE_UNARY(NJ_X)
-                                     {"copy_", l_copy},
-                                     {"fill_", l_fill},
-                                     {"zero_", l_zero},
-                                     {"add_", l_add},
-                                     {"sub_", l_sub},
-                                     {"mul_", l_mul},
-                                     {"div_", l_div},
-                                     {"pow_", l_pow},
-                                     {"maximum_", l_maximum},
-                                     {"minimum_", l_minimum},
-                                     {"lerp_", l_lerp},
-                                     {"affine_", l_affine},
-                                     {"clamp_", l_clamp},
-                                     {"masked_fill_", l_masked_fill},
+#define NJ_X(name, NAME) {#name "_", do_##name},
+  static const luaL_Reg methods[] = {NJ_ELEMENTWISE_UNARY(NJ_X){"copy_", do_copy},
+                                     {"fill_", do_fill},
+                                     {"zero_", do_zero},
+                                     {"add_", do_add},
+                                     {"sub_", do_sub},
+                                     {"mul_", do_mul},
+                                     {"div_", do_div},
+                                     {"pow_", do_pow},
+                                     {"maximum_", do_maximum},
+                                     {"minimum_", do_minimum},
+                                     {"lerp_", do_lerp},
+                                     {"affine_", do_affine},
+                                     {"clamp_", do_clamp},
+                                     {"masked_fill_", do_masked_fill},
                                      {NULL, NULL}};
 #undef NJ_X
   static const luaL_Reg kernels[] = {
-      {"adam", l_adam}, {"sgd", l_sgd}, {"grad_norm", l_grad_norm}, {NULL, NULL}};
+      {"adam", do_adam}, {"sgd", do_sgd}, {"grad_norm", do_grad_norm}, {NULL, NULL}};
   njl_methods(L, NJL_TENSOR, methods);
   luaL_newlib(L, kernels);
   lua_setfield(L, -2, "optim_kernels");

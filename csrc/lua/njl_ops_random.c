@@ -4,24 +4,6 @@
 #include "njl.h"
 #include "ops/random.h"
 
-static nj_dtype option_dtype(lua_State *L, int index, const char *function, nj_dtype preset) {
-  nj_dtype dtype = preset;
-  const char *name = njl_opt_string(L, index, function, "dtype", NULL);
-  if (name && !nj_dtype_from_name(name, &dtype))
-    luaL_error(L, "%s: unknown dtype '%s' (uint8, int32, int64, float32, float64)", function,
-               name);
-  return dtype;
-}
-
-/* Where the arguments of a shape that begins at `index` end. */
-static int after_shape(lua_State *L, int index) {
-  if (lua_istable(L, index))
-    return index + 1;
-  while (lua_type(L, index) == LUA_TNUMBER)
-    index++;
-  return index;
-}
-
 static int check_sizes(lua_State *L, int index, int64_t *shape) {
   int n = njl_check_shape(L, index, shape);
   for (int i = 0; i < n; i++)
@@ -39,11 +21,11 @@ static void want_grad(lua_State *L, nj_tensor *x, int options, const char *funct
 static int l_rand(lua_State *L) {
   static const char *const keys[] = {"low", "high", "dtype", "grad", "rng", NULL};
   int64_t shape[NJ_MAX_DIMS];
-  int options = after_shape(L, 1), n = check_sizes(L, 1, shape);
+  int options = njl_shape_end(L, 1), n = check_sizes(L, 1, shape);
   njl_options(L, options, "rand", keys);
   double low = njl_opt_number(L, options, "rand", "low", -INFINITY, INFINITY, 0);
   double high = njl_opt_number(L, options, "rand", "high", -INFINITY, INFINITY, 1);
-  nj_dtype dtype = option_dtype(L, options, "rand", NJ_F32);
+  nj_dtype dtype = njl_opt_dtype(L, options, "rand", NJ_F32);
   nj_rng *rng = njl_opt_rng(L, options, "rand", "rng");
   nj_tensor **slot = njl_new_tensor(L);
   NJL_CALL(L, nj_rand(njl_ctx(L), rng, dtype, n, shape, low, high, slot));
@@ -55,11 +37,11 @@ static int l_rand(lua_State *L) {
 static int l_randn(lua_State *L) {
   static const char *const keys[] = {"mean", "std", "dtype", "grad", "rng", NULL};
   int64_t shape[NJ_MAX_DIMS];
-  int options = after_shape(L, 1), n = check_sizes(L, 1, shape);
+  int options = njl_shape_end(L, 1), n = check_sizes(L, 1, shape);
   njl_options(L, options, "randn", keys);
   double mean = njl_opt_number(L, options, "randn", "mean", -INFINITY, INFINITY, 0);
   double deviation = njl_opt_number(L, options, "randn", "std", 0, INFINITY, 1);
-  nj_dtype dtype = option_dtype(L, options, "randn", NJ_F32);
+  nj_dtype dtype = njl_opt_dtype(L, options, "randn", NJ_F32);
   nj_rng *rng = njl_opt_rng(L, options, "randn", "rng");
   nj_tensor **slot = njl_new_tensor(L);
   NJL_CALL(L, nj_randn(njl_ctx(L), rng, dtype, n, shape, mean, deviation, slot));
@@ -71,9 +53,9 @@ static int l_randn(lua_State *L) {
 static int l_randint(lua_State *L) {
   static const char *const keys[] = {"dtype", "rng", NULL};
   int64_t shape[NJ_MAX_DIMS], low = luaL_checkinteger(L, 1), high = luaL_checkinteger(L, 2);
-  int options = after_shape(L, 3), n = check_sizes(L, 3, shape);
+  int options = njl_shape_end(L, 3), n = check_sizes(L, 3, shape);
   njl_options(L, options, "randint", keys);
-  nj_dtype dtype = option_dtype(L, options, "randint", NJ_I64);
+  nj_dtype dtype = njl_opt_dtype(L, options, "randint", NJ_I64);
   nj_rng *rng = njl_opt_rng(L, options, "randint", "rng");
   nj_tensor **slot = njl_new_tensor(L);
   NJL_CALL(L, nj_randint(njl_ctx(L), rng, dtype, n, shape, low, high, slot));
@@ -145,7 +127,7 @@ static int finish_in_place(lua_State *L) {
 /* x:uniform_(low = 0, high = 1, {rng}) */
 static int l_uniform(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
-  int options = after_shape(L, 2);
+  int options = njl_shape_end(L, 2);
   double low = options > 2 ? luaL_checknumber(L, 2) : 0;
   double high = options > 3 ? luaL_checknumber(L, 3) : 1;
   njl_options(L, options, "uniform_", rng_only);
@@ -157,7 +139,7 @@ static int l_uniform(lua_State *L) {
 /* x:normal_(mean = 0, std = 1, {rng}) */
 static int l_normal(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
-  int options = after_shape(L, 2);
+  int options = njl_shape_end(L, 2);
   double mean = options > 2 ? luaL_checknumber(L, 2) : 0;
   double deviation = options > 3 ? luaL_checknumber(L, 3) : 1;
   njl_options(L, options, "normal_", rng_only);
@@ -169,12 +151,14 @@ static int l_normal(lua_State *L) {
 void njl_open_random(lua_State *L);
 
 void njl_open_random(lua_State *L) {
-  static const luaL_Reg functions[] = {{"rand", l_rand},       {"randn", l_randn},
-                                       {"randint", l_randint}, {"randperm", l_randperm},
+  static const luaL_Reg functions[] = {{"rand", l_rand},
+                                       {"randn", l_randn},
+                                       {"randint", l_randint},
+                                       {"randperm", l_randperm},
                                        {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"bernoulli", l_bernoulli}, {"multinomial", l_multinomial}, {"dropout", l_dropout},
-      {"uniform_", l_uniform},    {"normal_", l_normal},          {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"bernoulli", l_bernoulli}, {"multinomial", l_multinomial},
+                                     {"dropout", l_dropout},     {"uniform_", l_uniform},
+                                     {"normal_", l_normal},      {NULL, NULL}};
   static const luaL_Reg nn[] = {{"dropout", l_dropout}, {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
   njl_methods(L, NJL_TENSOR, methods);

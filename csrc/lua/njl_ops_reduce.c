@@ -26,8 +26,8 @@ static reduction check_reduction(lua_State *L, const char *name, const char *con
   if (is_list(L, 2)) {
     lua_Unsigned n = lua_rawlen(L, 2);
     if (n > (lua_Unsigned)r.x->ndim)
-      luaL_argerror(L, 2, lua_pushfstring(L, "%d dimensions named, the tensor has %d", (int)n,
-                                          r.x->ndim));
+      luaL_argerror(
+          L, 2, lua_pushfstring(L, "%d dimensions named, the tensor has %d", (int)n, r.x->ndim));
     for (; r.n_dims < (int)n; r.n_dims++) {
       lua_rawgeti(L, 2, r.n_dims + 1);
       r.dims[r.n_dims] = njl_check_dim(L, -1, r.x->ndim);
@@ -111,8 +111,8 @@ static void make_one_based(lua_State *L) {
   lua_pop(L, 1);
 }
 
-typedef nj_status (*extreme_fn)(nj_ctx *ctx, nj_tensor *x, int dim, int keepdim,
-                                nj_tensor **values, nj_tensor **indices);
+typedef nj_status (*extreme_fn)(nj_ctx *ctx, nj_tensor *x, int dim, int keepdim, nj_tensor **values,
+                                nj_tensor **indices);
 
 /* Along one dimension also gives the indices. */
 static int call_extreme(lua_State *L, const char *name, reduce_fn fn, extreme_fn along) {
@@ -203,11 +203,24 @@ static int l_topk(lua_State *L) {
 void njl_open_reduce(lua_State *L);
 
 void njl_open_reduce(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"sum", l_sum},       {"mean", l_mean},     {"prod", l_prod},       {"var", l_var},
-      {"std", l_std},       {"norm", l_norm},     {"logsumexp", l_logsumexp},
-      {"all", l_all},       {"any", l_any},       {"max", l_max},         {"min", l_min},
-      {"argmax", l_argmax}, {"argmin", l_argmin}, {"cumsum", l_cumsum},   {"cumprod", l_cumprod},
-      {"sort", l_sort},     {"argsort", l_argsort}, {"topk", l_topk},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"sum", l_sum},
+                                     {"mean", l_mean},
+                                     {"prod", l_prod},
+                                     {"var", l_var},
+                                     {"std", l_std},
+                                     {"norm", l_norm},
+                                     {"logsumexp", l_logsumexp},
+                                     {"all", l_all},
+                                     {"any", l_any},
+                                     {"max", l_max},
+                                     {"min", l_min},
+                                     {"argmax", l_argmax},
+                                     {"argmin", l_argmin},
+                                     {"cumsum", l_cumsum},
+                                     {"cumprod", l_cumprod},
+                                     {"sort", l_sort},
+                                     {"argsort", l_argsort},
+                                     {"topk", l_topk},
+                                     {NULL, NULL}};
   njl_methods(L, NJL_TENSOR, methods);
 }
