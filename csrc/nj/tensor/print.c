@@ -134,17 +134,23 @@ typedef struct {
   int summarised;
 } printer;
 
+/* Entries shown at each end of a dimension. Of many matrices only the first and last, else the
+ * text would grow with the power of the dimensions. */
+static int64_t edge_of(const printer *p, int dim) {
+  return p->x->ndim > 3 && dim < p->x->ndim - 2 ? 1 : p->options.edge;
+}
+
 /* How many entries of a dimension are shown, counting the gap as one. */
-static int64_t shown_count(const printer *p, int64_t size) {
-  int64_t most = 2 * (int64_t)p->options.edge;
+static int64_t shown_count(const printer *p, int dim) {
+  int64_t size = p->x->shape[dim], most = 2 * edge_of(p, dim);
   return p->summarised && size > most ? most + 1 : size;
 }
 
 /* Position of the k-th entry shown; -1 for the gap. */
-static int64_t shown_at(const printer *p, int64_t size, int64_t k) {
-  if (shown_count(p, size) == size)
+static int64_t shown_at(const printer *p, int dim, int64_t k) {
+  int64_t size = p->x->shape[dim], edge = edge_of(p, dim);
+  if (shown_count(p, dim) == size)
     return k;
-  int64_t edge = p->options.edge;
   return k < edge ? k : k == edge ? -1 : size - 2 * edge + k - 1;
 }
 
@@ -171,10 +177,9 @@ static int next_shown(const printer *p, int n_dims, int64_t *places, int64_t *in
   for (int i = n_dims - 1; i >= 0; i--) {
     do
       places[i]++;
-    while (places[i] < shown_count(p, p->x->shape[i]) &&
-           shown_at(p, p->x->shape[i], places[i]) < 0);
-    if (places[i] < shown_count(p, p->x->shape[i])) {
-      index[i] = shown_at(p, p->x->shape[i], places[i]);
+    while (places[i] < shown_count(p, i) && shown_at(p, i, places[i]) < 0);
+    if (places[i] < shown_count(p, i)) {
+      index[i] = shown_at(p, i, places[i]);
       return 1;
     }
     places[i] = index[i] = 0;
@@ -227,9 +232,9 @@ static int64_t columns_per_line(const printer *p) {
 }
 
 static void print_vector(printer *p) {
-  int64_t size = p->x->shape[0], n = shown_count(p, size), per_line = columns_per_line(p);
+  int64_t size = p->x->shape[0], n = shown_count(p, 0), per_line = columns_per_line(p);
   for (int64_t k = 0; k < n; k++) {
-    int64_t at = shown_at(p, size, k);
+    int64_t at = shown_at(p, 0, k);
     if (k > 0 && k % per_line == 0)
       nj_text_add(p->text, "\n", 1);
     add_spaces(p->text, 2);
@@ -244,20 +249,20 @@ static void print_vector(printer *p) {
 /* The last two dimensions at index[0 … ndim-3]. */
 static void print_matrix(printer *p, int64_t *index) {
   const nj_tensor *x = p->x;
-  int64_t rows = x->shape[x->ndim - 2], columns = x->shape[x->ndim - 1];
-  int64_t n_rows = shown_count(p, rows), n_columns = shown_count(p, columns);
+  int across = x->ndim - 1, down = x->ndim - 2;
+  int64_t n_rows = shown_count(p, down), n_columns = shown_count(p, across);
   int64_t per_line = columns_per_line(p);
   for (int64_t from = 0; from < n_columns; from += per_line) {
     int64_t to = from + per_line < n_columns ? from + per_line : n_columns;
-    if (n_columns > per_line && n_columns == columns)
+    if (n_columns > per_line && n_columns == x->shape[across])
       nj_text_addf(p->text, "columns %lld to %lld\n", (long long)from + 1, (long long)to);
     for (int64_t r = 0; r < n_rows; r++) {
-      int64_t row = shown_at(p, rows, r);
+      int64_t row = shown_at(p, down, r);
       for (int64_t k = from; k < to; k++) {
-        int64_t column = shown_at(p, columns, k);
+        int64_t column = shown_at(p, across, k);
         add_spaces(p->text, 2);
-        index[x->ndim - 2] = row;
-        index[x->ndim - 1] = column;
+        index[down] = row;
+        index[across] = column;
         if (column < 0)
           add_gap(p, 1);
         else if (row < 0)
