@@ -130,10 +130,44 @@ static int l_tokens(lua_State *L) {
   return 1;
 }
 
+/* tok:batch(texts, {special=true, parse=false, max=, pad="longest"|width})
+ * → ids (B, N) int64, mask (B, N) uint8, special (B, N) uint8 */
+static int l_batch(lua_State *L) {
+  static const char *const keys[] = {"special", "parse", "max", "pad", NULL};
+  nj_tokenizer *t = check(L);
+  size_t n;
+  lua_settop(L, 3);
+  njl_options(L, 3, "batch", keys);
+  nj_encode_options options = read_encode_options(L, 3, "batch");
+  lua_Integer width = 0;
+  if (lua_istable(L, 3) && lua_getfield(L, 3, "pad") == LUA_TSTRING) {
+    static const char *const pads[] = {"longest", NULL};
+    njl_opt_enum(L, 3, "batch", "pad", pads, 0);
+  } else {
+    width = njl_opt_integer(L, 3, "batch", "pad", 1, INT32_MAX, 0);
+  }
+  /* A fixed width is a limit as well, unless the caller says otherwise. */
+  if (width > 0 && options.max == 0)
+    options.max = (size_t)width;
+  const nj_text *texts = njl_check_texts(L, 2, "batch", &n);
+  nj_tensor **ids = njl_new_tensor(L), **mask = njl_new_tensor(L), **special = njl_new_tensor(L);
+  NJL_CALL(L, nj_encode_batch(t, n, texts, &options, (size_t)width, ids, mask, special));
+  njl_account(L);
+  return 3;
+}
+
 /* ---- decoding ---- */
 
-/* The ids at 2, a list of integers; what holds them is pushed. */
+/* The ids at 2, a list or a tensor of integers; what holds them is pushed. */
 static const int64_t *check_ids(lua_State *L, size_t *n) {
+  nj_tensor *tensor = njl_test_tensor(L, 2);
+  if (tensor) {
+    luaL_argcheck(L, !nj_dtype_is_float(tensor->dtype), 2, "expected a tensor of integers");
+    nj_tensor **plain = njl_new_tensor(L);
+    NJL_CALL(L, nj_as(tensor, NJ_I64, plain));
+    *n = (size_t)nj_numel(*plain);
+    return NJ_I64_DATA(*plain);
+  }
   luaL_checktype(L, 2, LUA_TTABLE);
   *n = (size_t)lua_rawlen(L, 2);
   int64_t *ids = lua_newuserdatauv(L, (*n + 1) * sizeof *ids, 0);
@@ -288,6 +322,7 @@ void njl_open_tokenizer(lua_State *L) {
   static const luaL_Reg methods[] = {{"encode", l_encode},
                                      {"ids", l_ids},
                                      {"tokens", l_tokens},
+                                     {"batch", l_batch},
                                      {"decode", l_decode},
                                      {"size", l_size},
                                      {"id", l_id},

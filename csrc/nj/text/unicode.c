@@ -68,8 +68,6 @@ nj_bert_class nj_bert_class_of(uint32_t cp) {
     return class_of_ascii(cp);
   if (cp == 0xFFFD)
     return NJ_BERT_DROP;
-  if (cp >= 0x3400 && WITHIN(ideographs, cp))
-    return NJ_BERT_CJK;
   switch (category(cp)) {
   case UTF8PROC_CATEGORY_ZS:
   case UTF8PROC_CATEGORY_ZL:
@@ -89,6 +87,8 @@ nj_bert_class nj_bert_class_of(uint32_t cp) {
   case UTF8PROC_CATEGORY_PF:
   case UTF8PROC_CATEGORY_PO:
     return NJ_BERT_PUNCT;
+  case UTF8PROC_CATEGORY_LO: /* what is unassigned in those blocks was dropped above */
+    return cp >= 0x3400 && WITHIN(ideographs, cp) ? NJ_BERT_CJK : NJ_BERT_PLAIN;
   default:
     return NJ_BERT_PLAIN;
   }
