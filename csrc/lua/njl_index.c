@@ -243,21 +243,15 @@ static nj_tensor *check_value(lua_State *L, int index, const nj_tensor *x) {
   return *slot;
 }
 
-/* Writes value over a view of x; leading sizes of 1 in value are dropped by broadcasting. */
+/* Writes value, broadcast, over a view of the tensor. */
 static void assign_view(lua_State *L, nj_tensor *view, nj_tensor *value) {
-  if (value->storage == view->storage) { /* they may overlap */
-    nj_tensor **copy = njl_new_tensor(L);
-    NJL_CALL(L, nj_clone(njl_ctx(L), value, copy));
-    value = *copy;
-  }
   int lead = value->ndim - view->ndim, fits = 1;
   for (int i = 0; i < value->ndim; i++)
     fits = fits && (value->shape[i] == 1 || (i >= lead && value->shape[i] == view->shape[i - lead]));
   if (!fits)
     luaL_error(L, "assignment to a tensor: a value of shape %s does not fit a place of shape %s",
                NJ_SHAPE_OF(value), NJ_SHAPE_OF(view));
-  NJL_CALL(L, nj_copy_values(view, value));
-  nj_mark_written(view);
+  NJL_CALL(L, nj_copy_(njl_ctx(L), view, value));
 }
 
 static int assign_selected(lua_State *L, nj_tensor *x, const selection *s) {

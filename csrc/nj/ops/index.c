@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/parallel.h"
+#include "ops/inplace.h"
 #include "ops/shape.h"
 #include "tensor/autograd.h"
 
@@ -407,7 +408,7 @@ static nj_status put_into(nj_ctx *ctx, nj_tensor *x, int dim, nj_tensor *at, nj_
 nj_status nj_index_put_(nj_ctx *ctx, nj_tensor *x, int dim, nj_tensor *index, nj_tensor *src) {
   nj_tensor *at = NULL, *xc = NULL;
   NJ_TRY(nj_normalize_dim(ctx, "index", dim, x->ndim, &dim));
-  NJ_TRY(nj_check_inplace(ctx, "index assignment", x, src));
+  NJ_TRY(nj_check_writable(ctx, "index assignment", x, src));
   NJ_TRY(ready_index(ctx, "index", index, dim, x->shape[dim], &at));
   nj_status st = nj_as_contiguous(x, &xc);
   if (!st)
@@ -423,7 +424,7 @@ nj_status nj_index_put_(nj_ctx *ctx, nj_tensor *x, int dim, nj_tensor *index, nj
 nj_status nj_mask_put_(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, nj_tensor *src) {
   int64_t shape[NJ_MAX_DIMS];
   nj_tensor *at = NULL, *xc = NULL, *rows = NULL;
-  NJ_TRY(nj_check_inplace(ctx, "index assignment", x, src));
+  NJ_TRY(nj_check_writable(ctx, "index assignment", x, src));
   NJ_TRY(mask_index(ctx, x, mask, &at));
   int ndim = lead_shape(x, mask->ndim, shape);
   nj_status st = nj_as_contiguous(x, &xc);

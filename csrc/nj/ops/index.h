@@ -42,7 +42,7 @@ nj_status nj_masked_select(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, nj_tensor
 nj_status nj_mask_rows(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, nj_tensor **out);
 
 /* Writes src, broadcast, over the entries that nj_index_select(x, dim, index) would give, in order.
- * In place, for views too. Errors: ESHAPE, EGRAD (see nj_check_inplace). */
+ * In place, for views too. Errors: ESHAPE, EGRAD and EARG (see nj_check_writable). */
 nj_status nj_index_put_(nj_ctx *ctx, nj_tensor *x, int dim, nj_tensor *index, nj_tensor *src);
 /* The same over the entries of nj_mask_rows. */
 nj_status nj_mask_put_(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, nj_tensor *src);

@@ -1,6 +1,7 @@
 /* Views that show a part of a tensor, or parts of it more than once. */
 #include <string.h>
 
+#include "ops/reduce.h"
 #include "ops/shape.h"
 #include "tensor/autograd.h"
 
@@ -169,24 +170,6 @@ nj_status nj_diagonal(nj_ctx *ctx, nj_tensor *x, int64_t offset, int dim0, int d
 
 /* ---- expand ---- */
 
-/* Adds src to dst element by element in row-major order; dst may show an element many times. */
-static void add_through(nj_tensor *dst, const nj_tensor *src) {
-  int64_t index[NJ_MAX_DIMS] = {0}, n = nj_numel(src);
-  for (int64_t k = 0; k < n; k++) {
-    int64_t to = dst->offset, from = src->offset;
-    for (int i = 0; i < src->ndim; i++) {
-      to += index[i] * dst->stride[i];
-      from += index[i] * src->stride[i];
-    }
-    if (dst->dtype == NJ_F32)
-      ((float *)dst->storage->data)[to] += ((const float *)src->storage->data)[from];
-    else
-      ((double *)dst->storage->data)[to] += ((const double *)src->storage->data)[from];
-    for (int i = src->ndim - 1; i >= 0 && ++index[i] == src->shape[i]; i--)
-      index[i] = 0;
-  }
-}
-
 /* Zero strides where x was stretched; 0 when shape does not fit. -1 keeps a size. */
 static int expand_layout(const nj_tensor *x, int ndim, const int64_t *shape, int64_t *full,
                          int64_t *stride) {
@@ -203,17 +186,21 @@ static int expand_layout(const nj_tensor *x, int ndim, const int64_t *shape, int
   return 1;
 }
 
-/* ints: x's ndim and shape. */
+/* Sums what was stretched. ints: x's ndim and shape. */
 static nj_status expand_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_tensor **grads) {
-  int64_t full[NJ_MAX_DIMS], stride[NJ_MAX_DIMS];
-  nj_tensor *gx = NULL, *wide = NULL;
-  NJ_TRY(nj_zeros(ctx, grad->dtype, (int)node->ints[0], node->ints + 1, &gx));
-  expand_layout(gx, grad->ndim, grad->shape, full, stride);
-  nj_status st = nj_alias(gx, grad->ndim, full, stride, 0, &wide);
-  if (!st)
-    add_through(wide, grad);
-  nj_release(wide);
-  return nj_finish(st, gx, &grads[0]);
+  int ndim = (int)node->ints[0], lead = grad->ndim - ndim, n = 0;
+  int dims[NJ_MAX_DIMS];
+  for (int i = 0; i < grad->ndim; i++) {
+    if (i < lead || (node->ints[1 + i - lead] == 1 && grad->shape[i] != 1))
+      dims[n++] = i;
+  }
+  if (n == 0)
+    return nj_reshape(ctx, grad, ndim, node->ints + 1, &grads[0]);
+  nj_tensor *summed = NULL;
+  NJ_TRY(nj_sum(ctx, grad, n, dims, 1, &summed));
+  nj_status st = nj_reshape(ctx, summed, ndim, node->ints + 1, &grads[0]);
+  nj_release(summed);
+  return st;
 }
 
 nj_status nj_expand(nj_ctx *ctx, nj_tensor *x, int ndim, const int64_t *shape, nj_tensor **out) {
@@ -249,6 +236,24 @@ static int unfold_layout(const nj_tensor *x, int dim, int64_t size, int64_t step
   shape[x->ndim] = size;
   stride[x->ndim] = x->stride[dim];
   return x->ndim + 1;
+}
+
+/* Adds src to dst element by element in row-major order; dst may show an element many times. */
+static void add_through(nj_tensor *dst, const nj_tensor *src) {
+  int64_t index[NJ_MAX_DIMS] = {0}, n = nj_numel(src);
+  for (int64_t k = 0; k < n; k++) {
+    int64_t to = dst->offset, from = src->offset;
+    for (int i = 0; i < src->ndim; i++) {
+      to += index[i] * dst->stride[i];
+      from += index[i] * src->stride[i];
+    }
+    if (dst->dtype == NJ_F32)
+      ((float *)dst->storage->data)[to] += ((const float *)src->storage->data)[from];
+    else
+      ((double *)dst->storage->data)[to] += ((const double *)src->storage->data)[from];
+    for (int i = src->ndim - 1; i >= 0 && ++index[i] == src->shape[i]; i--)
+      index[i] = 0;
+  }
 }
 
 /* ints: dim, step, x's shape. */
