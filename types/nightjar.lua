@@ -91,3 +91,462 @@ function Rng:state() end
 ---@param state {seed: integer, stream: integer, counter: integer}
 ---@return nightjar.Rng self
 function Rng:restore(state) end
+
+-- ---- tensors: construction ----
+
+---@alias nightjar.Dtype "float32"|"float64"|"int32"|"int64"|"uint8"
+
+---@class nightjar.TensorOptions
+---@field dtype? nightjar.Dtype
+---@field grad? boolean the tensor gathers gradients
+
+---A number, or tables of them nested as deep as the tensor has dimensions.
+---@alias nightjar.Nested number|boolean|nightjar.Nested[]
+
+---A tensor of the values of a table, number or tensor (which is copied). float32 unless told
+---otherwise; booleans make a uint8 mask. A ragged table is an error that names the place.
+---@param value nightjar.Nested|nightjar.Tensor
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.tensor(value, options) end
+
+---@class nightjar.BytesOptions: nightjar.TensorOptions
+---@field shape? integer[] a vector when left out
+
+---A tensor of bytes as `x:bytes()` gives them: the machine's representation, row-major.
+---@param bytes string
+---@param options? nightjar.BytesOptions
+---@return nightjar.Tensor
+function nj.frombytes(bytes, options) end
+
+---Zeros: `nj.zeros(2, 3)` or `nj.zeros({ 2, 3 }, { dtype = "int64" })`.
+---@param shape integer|integer[] a table, or the sizes one by one
+---@param ... integer|nightjar.TensorOptions more sizes, then options
+---@return nightjar.Tensor
+function nj.zeros(shape, ...) end
+
+---Ones; the shape as in `nj.zeros`.
+---@param shape integer|integer[]
+---@param ... integer|nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.ones(shape, ...) end
+
+---Whatever the memory held; the shape as in `nj.zeros`.
+---@param shape integer|integer[]
+---@param ... integer|nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.empty(shape, ...) end
+
+---One value everywhere.
+---@param shape integer|integer[] a table, or one integer
+---@param value number|boolean
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.full(shape, value, options) end
+
+---Zeros in the shape and dtype of x.
+---@param x nightjar.Tensor
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.zeros_like(x, options) end
+
+---Ones in the shape and dtype of x.
+---@param x nightjar.Tensor
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.ones_like(x, options) end
+
+---Unset memory in the shape and dtype of x.
+---@param x nightjar.Tensor
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.empty_like(x, options) end
+
+---One value in the shape and dtype of x.
+---@param x nightjar.Tensor
+---@param value number
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.full_like(x, value, options) end
+
+---Counts as Lua's `for` does, the last number included: `nj.arange(last)`,
+---`nj.arange(first, last)`, `nj.arange(first, last, step)`, then options. int64 when all are integers, else float32.
+---@param first number
+---@param ... number|nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.arange(first, ...) end
+
+---n numbers at even steps, both ends included.
+---@param first number
+---@param last number
+---@param n integer
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.linspace(first, last, n, options) end
+
+---Ones on the diagonal: `nj.eye(rows)` or `nj.eye(rows, columns)`, then options.
+---@param rows integer
+---@param ... integer|nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.eye(rows, ...) end
+
+---A last dimension of `classes`, 1 at each place named and 0 elsewhere.
+---@param index nightjar.Tensor|integer|integer[] 1-based
+---@param classes integer
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function nj.one_hot(index, classes, options) end
+
+---Tensors one after the other along a dimension. The dtype is the widest of all.
+---@param tensors nightjar.Tensor[]
+---@param dim? integer 1 when left out
+---@return nightjar.Tensor
+function nj.cat(tensors, dim) end
+
+---Tensors of one shape along a new dimension.
+---@param tensors nightjar.Tensor[]
+---@param dim? integer its place in the result; 1 when left out
+---@return nightjar.Tensor
+function nj.stack(tensors, dim) end
+
+---Each vector stretched over the grid of all of them, the i-th along dimension i.
+---@param ... nightjar.Tensor vectors
+---@return nightjar.Tensor ... as many
+function nj.meshgrid(...) end
+
+---Functions of networks that are no methods of tensors.
+---@class nightjar.nn
+nj.nn = {}
+
+---@class nightjar.EmbeddingOptions
+---@field padding? integer this row gets no gradient
+---@field base? integer 0 for ids that count from 0, as vocabulary files do; 1 when left out
+
+---Rows of a table by number.
+---@param weight nightjar.Tensor (rows, …)
+---@param ids nightjar.Tensor|integer|integer[] of any shape
+---@param options? nightjar.EmbeddingOptions
+---@return nightjar.Tensor the shape of ids, then that of a row
+function nj.nn.embedding(weight, ids, options) end
+
+-- ---- tensors: indexing and shape ----
+
+---Numbers of one type in up to 8 dimensions.
+---
+---Indices count from 1, or from -1 at the end; ranges include both ends. `t[2]` is a row, or the
+---number of a vector; `t(2, 3)` a number; `t[{ {1, 3}, {}, -1 }]` takes a range
+---`{first, last, step}`, a whole dimension `{}`, and one index; `t[mask]` and `t[indices]` take a
+---uint8 mask over the leading dimensions or an int tensor. All but the last two are views that
+---share storage. The same expressions can be assigned to. Where a number would lose the gradient,
+---`t[i]` is a tensor of 0 dimensions.
+---
+---`#t` is the size of dimension 1; `==` compares identity (see `equal`); `..` writes a tensor of
+---one element shortly; `local t <close>` frees it at the end of the block.
+---@class nightjar.Tensor
+---@field shape integer[] sizes, in a new table
+---@field dtype nightjar.Dtype
+---@field ndim integer
+---@field grad nightjar.Tensor? what gathered in a leaf
+---@field requires_grad boolean
+---@field is_leaf boolean whether it was made directly, not computed
+---@field grad_op string? the operation that computed it, when gradients flow through it
+---@field is_contiguous boolean whether its elements lie one after the other
+---@field strides integer[] in elements, in a new table
+---@field [integer] any a row, or a number
+---@overload fun(...: integer|integer[]|nightjar.Tensor): any
+local Tensor = {}
+
+---The size of a dimension, or all sizes.
+---@param dim? integer
+---@return integer|integer[]
+function Tensor:size(dim) end
+
+---How many elements there are.
+---@return integer
+function Tensor:numel() end
+
+---The values as nested tables: integers of integer dtypes, else floats.
+---@return nightjar.Nested
+function Tensor:totable() end
+
+---The value of a tensor of one element.
+---@return number
+function Tensor:item() end
+
+---As `item`.
+---@return number
+function Tensor:tonumber() end
+
+---The values in row-major order, as the machine represents them.
+---@return string
+function Tensor:bytes() end
+
+---Entries of dimension 1 with their numbers: `for i, row in x:rows() do`. `pairs(x)` does the same.
+---@return fun(x: nightjar.Tensor, i: integer): integer?, any
+---@return nightjar.Tensor
+---@return integer
+function Tensor:rows() end
+
+---@class nightjar.FormatOptions
+---@field width? integer columns of the terminal; 80 when left out
+---@field threshold? integer larger tensors are summarised; 1000 when left out
+---@field edge? integer entries shown at each end of a summarised dimension; 3 when left out
+---@field digits? integer significant digits of the largest value; 4 when left out
+
+---The text of `tostring`, to measure.
+---@param options? nightjar.FormatOptions
+---@return string
+function Tensor:format(options) end
+
+---Gives the memory back now rather than when the collector comes by; later use is an error.
+function Tensor:free() end
+
+---Zeros like this tensor.
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function Tensor:zeros_like(options) end
+
+---Ones like this tensor.
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function Tensor:ones_like(options) end
+
+---Unset memory like this tensor.
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function Tensor:empty_like(options) end
+
+---One value in the shape of this tensor.
+---@param value number
+---@param options? nightjar.TensorOptions
+---@return nightjar.Tensor
+function Tensor:full_like(value, options) end
+
+---Another shape of as many elements, in row-major order; one size may be -1. A view where the
+---layout allows it.
+---@param shape integer|integer[] a table, or the sizes one by one
+---@param ... integer
+---@return nightjar.Tensor
+function Tensor:reshape(shape, ...) end
+
+---As `reshape`, but an error where it would have to copy.
+---@param shape integer|integer[]
+---@param ... integer
+---@return nightjar.Tensor view
+function Tensor:view(shape, ...) end
+
+---Stretches sizes of 1 to a shape, with new dimensions in front; -1 keeps a size.
+---@param shape integer|integer[]
+---@param ... integer
+---@return nightjar.Tensor view
+function Tensor:expand(shape, ...) end
+
+---As `expand`, to the shape of another tensor.
+---@param like nightjar.Tensor
+---@return nightjar.Tensor view
+function Tensor:expand_as(like) end
+
+---Dimensions in another order: dimension i of the result is dims[i] of this.
+---@param dims integer|integer[] a table, or one by one
+---@param ... integer
+---@return nightjar.Tensor view
+function Tensor:permute(dims, ...) end
+
+---Swaps two dimensions.
+---@param dim0 integer
+---@param dim1 integer
+---@return nightjar.Tensor view
+function Tensor:transpose(dim0, dim1) end
+
+---Swaps the last two dimensions.
+---@return nightjar.Tensor view
+function Tensor:t() end
+
+---Moves a dimension to another place; the others keep their order.
+---@param from integer
+---@param to integer
+---@return nightjar.Tensor view
+function Tensor:movedim(from, to) end
+
+---A run of entries of a dimension.
+---@param dim integer
+---@param start integer
+---@param length integer
+---@return nightjar.Tensor view
+function Tensor:narrow(dim, start, length) end
+
+---One entry of a dimension, which is dropped.
+---@param dim integer
+---@param index integer
+---@return nightjar.Tensor view
+function Tensor:select(dim, index) end
+
+---Entries first, first + step, … of a dimension; last is included.
+---@param dim integer
+---@param first integer
+---@param last? integer the end when left out
+---@param step? integer 1 when left out
+---@return nightjar.Tensor view
+function Tensor:slice(dim, first, last, step) end
+
+---Drops a dimension of size 1, or all of them.
+---@param dim? integer
+---@return nightjar.Tensor view
+function Tensor:squeeze(dim) end
+
+---A new dimension of size 1.
+---@param dim integer its place in the result
+---@return nightjar.Tensor view
+function Tensor:unsqueeze(dim) end
+
+---Makes dimensions first to last one.
+---@param first? integer 1 when left out
+---@param last? integer the last when left out
+---@return nightjar.Tensor
+function Tensor:flatten(first, last) end
+
+---Makes one dimension several; one size may be -1.
+---@param dim integer
+---@param sizes integer[]
+---@return nightjar.Tensor
+function Tensor:unflatten(dim, sizes) end
+
+---Elements (i, i + offset) of two dimensions, as a new last one.
+---@param offset? integer 0 when left out
+---@param dim0? integer the last but one when left out
+---@param dim1? integer the last when left out
+---@return nightjar.Tensor view
+function Tensor:diagonal(offset, dim0, dim1) end
+
+---Windows along a dimension: that dimension counts them, a new last one runs inside them.
+---@param dim integer
+---@param size integer
+---@param step? integer 1 when left out
+---@return nightjar.Tensor view
+function Tensor:unfold(dim, size, step) end
+
+---A table of views of `size` entries each (the last may be smaller), or of the sizes listed.
+---@param size integer|integer[]
+---@param dim? integer 1 when left out
+---@return nightjar.Tensor[]
+function Tensor:split(size, dim) end
+
+---A table of at most n views of equal size; the last may be smaller.
+---@param n integer
+---@param dim? integer 1 when left out
+---@return nightjar.Tensor[]
+function Tensor:chunk(n, dim) end
+
+---Itself when its elements lie one after the other, else a copy that does.
+---@return nightjar.Tensor
+function Tensor:contiguous() end
+
+---A copy with storage of its own.
+---@return nightjar.Tensor
+function Tensor:clone() end
+
+---Itself when it has the dtype, else a converted copy. Towards integers values are cut and
+---saturate, NaN becomes 0. The gradient comes back in this tensor's dtype.
+---@param dtype nightjar.Dtype
+---@return nightjar.Tensor
+function Tensor:to(dtype) end
+
+---To float32.
+---@return nightjar.Tensor
+function Tensor:float() end
+
+---To float64.
+---@return nightjar.Tensor
+function Tensor:double() end
+
+---To int32.
+---@return nightjar.Tensor
+function Tensor:int() end
+
+---To int64.
+---@return nightjar.Tensor
+function Tensor:long() end
+
+---To uint8.
+---@return nightjar.Tensor
+function Tensor:byte() end
+
+---Reverses dimensions.
+---@param dims integer|integer[] a table, or one by one
+---@param ... integer
+---@return nightjar.Tensor
+function Tensor:flip(dims, ...) end
+
+---Moves entries towards the end of a dimension; what falls off comes in at the front.
+---@param shift integer
+---@param dim? integer the last when left out
+---@return nightjar.Tensor
+function Tensor:roll(shift, dim) end
+
+---Zeros above a diagonal of the last two dimensions.
+---@param diagonal? integer 0, the main one, when left out; positive ones lie above
+---@return nightjar.Tensor
+function Tensor:tril(diagonal) end
+
+---Zeros below a diagonal of the last two dimensions.
+---@param diagonal? integer 0 when left out
+---@return nightjar.Tensor
+function Tensor:triu(diagonal) end
+
+---Side by side, counts[i] times along dimension i.
+---@param counts integer|integer[] a table, or one by one
+---@param ... integer
+---@return nightjar.Tensor
+function Tensor:tile(counts, ...) end
+
+---Each entry of a dimension several times in a row.
+---@param count integer
+---@param dim? integer 1 when left out
+---@return nightjar.Tensor
+function Tensor:repeat_interleave(count, dim) end
+
+---@class nightjar.PadOptions
+---@field mode? "constant"|"reflect"|"replicate"|"circular" constant when left out
+---@field value? number the constant; 0 when left out
+
+---Adds entries before and after dimensions.
+---@param widths (integer|integer[])[] {before, after} or a number for both, for the last dimensions
+---@param options? nightjar.PadOptions
+---@return nightjar.Tensor
+function Tensor:pad(widths, options) end
+
+---Entries of a dimension by number; that dimension takes the shape of the index.
+---@param dim integer
+---@param index nightjar.Tensor|integer|integer[]
+---@return nightjar.Tensor
+function Tensor:index_select(dim, index) end
+
+---Adds src to the entries of a dimension named by a vector, in a copy.
+---@param dim integer
+---@param index nightjar.Tensor|integer[]
+---@param src nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:index_add(dim, index, src) end
+
+---Element by element along a dimension: in two dimensions, `x:gather(2, index)` has
+---x(i, index(i, j)) at (i, j). Sizes of the index are those of x, or 1, but for `dim`.
+---@param dim integer
+---@param index nightjar.Tensor
+---@return nightjar.Tensor
+function Tensor:gather(dim, index) end
+
+---Adds src where `gather` would read, in a copy.
+---@param dim integer
+---@param index nightjar.Tensor
+---@param src nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:scatter_add(dim, index, src) end
+
+---A vector of the elements where a mask, stretched with x, is not 0.
+---@param mask nightjar.Tensor
+---@return nightjar.Tensor
+function Tensor:masked_select(mask) end
+
+---Places of the elements that are not 0: a vector of a vector's, else one row each.
+---@return nightjar.Tensor int64
+function Tensor:nonzero() end
