@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/parallel.h"
+#include "kernels/gemm.h"
 #include "kernels/kernels.h"
 #include "kernels/padded_rows.h"
 #include "kernels/tile.h"
@@ -43,7 +44,8 @@ static int is_depthwise(const nj_conv_shape *s) {
   return s->groups > 1 && s->groups == s->in_channels && s->groups == s->out_channels;
 }
 
-/* ---- packed weights: for each group, panels as nj_gemm_rows wants them, k = (ky, kx, channel) ---- */
+/* ---- packed weights: for each group, panels as nj_gemm_rows wants them, k = (ky, kx, channel)
+ * ---- */
 
 int64_t nj_conv_packed_size(nj_ctx *ctx, const nj_conv_plan *plan) {
   const nj_conv_shape *s = &plan->shape;
@@ -97,10 +99,18 @@ nj_status nj_conv_pack(nj_ctx *ctx, const nj_conv_shape *shape, int turned, cons
                        const int64_t w_stride[4], float *out) {
   int64_t out_group = shape->out_channels / shape->groups;
   int64_t in_group = shape->in_channels / shape->groups;
-  weights job = {.tile = nj_ctx_kernels(ctx)->tile, .w = w, .s_group = out_group * w_stride[0],
-                 .s_y = w_stride[2], .s_x = w_stride[3], .s_in = w_stride[1],
-                 .s_out = w_stride[0], .kernel_h = shape->kernel_h,
-                 .kernel_w = shape->kernel_w, .in = in_group, .out = out_group, .packed = out};
+  weights job = {.tile = nj_ctx_kernels(ctx)->tile,
+                 .w = w,
+                 .s_group = out_group * w_stride[0],
+                 .s_y = w_stride[2],
+                 .s_x = w_stride[3],
+                 .s_in = w_stride[1],
+                 .s_out = w_stride[0],
+                 .kernel_h = shape->kernel_h,
+                 .kernel_w = shape->kernel_w,
+                 .in = in_group,
+                 .out = out_group,
+                 .packed = out};
   if (turned) {
     job.w += (shape->kernel_h - 1) * job.s_y + (shape->kernel_w - 1) * job.s_x;
     job.s_y = -job.s_y;
@@ -125,10 +135,10 @@ typedef struct {
   const struct nj_kernels *kernels;
   nj_ctx *ctx;
   int depthwise;
-  int64_t groups, in, out;         /* groups run apart; channels of one */
-  int64_t padded_w, rows, blocks;  /* pixels of a padded row; output rows of a block; blocks */
-  int64_t panels, panel_blocks;    /* of a group; how many tasks share the panels */
-  nj_tile_run *runs;               /* the window's rows, cut to at most K_BLOCK */
+  int64_t groups, in, out;        /* groups run apart; channels of one */
+  int64_t padded_w, rows, blocks; /* pixels of a padded row; output rows of a block; blocks */
+  int64_t panels, panel_blocks;   /* of a group; how many tasks share the panels */
+  nj_tile_run *runs;              /* the window's rows, cut to at most K_BLOCK */
   int64_t n_runs;
   const float *x, *packed, *bias;
   nj_conv_strides xs;
@@ -202,7 +212,9 @@ static void run_tiles(const conv_job *job, const float *rows, int64_t image, int
           .columns = columns,
           .c_row = s->out_channels,
           .bias = job->bias ? job->bias + channel : NULL,
-          .start = r0 > 0 ? NJ_TILE_ADD : job->bias ? NJ_TILE_BIAS : NJ_TILE_ZERO,
+          .start = r0 > 0      ? NJ_TILE_ADD
+                   : job->bias ? NJ_TILE_BIAS
+                               : NJ_TILE_ZERO,
           .relu = job->relu && r1 == job->n_runs,
       };
       for (int64_t y = y0; y < y1; y++) {
@@ -221,8 +233,9 @@ static void run_depthwise(const conv_job *job, const float *rows, int64_t image,
   const nj_conv_shape *s = &job->plan->shape;
   int64_t taps = s->kernel_h * s->kernel_w;
   for (int64_t t = 0; t < taps; t++)
-    offset[t] = (t / s->kernel_w * s->dilation_h * job->padded_w + t % s->kernel_w * s->dilation_w) *
-                job->in;
+    offset[t] =
+        (t / s->kernel_w * s->dilation_h * job->padded_w + t % s->kernel_w * s->dilation_w) *
+        job->in;
   for (int64_t y = y0; y < y1; y++) {
     nj_depthwise_row row = {
         .channels = job->in,
@@ -241,10 +254,10 @@ static void run_depthwise(const conv_job *job, const float *rows, int64_t image,
 }
 
 static nj_window window_of(const nj_conv_plan *plan, const float *x, nj_conv_strides xs,
-                        int64_t channels, int64_t padded_w) {
+                           int64_t channels, int64_t padded_w) {
   const nj_conv_shape *s = &plan->shape;
   return (nj_window){x,        xs,       channels,       s->in_h,        s->in_w,
-                  s->pad_h, s->pad_w, plan->spread_h, plan->spread_w, padded_w};
+                     s->pad_h, s->pad_w, plan->spread_h, plan->spread_w, padded_w};
 }
 
 static nj_status conv_task(void *argument, int64_t index, int worker) {
@@ -274,16 +287,45 @@ static nj_status conv_task(void *argument, int64_t index, int worker) {
   return NJ_OK;
 }
 
+/* A 1x1 kernel over dense pixels is a matrix product as it stands. */
+static int is_product(const nj_conv_plan *plan, nj_conv_strides xs) {
+  const nj_conv_shape *s = &plan->shape;
+  return s->kernel_h == 1 && s->kernel_w == 1 && s->stride_h == 1 && s->stride_w == 1 &&
+         s->pad_h == 0 && s->pad_w == 0 && plan->spread_h == 1 && plan->spread_w == 1 &&
+         s->groups == 1 && xs.channel == 1 && xs.x == s->in_channels && xs.y == s->in_w * xs.x &&
+         (xs.batch == s->in_h * xs.y || s->batch == 1);
+}
+
 nj_status nj_conv_run(nj_ctx *ctx, const nj_conv_plan *plan, const float *x, nj_conv_strides xs,
                       const float *packed, const float *bias, int relu, float *out) {
   const nj_conv_shape *s = &plan->shape;
   if (s->batch * s->out_channels * s->out_h * s->out_w == 0)
     return NJ_OK;
-  conv_job job = {.plan = plan, .kernels = nj_ctx_kernels(ctx), .ctx = ctx, .x = x, .xs = xs,
-                  .packed = packed, .bias = bias, .relu = relu, .y = out};
+  if (is_product(plan, xs)) {
+    nj_gemm_job product = {.m = s->batch * s->out_h * s->out_w,
+                           .n = s->out_channels,
+                           .k = s->in_channels,
+                           .a = x,
+                           .a_row = s->in_channels,
+                           .packed = packed,
+                           .bias = bias,
+                           .c = out,
+                           .c_row = s->out_channels,
+                           .relu = relu};
+    return nj_gemm_rows(ctx, &product);
+  }
+  conv_job job = {.plan = plan,
+                  .kernels = nj_ctx_kernels(ctx),
+                  .ctx = ctx,
+                  .x = x,
+                  .xs = xs,
+                  .packed = packed,
+                  .bias = bias,
+                  .relu = relu,
+                  .y = out};
   NJ_TRY(plan_tasks(&job));
-  nj_status st = nj_parallel(ctx, s->batch * job.groups * job.blocks * job.panel_blocks, conv_task,
-                             &job);
+  nj_status st =
+      nj_parallel(ctx, s->batch * job.groups * job.blocks * job.panel_blocks, conv_task, &job);
   nj_free(ctx, job.runs);
   return st;
 }

@@ -1,10 +1,10 @@
 /* Two-dimensional convolution on raw memory.
  *
  * Activations are channels-last inside: pixel by pixel, all channels together. Inputs may have any
- * strides (rows are copied, padded, into scratch that stays in the cache: a ninth of a 3x3 kernel's reads), results are
- * contiguous channels-last. Products run over the register tiles of kernels/tile.h, with k in the order
- * (ky, kx, channel): one chain per output element, so a clip has the same bits alone and in a batch and
- * for any number of threads. */
+ * strides (rows are copied, padded, into scratch that stays in the cache: a ninth of a 3x3 kernel's
+ * reads), results are contiguous channels-last. Products run over the register tiles of
+ * kernels/tile.h, with k in the order (ky, kx, channel): one chain per output element, so a clip
+ * has the same bits alone and in a batch and for any number of threads. */
 #ifndef NJ_KERNELS_CONV_H
 #define NJ_KERNELS_CONV_H
 
@@ -49,8 +49,8 @@ nj_status nj_conv_pack(nj_ctx *ctx, const nj_conv_shape *shape, int turned, cons
 nj_status nj_conv_run(nj_ctx *ctx, const nj_conv_plan *plan, const float *x, nj_conv_strides xs,
                       const float *packed, const float *bias, int relu, float *out);
 
-/* dw (out, in / groups, kernel_h, kernel_w), contiguous. Sums over short runs of pixels are added up
- * in a fixed order. Errors: ENOMEM, EINTR. */
+/* dw (out, in / groups, kernel_h, kernel_w), contiguous. Sums over short runs of pixels are added
+ * up in a fixed order. Errors: ENOMEM, EINTR. */
 nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const float *x,
                               nj_conv_strides xs, const float *dy, nj_conv_strides dys, float *dw);
 

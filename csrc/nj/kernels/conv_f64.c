@@ -13,7 +13,8 @@ typedef struct {
 } job_f64;
 
 /* The input row or column that tap k of output o reads; -1 in the padding. */
-static int64_t source(int64_t o, int64_t k, int64_t stride, int64_t pad, int64_t dilation, int64_t size) {
+static int64_t source(int64_t o, int64_t k, int64_t stride, int64_t pad, int64_t dilation,
+                      int64_t size) {
   int64_t i = o * stride - pad + k * dilation;
   return i >= 0 && i < size ? i : -1;
 }
@@ -29,8 +30,8 @@ static double output_at(const job_f64 *job, int64_t b, int64_t oc, int64_t oy, i
       if (iy < 0 || ix < 0)
         continue;
       const double *x = job->x + b * job->xs.batch + iy * job->xs.y + ix * job->xs.x;
-      const double *w = job->w + oc * job->w_stride[0] + ky * job->w_stride[2] +
-                        kx * job->w_stride[3];
+      const double *w =
+          job->w + oc * job->w_stride[0] + ky * job->w_stride[2] + kx * job->w_stride[3];
       for (int64_t c = 0; c < in; c++)
         sum += x[(first + c) * job->xs.channel] * w[c * job->w_stride[1]];
     }
@@ -52,8 +53,8 @@ static nj_status run_rows(void *argument, int64_t begin, int64_t end, int worker
 nj_status nj_conv_run_f64(nj_ctx *ctx, const nj_conv_shape *shape, const double *x,
                           nj_conv_strides xs, const double *w, const int64_t w_stride[4],
                           const double *bias, double *out) {
-  job_f64 job = {.shape = shape, .x = x, .xs = xs, .w = w, .w_stride = w_stride, .bias = bias,
-                 .out = out};
+  job_f64 job = {
+      .shape = shape, .x = x, .xs = xs, .w = w, .w_stride = w_stride, .bias = bias, .out = out};
   return nj_parallel_range(ctx, shape->batch * shape->out_h, 1, run_rows, &job);
 }
 
@@ -68,8 +69,8 @@ static void spread_gradient(const job_f64 *job, double g, int64_t oc, int64_t oy
       int64_t ix = source(ox, kx, s->stride_w, s->pad_w, s->dilation_w, s->in_w);
       if (iy < 0 || ix < 0)
         continue;
-      const double *w = job->w + oc * job->w_stride[0] + ky * job->w_stride[2] +
-                        kx * job->w_stride[3];
+      const double *w =
+          job->w + oc * job->w_stride[0] + ky * job->w_stride[2] + kx * job->w_stride[3];
       double *to = dx + (iy * s->in_w + ix) * s->in_channels + first;
       for (int64_t c = 0; c < in; c++)
         to[c] += g * w[c * job->w_stride[1]];
@@ -86,8 +87,10 @@ static nj_status input_image(void *argument, int64_t b, int worker) {
   for (int64_t y = 0; y < s->out_h; y++)
     for (int64_t x = 0; x < s->out_w; x++)
       for (int64_t c = 0; c < s->out_channels; c++)
-        spread_gradient(job, job->dy[b * job->dys.batch + y * job->dys.y + x * job->dys.x +
-                                     c * job->dys.channel], c, y, x, dx);
+        spread_gradient(
+            job,
+            job->dy[b * job->dys.batch + y * job->dys.y + x * job->dys.x + c * job->dys.channel], c,
+            y, x, dx);
   return NJ_OK;
 }
 
@@ -108,10 +111,10 @@ static double weight_at(const job_f64 *job, int64_t oc, int64_t c, int64_t ky, i
         int64_t iy = source(y, ky, s->stride_h, s->pad_h, s->dilation_h, s->in_h);
         int64_t ix = source(x, kx, s->stride_w, s->pad_w, s->dilation_w, s->in_w);
         if (iy >= 0 && ix >= 0)
-          sum += job->x[b * job->xs.batch + iy * job->xs.y + ix * job->xs.x +
-                        (first + c) * job->xs.channel] *
-                 job->dy[b * job->dys.batch + y * job->dys.y + x * job->dys.x +
-                         oc * job->dys.channel];
+          sum +=
+              job->x[b * job->xs.batch + iy * job->xs.y + ix * job->xs.x +
+                     (first + c) * job->xs.channel] *
+              job->dy[b * job->dys.batch + y * job->dys.y + x * job->dys.x + oc * job->dys.channel];
       }
   return sum;
 }

@@ -21,8 +21,9 @@ typedef struct {
   const nj_conv_shape *shape;
   const struct nj_kernels *kernels;
   int depthwise;
-  int64_t groups, in, out;         /* groups run apart; channels of one */
-  int64_t padded_w, rows, blocks;  /* pixels of a padded row; output rows of a unit; units of an image */
+  int64_t groups, in, out; /* groups run apart; channels of one */
+  int64_t padded_w, rows,
+      blocks; /* pixels of a padded row; output rows of a unit; units of an image */
   int64_t panels, parts;
   int64_t size; /* floats of one partial sum: (group, ky, kx, in, out) */
   const float *x, *dy;
@@ -52,7 +53,8 @@ static void plan_job(grad_job *job) {
   job->parts = most(1, least(job->parts, PARTS_BYTES / (job->size * (int64_t)sizeof(float))));
 }
 
-/* The gradient of one unit's pixels as (pixel, width) with whole vectors, columns from `channel`. */
+/* The gradient of one unit's pixels as (pixel, width) with whole vectors, columns from `channel`.
+ * */
 static void copy_gradient(const grad_job *job, int64_t image, int64_t channel, int64_t columns,
                           int64_t width, int64_t y0, int64_t y1, float *to) {
   int64_t out_w = job->shape->out_w;
@@ -116,8 +118,9 @@ static void unit_depthwise(const grad_job *job, const float *rows, int64_t image
   const nj_conv_shape *s = job->shape;
   int64_t taps = s->kernel_h * s->kernel_w;
   for (int64_t t = 0; t < taps; t++)
-    offset[t] = (t / s->kernel_w * s->dilation_h * job->padded_w + t % s->kernel_w * s->dilation_w) *
-                job->in;
+    offset[t] =
+        (t / s->kernel_w * s->dilation_h * job->padded_w + t % s->kernel_w * s->dilation_w) *
+        job->in;
   copy_gradient(job, image, 0, job->in, job->in, y0, y1, scratch);
   for (int64_t y = y0; y < y1; y++) {
     nj_depthwise_grad_row row = {
@@ -150,15 +153,14 @@ static nj_status grad_task(void *argument, int64_t index, int worker) {
   int64_t row_floats = job->padded_w * job->in;
   int64_t width = job->depthwise ? job->in : nj_tile_padded(job->kernels->tile, job->out);
   int64_t taps = s->kernel_h * s->kernel_w, floats = padded_rows(job, job->rows) * row_floats;
-  char *memory = nj_alloc(job->ctx, (size_t)taps * sizeof(int64_t) +
-                                        (size_t)(floats + job->rows * s->out_w * width) *
-                                            sizeof(float));
+  char *memory =
+      nj_alloc(job->ctx, (size_t)taps * sizeof(int64_t) +
+                             (size_t)(floats + job->rows * s->out_w * width) * sizeof(float));
   if (!memory)
     return NJ_ENOMEM;
   int64_t *offset = (int64_t *)(void *)memory;
   float *rows = (float *)(void *)(memory + (size_t)taps * sizeof(int64_t)), *dy = rows + floats;
-  nj_window w = {NULL,     job->xs,  job->in, s->in_h, s->in_w,
-                 s->pad_h, s->pad_w, 1,       1,       job->padded_w};
+  nj_window w = {NULL, job->xs, job->in, s->in_h, s->in_w, s->pad_h, s->pad_w, 1, 1, job->padded_w};
   float *partial = job->partial + part * job->size;
   for (int64_t u = part * units / job->parts; u < (part + 1) * units / job->parts; u++) {
     int64_t image = u / job->blocks, y0 = u % job->blocks * job->rows;
@@ -193,8 +195,14 @@ static nj_status gather(void *argument, int64_t begin, int64_t end, int worker) 
 
 nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const float *x,
                               nj_conv_strides xs, const float *dy, nj_conv_strides dys, float *dw) {
-  grad_job job = {.ctx = ctx, .shape = shape, .kernels = nj_ctx_kernels(ctx), .x = x, .xs = xs,
-                  .dy = dy, .dys = dys, .dw = dw};
+  grad_job job = {.ctx = ctx,
+                  .shape = shape,
+                  .kernels = nj_ctx_kernels(ctx),
+                  .x = x,
+                  .xs = xs,
+                  .dy = dy,
+                  .dys = dys,
+                  .dw = dw};
   plan_job(&job);
   if (shape->batch * shape->out_h * shape->out_w == 0) {
     memset(dw, 0, (size_t)job.size * sizeof *dw);
@@ -203,8 +211,7 @@ nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const flo
   job.partial = nj_calloc(ctx, (size_t)(job.parts * job.size), sizeof *job.partial);
   if (!job.partial)
     return NJ_ENOMEM;
-  nj_status st =
-      nj_parallel(ctx, job.parts * job.groups * job.panels, grad_task, &job);
+  nj_status st = nj_parallel(ctx, job.parts * job.groups * job.panels, grad_task, &job);
   if (st == NJ_OK)
     st = nj_parallel_range(ctx, job.size, 1 << 14, gather, &job);
   nj_free(ctx, job.partial);

@@ -182,9 +182,8 @@ static void blas_call(const blas_job *job, int64_t m, int64_t n, int64_t k, cons
   int before = openblas_set_num_threads_local ? openblas_set_num_threads_local(1) : 0;
   if (job->type == NJ_GEMM_F32)
     cblas_sgemm(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, 1.0f,
-                (const float *)(const void *)a, (blasint)job->a_row,
-                (const float *)(const void *)b, (blasint)job->b_row, accumulate ? 1.0f : 0.0f,
-                (float *)(void *)c, (blasint)c_row);
+                (const float *)(const void *)a, (blasint)job->a_row, (const float *)(const void *)b,
+                (blasint)job->b_row, accumulate ? 1.0f : 0.0f, (float *)(void *)c, (blasint)c_row);
   else
     cblas_dgemm(CblasRowMajor, ta, tb, (blasint)m, (blasint)n, (blasint)k, 1.0,
                 (const double *)(const void *)a, (blasint)job->a_row,
@@ -260,8 +259,18 @@ nj_status nj_gemm(nj_ctx *ctx, nj_gemm_type type, int a_t, int b_t, int64_t m, i
   if (a_row > INT_MAX || b_row > INT_MAX || c_row > INT_MAX || k > INT_MAX)
     return nj_fail(ctx, NJ_ESHAPE, "matmul: a row of more than %d elements", INT_MAX);
   blas_claim(ctx);
-  blas_job job = {.type = type, .a_t = a_t, .b_t = b_t, .m = m, .n = n, .k = k,
-                  .a_row = a_row, .b_row = b_row, .c_row = c_row, .a = a, .b = b, .c = c,
+  blas_job job = {.type = type,
+                  .a_t = a_t,
+                  .b_t = b_t,
+                  .m = m,
+                  .n = n,
+                  .k = k,
+                  .a_row = a_row,
+                  .b_row = b_row,
+                  .c_row = c_row,
+                  .a = a,
+                  .b = b,
+                  .c = c,
                   .accumulate = accumulate};
   choose_steps(&job);
   int64_t parts = (k + job.k_step - 1) / job.k_step;

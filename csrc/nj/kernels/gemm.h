@@ -1,6 +1,7 @@
 /* Matrix products on raw memory, two ways:
  *
- *   nj_gemm_rows   float32, over our own register tiles (kernels/tile.h) and a packed right operand.
+ *   nj_gemm_rows   float32, over our own register tiles (kernels/tile.h) and a packed right
+ *   operand.
  *                  Row i of the result has the same bits whatever the number of rows: what forward
  *                  passes use, so that a vector is the same alone and in a batch.
  *   nj_gemm        float32 and float64, by OpenBLAS, in blocks that depend on the sizes alone: the
@@ -47,9 +48,9 @@ void nj_gemm_rows_serial(const struct nj_tile_kernels *tile, const nj_gemm_job *
 
 typedef enum { NJ_GEMM_F32, NJ_GEMM_F64 } nj_gemm_type;
 
-/* c (m, n; rows c_row apart) = op(a) op(b), or += with `accumulate`; op(a) is a (m, k), or the transpose of
- * a (k, m) when a_t; a_row and b_row are the distances of rows as stored. Errors: ENOMEM, EINTR, ESHAPE (a size that
- * BLAS cannot count). */
+/* c (m, n; rows c_row apart) = op(a) op(b), or += with `accumulate`; op(a) is a (m, k), or the
+ * transpose of a (k, m) when a_t; a_row and b_row are the distances of rows as stored. Errors:
+ * ENOMEM, EINTR, ESHAPE (a size that BLAS cannot count). */
 nj_status nj_gemm(nj_ctx *ctx, nj_gemm_type type, int a_t, int b_t, int64_t m, int64_t n, int64_t k,
                   const void *a, int64_t a_row, const void *b, int64_t b_row, int accumulate,
                   void *c, int64_t c_row);

@@ -8,10 +8,10 @@
 #include "kernels/conv.h"
 
 typedef struct {
-  const float *x; /* first element of the image's first channel wanted */
+  const float *x;         /* first element of the image's first channel wanted */
   nj_conv_strides stride; /* batch is not used */
   int64_t channels, in_h, in_w;
-  int64_t pad_h, pad_w; /* above and left; negative: cut off */
+  int64_t pad_h, pad_w;       /* above and left; negative: cut off */
   int64_t spread_h, spread_w; /* input pixels lie this far apart, zeros between; 1: as they are */
   int64_t width; /* of a padded row, in pixels; what the input does not reach is zero */
 } nj_window;

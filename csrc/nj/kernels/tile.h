@@ -8,8 +8,8 @@
  *
  * The shape of the tile follows the instruction set: 24 accumulators of 16 lanes with AVX-512, 12
  * of 8 with AVX2, 12 of 4 elsewhere. OpenBLAS packs its operands at each call and takes other
- * paths for small and edge shapes (measured: 18 of 69 row counts of a 64x64 product change the bits of
- * a row), hence these. */
+ * paths for small and edge shapes (measured: 18 of 69 row counts of a 64x64 product change the bits
+ * of a row), hence these. */
 #ifndef NJ_KERNELS_TILE_H
 #define NJ_KERNELS_TILE_H
 
@@ -26,15 +26,16 @@ typedef struct {
 } nj_tile_run;
 
 /* c[r][j] = start + sum over runs, over k of a[r * a_row + offset + k] * b[...][j], for r < m and
- * j < columns; the packed b advances by a row (of `columns` rounded up to whole vectors) with each k. */
+ * j < columns; the packed b advances by a row (of `columns` rounded up to whole vectors) with each
+ * k. */
 typedef struct {
   int64_t m;
   const float *a;
   int64_t a_row;
   const nj_tile_run *runs;
   int64_t n_runs;
-  const float *b;    /* one packed panel, see pack */
-  int64_t columns;   /* 1 … panel */
+  const float *b;  /* one packed panel, see pack */
+  int64_t columns; /* 1 … panel */
   float *c;
   int64_t c_row;
   const float *bias; /* of `columns` elements, for NJ_TILE_BIAS */
@@ -42,9 +43,9 @@ typedef struct {
   int relu; /* clamp at zero when done (NaN stays) */
 } nj_tile_rows;
 
-/* c[r][j] += sum over y < height, x < width of a[y*a_y + x*a_x + r] * b[y*b_y + x*b_x + j]: a sum of outer
- * products, for weight gradients. The sum is made from zero and then added, so that many short sums
- * lose less than one long one. */
+/* c[r][j] += sum over y < height, x < width of a[y*a_y + x*a_x + r] * b[y*b_y + x*b_x + j]: a sum
+ * of outer products, for weight gradients. The sum is made from zero and then added, so that many
+ * short sums lose less than one long one. */
 typedef struct {
   int64_t m;
   const float *a;

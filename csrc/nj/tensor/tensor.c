@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "tensor/autograd.h"
+#include "tensor/packed.h"
 
 static void release_storage(nj_storage *storage) {
   if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1)
     return;
   nj_ctx *ctx = storage->ctx;
+  nj_packed_drop(storage);
   if (storage->release)
     storage->release(storage->owner);
   else
@@ -183,8 +185,7 @@ int nj_is_contiguous(const nj_tensor *x) {
 }
 
 int nj_same_shape(const nj_tensor *a, const nj_tensor *b) {
-  return a->ndim == b->ndim &&
-         memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0;
+  return a->ndim == b->ndim && memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0;
 }
 
 void *nj_data(const nj_tensor *x) {
@@ -207,8 +208,8 @@ const char *nj_shape_text(int ndim, const int64_t *shape, char *buffer, size_t s
   size_t used = 0;
   buffer[0] = '\0';
   for (int i = 0; i < ndim && used < size; i++)
-    used += (size_t)snprintf(buffer + used, size - used, "%s%lld", i ? ", " : "(",
-                             (long long)shape[i]);
+    used +=
+        (size_t)snprintf(buffer + used, size - used, "%s%lld", i ? ", " : "(", (long long)shape[i]);
   if (used < size)
     snprintf(buffer + used, size - used, ndim ? ")" : "()");
   return buffer;

@@ -24,9 +24,10 @@ typedef struct nj_storage {
   nj_ctx *ctx;
   void *data;
   size_t bytes;
-  uint64_t version; /* in-place writes so far; saved tensors remember it */
+  uint64_t version;             /* in-place writes so far; saved tensors remember it */
   void (*release)(void *owner); /* non-NULL: data belongs to `owner` (a memory map, say) */
   void *owner;
+  struct nj_packed *packed; /* forms of the values that kernels prefer; see packed.h */
 } nj_storage;
 
 struct nj_node;

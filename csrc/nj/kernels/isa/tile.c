@@ -50,13 +50,13 @@ INLINE void begin(const int R, const int V, nj_vf acc[R_MAX][V_MAX], const nj_ti
     int64_t n = job->columns - v * NJ_LANES;
     if (job->start == NJ_TILE_BIAS)
       first = load_some(job->bias + v * NJ_LANES, n);
-    UNROLL for (int r = 0; r < R; r++)
-      acc[r][v] = job->start == NJ_TILE_ADD ? load_some(c + r * job->c_row + v * NJ_LANES, n)
-                                            : first;
+    UNROLL for (int r = 0; r < R; r++) acc[r][v] =
+        job->start == NJ_TILE_ADD ? load_some(c + r * job->c_row + v * NJ_LANES, n) : first;
   }
 }
 
-INLINE void end(const int R, const int V, nj_vf acc[R_MAX][V_MAX], const nj_tile_rows *job, float *c) {
+INLINE void end(const int R, const int V, nj_vf acc[R_MAX][V_MAX], const nj_tile_rows *job,
+                float *c) {
   UNROLL for (int v = 0; v < V; v++) {
     int64_t n = job->columns - v * NJ_LANES;
     UNROLL for (int r = 0; r < R; r++) {
@@ -93,10 +93,10 @@ INLINE void rows_tile(const int R, const int V, const nj_tile_rows *job, const f
   end(R, V, acc, job, c);
 }
 
-INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const float *a, float *c) {
+INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const float *a,
+                       float *c) {
   nj_vf acc[R_MAX][V_MAX];
-  UNROLL for (int r = 0; r < R; r++)
-    UNROLL for (int v = 0; v < V; v++) acc[r][v] = (nj_vf){0};
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) acc[r][v] = (nj_vf){0};
   const int64_t a_x = job->a_x, b_x = job->b_x;
   for (int64_t y = 0; y < job->height; y++) {
     const float *p = a + y * job->a_y, *b = job->b + y * job->b_y;
@@ -109,12 +109,11 @@ INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const
       }
     }
   }
-  UNROLL for (int r = 0; r < R; r++)
-    UNROLL for (int v = 0; v < V; v++) {
-      float *to = c + r * job->c_row + v * NJ_LANES;
-      int64_t n = job->columns - v * NJ_LANES;
-      store_part(to, load_some(to, n) + acc[r][v], n);
-    }
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) {
+    float *to = c + r * job->c_row + v * NJ_LANES;
+    int64_t n = job->columns - v * NJ_LANES;
+    store_part(to, load_some(to, n) + acc[r][v], n);
+  }
 }
 
 /* X(R, V): the tiles of each width. */
@@ -131,12 +130,12 @@ INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const
 typedef void (*rows_fn)(const nj_tile_rows *job, const float *a, float *c);
 typedef void (*outer_fn)(const nj_tile_outer *job, const float *a, float *c);
 
-#define DEFINE(R, V)                                                              \
-  static void rows_##R##_##V(const nj_tile_rows *job, const float *a, float *c) { \
-    rows_tile(R, V, job, a, c);                                                   \
-  }                                                                               \
+#define DEFINE(R, V)                                                                \
+  static void rows_##R##_##V(const nj_tile_rows *job, const float *a, float *c) {   \
+    rows_tile(R, V, job, a, c);                                                     \
+  }                                                                                 \
   static void outer_##R##_##V(const nj_tile_outer *job, const float *a, float *c) { \
-    outer_tile(R, V, job, a, c);                                                  \
+    outer_tile(R, V, job, a, c);                                                    \
   }
 TILES(DEFINE)
 
