@@ -16,7 +16,7 @@ external_dependencies = {
   SNDFILE = { library = "sndfile" },
   UTF8PROC = { library = "utf8proc" },
   SQLITE3 = { library = "sqlite3" },
-  SAMPLERATE = { library = "samplerate" },
+  SOXR = { library = "soxr" },
 }
 build = {
   type = "make",

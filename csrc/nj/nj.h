@@ -1,5 +1,5 @@
 /* nightjar's C library. Include this one; link libnightjar.a and what pkg-config says of openblas,
- * sndfile, samplerate or soxr, libutf8proc and sqlite3.
+ * sndfile, soxr, libutf8proc and sqlite3.
  *
  * Floors, each knowing only those above it in this list (docs/architecture.md has the plan of the house):
  *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ · search/ */
@@ -8,6 +8,12 @@
 
 #define NJ_VERSION "0.1.0"
 
+#include "audio/augment.h"
+#include "audio/decode.h"
+#include "audio/encode.h"
+#include "audio/mel.h"
+#include "audio/renderer.h"
+#include "audio/resample.h"
 #include "base/alloc.h"
 #include "base/array.h"
 #include "base/context.h"

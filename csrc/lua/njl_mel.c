@@ -1,0 +1,261 @@
+/* nj.audio.mel: the log-mel front-end as userdata. */
+#include "njl_mel.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Every option once: how it is read from a table, and written into a descriptor. */
+typedef enum { INTEGER, LONG, NUMBER, BOOLEAN, NAME } option_kind;
+
+typedef struct {
+  const char *key;
+  option_kind kind;
+  size_t at;
+  const char *const *names;
+} option;
+
+static const char *const windows[] = {"hann", "hamming", "blackman", "rectangular", NULL};
+static const char *const pads[] = {"reflect", "zero", NULL};
+static const char *const scales[] = {"slaney", "htk", "kaldi", NULL};
+static const char *const norms[] = {"none", "slaney", NULL};
+static const char *const logs[] = {"db", "ln", "log10", "none", NULL};
+
+#define AT(field) offsetof(nj_mel_options, field)
+static const option options[] = {
+    {"rate", LONG, AT(rate), NULL},
+    {"n_fft", INTEGER, AT(n_fft), NULL},
+    {"win_length", INTEGER, AT(win_length), NULL},
+    {"hop", INTEGER, AT(hop), NULL},
+    {"window", NAME, AT(window), windows},
+    {"periodic", BOOLEAN, AT(periodic), NULL},
+    {"center", BOOLEAN, AT(center), NULL},
+    {"pad", NAME, AT(pad), pads},
+    {"power", NUMBER, AT(power), NULL},
+    {"mels", INTEGER, AT(mels), NULL},
+    {"fmin", NUMBER, AT(fmin), NULL},
+    {"fmax", NUMBER, AT(fmax), NULL},
+    {"scale", NAME, AT(scale), scales},
+    {"norm", NAME, AT(area_norm), norms},
+    {"log", NAME, AT(log), logs},
+    {"amin", NUMBER, AT(amin), NULL},
+    {"ref", NUMBER, AT(ref), NULL},
+    {"eps", NUMBER, AT(eps), NULL},
+    {"top_db", NUMBER, AT(top_db), NULL},
+    {"preemphasis", NUMBER, AT(preemphasis), NULL},
+    {"add", NUMBER, AT(add), NULL},
+    {"mul", NUMBER, AT(mul), NULL},
+    {"quantize", BOOLEAN, AT(quantize), NULL},
+    {"drop_last", BOOLEAN, AT(drop_last), NULL},
+};
+#define N_OPTIONS ((int)(sizeof options / sizeof *options))
+
+/* Enumerations are stored as ints in nj_mel_options, and read as such here. */
+_Static_assert(sizeof(nj_window_kind) == sizeof(int) && sizeof(nj_mel_pad) == sizeof(int) &&
+                   sizeof(nj_mel_scale) == sizeof(int) && sizeof(nj_mel_log) == sizeof(int),
+               "enumerations are ints");
+
+static void read_option(lua_State *L, int index, const option *o, nj_mel_options *out) {
+  void *at = (char *)out + o->at;
+  int number;
+  switch (o->kind) {
+  case INTEGER:
+    memcpy(&number, at, sizeof number);
+    number = (int)njl_opt_integer(L, index, "mel", o->key, 0, INT32_MAX, number);
+    memcpy(at, &number, sizeof number);
+    break;
+  case LONG:
+    *(int64_t *)at = njl_opt_integer(L, index, "mel", o->key, 1, INT32_MAX, *(int64_t *)at);
+    break;
+  case NUMBER:
+    *(double *)at = njl_opt_number(L, index, "mel", o->key, -HUGE_VAL, HUGE_VAL, *(double *)at);
+    break;
+  case BOOLEAN:
+    *(int *)at = njl_opt_boolean(L, index, "mel", o->key, *(int *)at);
+    break;
+  case NAME:
+    memcpy(&number, at, sizeof number);
+    number = njl_opt_enum(L, index, "mel", o->key, o->names, number);
+    memcpy(at, &number, sizeof number);
+    break;
+  }
+}
+
+static void push_option(lua_State *L, const option *o, const nj_mel_options *from) {
+  const char *at = (const char *)from + o->at;
+  int number;
+  double real;
+  int64_t whole;
+  switch (o->kind) {
+  case LONG:
+    memcpy(&whole, at, sizeof whole);
+    lua_pushinteger(L, whole);
+    break;
+  case NUMBER:
+    memcpy(&real, at, sizeof real);
+    lua_pushnumber(L, real);
+    break;
+  default:
+    memcpy(&number, at, sizeof number);
+    if (o->kind == INTEGER)
+      lua_pushinteger(L, number);
+    else if (o->kind == BOOLEAN)
+      lua_pushboolean(L, number);
+    else
+      lua_pushstring(L, o->names[number]);
+  }
+}
+
+static int has(lua_State *L, int index, const char *key) {
+  int given = lua_istable(L, index) && lua_getfield(L, index, key) != LUA_TNIL;
+  if (lua_istable(L, index))
+    lua_pop(L, 1);
+  return given;
+}
+
+nj_mel *njl_check_mel(lua_State *L, int index) { return njl_check_handle(L, index, NJL_MEL); }
+
+static int l_mel(lua_State *L) {
+  const char *keys[N_OPTIONS + 2] = {"preset"};
+  for (int i = 0; i < N_OPTIONS; i++)
+    keys[i + 1] = options[i].key;
+  lua_settop(L, 1);
+  njl_options(L, 1, "mel", keys);
+  nj_mel_options o;
+  const char *const *presets = nj_mel_preset_names();
+  nj_mel_preset(presets[njl_opt_enum(L, 1, "mel", "preset", presets, 0)], &o);
+  int whole_window = o.win_length == o.n_fft;
+  for (int i = 0; i < N_OPTIONS; i++)
+    read_option(L, 1, &options[i], &o);
+  if (whole_window && has(L, 1, "n_fft") && !has(L, 1, "win_length"))
+    o.win_length = o.n_fft; /* the window follows where the preset has one of full length */
+  void **slot = njl_new_handle(L, NJL_MEL);
+  nj_mel *fe = NULL;
+  NJL_CALL(L, nj_mel_new(njl_ctx(L), &o, &fe));
+  *slot = fe;
+  njl_account(L);
+  return 1;
+}
+
+static int l_call(lua_State *L) {
+  nj_mel *fe = njl_check_mel(L, 1);
+  nj_tensor *wave = njl_check_tensor(L, 2);
+  nj_tensor **slot = njl_new_tensor(L);
+  NJL_CALL(L, nj_mel_apply(njl_ctx(L), fe, wave, slot));
+  return 1;
+}
+
+/* fe:batch(waves) gives the padded batch and the lengths in frames. */
+static int l_batch(lua_State *L) {
+  nj_mel *fe = njl_check_mel(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_Integer n = luaL_len(L, 2);
+  luaL_argcheck(L, n >= 1 && n <= 1000000, 2, "expected a list of 1 to 1000000 waves");
+  lua_settop(L, 2);
+  nj_tensor **waves = lua_newuserdatauv(L, (size_t)n * sizeof *waves, 0);
+  lua_createtable(L, (int)n, 0); /* keeps the waves, whatever becomes of the list */
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_geti(L, 2, i + 1);
+    waves[i] = njl_test_tensor(L, -1);
+    if (!waves[i])
+      return luaL_error(L, "mel: item %I of the batch must be a tensor, got %s",
+                        (LUAI_UACINT)(i + 1), luaL_typename(L, -1));
+    lua_rawseti(L, 4, i + 1);
+  }
+  nj_tensor **rows = njl_new_tensor(L), **lengths = njl_new_tensor(L);
+  NJL_CALL(L, nj_mel_batch(njl_ctx(L), fe, (int)n, waves, rows, lengths));
+  return 2;
+}
+
+static int l_frames(lua_State *L) {
+  nj_mel *fe = njl_check_mel(L, 1);
+  lua_Integer samples = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, samples >= 0, 2, "expected a number of samples");
+  lua_pushinteger(L, nj_mel_frames(fe, samples));
+  return 1;
+}
+
+static int l_seconds(lua_State *L) {
+  nj_mel *fe = njl_check_mel(L, 1);
+  lua_Integer frame = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, frame >= 1, 2, "frames count from 1");
+  lua_pushnumber(L, nj_mel_seconds(fe, frame - 1));
+  return 1;
+}
+
+static int l_silence(lua_State *L) {
+  lua_pushnumber(L, nj_mel_silence(njl_check_mel(L, 1)));
+  return 1;
+}
+
+/* A table from which nj.audio.mel makes an equal front-end. */
+static int l_descriptor(lua_State *L) {
+  const nj_mel_options *o = nj_mel_get_options(njl_check_mel(L, 1));
+  lua_createtable(L, 0, N_OPTIONS);
+  for (int i = 0; i < N_OPTIONS; i++) {
+    push_option(L, &options[i], o);
+    lua_setfield(L, -2, options[i].key);
+  }
+  return 1;
+}
+
+static int l_bank(lua_State *L) {
+  const nj_filterbank *bank = nj_mel_bank(njl_check_mel(L, 1));
+  nj_tensor **slot = njl_new_tensor(L);
+  NJL_CALL(L, nj_empty(njl_ctx(L), NJ_F32, 2, (int64_t[]){bank->sparse.bands, bank->bins}, slot));
+  nj_filterbank_dense(bank, NJ_F32_DATA(*slot));
+  return 1;
+}
+
+/* Methods, and options by their names: fe.rate, fe.hop, fe.mels. */
+static int l_index(lua_State *L) {
+  nj_mel *fe = njl_check_mel(L, 1);
+  const char *key = luaL_checkstring(L, 2);
+  luaL_getmetafield(L, 1, "__methods");
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, -2) != LUA_TNIL)
+    return 1;
+  for (int i = 0; i < N_OPTIONS; i++)
+    if (strcmp(key, options[i].key) == 0) {
+      push_option(L, &options[i], nj_mel_get_options(fe));
+      return 1;
+    }
+  return luaL_error(L, "front-end has no field '%s'", key);
+}
+
+static int l_tostring(lua_State *L) {
+  const nj_mel_options *o = nj_mel_get_options(njl_check_mel(L, 1));
+  lua_pushfstring(L, "front-end(%I Hz, n_fft %d, window %d, hop %d, %d %s mels in %f to %f Hz, %s)",
+                  (LUAI_UACINT)o->rate, o->n_fft, o->win_length, o->hop, o->mels, scales[o->scale],
+                  (LUAI_UACNUMBER)o->fmin, (LUAI_UACNUMBER)o->fmax, logs[o->log]);
+  return 1;
+}
+
+static int l_gc(lua_State *L) {
+  void **slot = luaL_checkudata(L, 1, NJL_MEL);
+  nj_mel_release(*slot);
+  *slot = NULL;
+  return 0;
+}
+
+void njl_open_mel(lua_State *L);
+
+void njl_open_mel(lua_State *L) {
+  static const luaL_Reg methods[] = {{"batch", l_batch},
+                                     {"frames", l_frames},
+                                     {"seconds", l_seconds},
+                                     {"silence", l_silence},
+                                     {"descriptor", l_descriptor},
+                                     {"bank", l_bank},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__call", l_call},
+                                  {"__index", l_index},
+                                  {"__tostring", l_tostring},
+                                  {"__gc", l_gc},
+                                  {NULL, NULL}};
+  njl_class(L, NJL_MEL, methods, meta);
+  luaL_getsubtable(L, -1, "audio");
+  lua_pushcfunction(L, l_mel);
+  lua_setfield(L, -2, "mel");
+  lua_pop(L, 1);
+}

@@ -1,0 +1,72 @@
+/* Sound files and bytes to mono float32 samples, by libsndfile: WAV, FLAC, Ogg Vorbis and Opus,
+ * MP3, AIFF, CAF and what else it reads.
+ *
+ * Rules:
+ *  - nothing is allocated because a header says so: memory grows as samples arrive;
+ *  - channels are averaged (or one is taken); integers are scaled to [-1, 1), floats are kept;
+ *  - NaN and infinite samples become 0 and are counted;
+ *  - a file that ends before its header says is refused, unless `partial` asks for what is there;
+ *  - the same bytes and options give the same samples, on any thread. */
+#ifndef NJ_AUDIO_DECODE_H
+#define NJ_AUDIO_DECODE_H
+
+#include "audio/fault.h"
+#include "audio/samples.h"
+#include "tensor/tensor.h"
+
+/* A file by its path, or (path NULL) bytes in memory. `name` is how messages call it; NULL: the
+ * path, or "(bytes)". */
+typedef struct {
+  const char *path;
+  const void *bytes;
+  size_t size;
+  const char *name;
+} nj_audio_source;
+
+typedef struct {
+  int64_t rate;       /* of the result in Hz; 0: the file's own */
+  double from, to;    /* seconds of the file; `to` beyond the end means the end */
+  int channel;        /* 0: the mean of all channels; k: the k-th, from 1 */
+  double max_seconds; /* of the result; more is refused */
+  int partial;        /* take what is there of a file that was cut */
+  /* Asked about every 2^16 frames; non-zero ends the call with EINTR. May be NULL. */
+  int (*stop)(void *data);
+  void *stop_data;
+} nj_audio_decode_options;
+
+#define NJ_DECODE_MAX_SECONDS 14400.0
+/* The whole file, at its own rate, all channels, at most NJ_DECODE_MAX_SECONDS. */
+nj_audio_decode_options nj_audio_decode_default_options(void);
+
+typedef struct {
+  int64_t rate;
+  int channels;
+  int64_t frames;       /* as the header says; -1 when it does not */
+  const char *format;   /* "WAV", "FLAC", "OGG", … static text */
+  const char *encoding; /* "PCM_16", "FLOAT", "VORBIS", … static text */
+  int64_t replaced;     /* NaN and infinite samples that became 0 (decoding only) */
+  int cut;              /* the file ends before its header says */
+  int too_long;         /* what was asked for is longer than max_seconds */
+} nj_audio_info;
+
+/* What a file says of itself. Errors: as nj_audio_decode. */
+nj_status nj_audio_probe(nj_ctx *ctx, const nj_audio_source *source, nj_audio_info *info);
+
+/* A tensor (samples) of float32. `info` may be NULL. Errors: ENOTFOUND (no such file; `from` beyond
+ * the end), EIO (cannot be read), EFORMAT (empty, damaged, cut, no sound), EUNSUPPORTED (a format,
+ * rate or length out of range), EARG (options), ENOMEM, EINTR. */
+nj_status nj_audio_decode(nj_ctx *ctx, const nj_audio_source *source,
+                          const nj_audio_decode_options *options, nj_audio_info *info,
+                          nj_tensor **out);
+
+/* The same on any thread: samples (its ctx set, else empty) gets the result, fault the error. */
+nj_status nj_audio_decode_samples(const nj_audio_source *source,
+                                  const nj_audio_decode_options *options, nj_audio_info *info,
+                                  nj_samples *samples, nj_fault *fault);
+
+/* n sources on the pool. out[i] is NULL where faults[i] tells why. Errors: EINTR. */
+nj_status nj_audio_decode_many(nj_ctx *ctx, int64_t n, const nj_audio_source *sources,
+                               const nj_audio_decode_options *options, nj_audio_info *infos,
+                               nj_tensor **out, nj_fault *faults);
+
+#endif

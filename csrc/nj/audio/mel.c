@@ -1,0 +1,409 @@
+#include "audio/mel.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/parallel.h"
+#include "kernels/fft.h"
+#include "kernels/kernels.h"
+#include "kernels/mel.h"
+#include "tensor/autograd.h"
+
+/* Frames a pool block computes: a multiple of every lane count. */
+#define BLOCK_FRAMES 64
+
+struct nj_mel {
+  atomic_int refs;
+  nj_ctx *ctx;
+  nj_mel_options options;
+  nj_fft_plan *plan;
+  nj_filterbank bank;
+  nj_mel_curve curve;
+  const struct nj_fft_kernels *fft;
+  const struct nj_mel_kernels *mel;
+  float *window; /* n_fft values */
+};
+
+static nj_status check_time(nj_ctx *ctx, const nj_mel_options *o) {
+  if (o->rate < 1000 || o->rate > 1000000)
+    return nj_fail(ctx, NJ_EARG, "mel: rate must be in [1000, 1000000] Hz, got %lld",
+                   (long long)o->rate);
+  if (o->n_fft < 16 || o->n_fft > 32768)
+    return nj_fail(ctx, NJ_EARG, "mel: n_fft must be in [16, 32768], got %d", o->n_fft);
+  if (o->win_length < 1 || o->win_length > o->n_fft)
+    return nj_fail(ctx, NJ_EARG, "mel: win_length must be in [1, n_fft = %d], got %d", o->n_fft,
+                   o->win_length);
+  if (o->hop < 1 || o->hop > 1000000)
+    return nj_fail(ctx, NJ_EARG, "mel: hop must be in [1, 1000000], got %d", o->hop);
+  if (o->power != 1 && o->power != 2)
+    return nj_fail(ctx, NJ_EARG, "mel: power must be 1 or 2, got %g", o->power);
+  if (!(fabs(o->preemphasis) <= 1))
+    return nj_fail(ctx, NJ_EARG, "mel: preemphasis must be in [-1, 1], got %g", o->preemphasis);
+  return NJ_OK;
+}
+
+static nj_status check_log(nj_ctx *ctx, const nj_mel_options *o) {
+  if ((o->log == NJ_MEL_DB || o->log == NJ_MEL_LOG10) && !(o->amin > 1e-37 && o->amin < 1e37))
+    return nj_fail(ctx, NJ_EARG, "mel: amin must be in (1e-37, 1e37), got %g", o->amin);
+  if (o->log == NJ_MEL_DB && !(o->ref > 0 && isfinite(o->ref)))
+    return nj_fail(ctx, NJ_EARG, "mel: ref must be positive, got %g", o->ref);
+  if (o->log == NJ_MEL_LN && !(o->eps > 1e-37 && o->eps < 1e37))
+    return nj_fail(ctx, NJ_EARG, "mel: eps must be in (1e-37, 1e37), got %g", o->eps);
+  if (!(o->top_db >= 0))
+    return nj_fail(ctx, NJ_EARG, "mel: top_db must be positive, or 0 for none, got %g", o->top_db);
+  if (o->top_db > 0 && o->log != NJ_MEL_DB)
+    return nj_fail(ctx, NJ_EARG, "mel: top_db needs log = 'db'");
+  if (!isfinite(o->add) || !isfinite(o->mul) || o->mul == 0)
+    return nj_fail(ctx, NJ_EARG, "mel: add and mul must be finite and mul not 0, got %g and %g",
+                   o->add, o->mul);
+  return NJ_OK;
+}
+
+static nj_mel_curve make_curve(const nj_mel_options *o) {
+  nj_mel_curve c = {.logarithm = o->log != NJ_MEL_LINEAR, .add = (float)o->add};
+  c.mul = (float)o->mul;
+  double scale = 1, shift = 0, floor_at = 0;
+  if (o->log == NJ_MEL_DB)
+    scale = 10 / log(10), shift = -10 * log10(fmax(o->amin, o->ref));
+  else if (o->log == NJ_MEL_LOG10)
+    scale = 1 / log(10);
+  if (o->log == NJ_MEL_LN)
+    c.eps = (float)o->eps, floor_at = o->eps;
+  else
+    c.clamp = (float)o->amin, floor_at = o->amin;
+  c.scale = (float)scale;
+  c.shift = (float)shift;
+  c.floor = c.logarithm ? (float)(scale * log(floor_at) + shift) : 0;
+  return c;
+}
+
+nj_status nj_mel_new(nj_ctx *ctx, const nj_mel_options *o, nj_mel **out) {
+  NJ_TRY(check_time(ctx, o));
+  NJ_TRY(check_log(ctx, o));
+  nj_mel *fe = nj_calloc(ctx, 1, sizeof *fe);
+  if (!fe)
+    return NJ_ENOMEM;
+  atomic_init(&fe->refs, 1);
+  fe->ctx = nj_ctx_retain(ctx);
+  fe->options = *o;
+  fe->fft = nj_ctx_kernels(ctx)->fft;
+  fe->mel = nj_ctx_kernels(ctx)->mel;
+  fe->curve = make_curve(o);
+  nj_filterbank_options bank = {.rate = o->rate,
+                                .n_fft = o->n_fft,
+                                .bands = o->mels,
+                                .fmin = o->fmin,
+                                .fmax = o->fmax,
+                                .scale = o->scale,
+                                .area_norm = o->area_norm};
+  nj_status st = nj_filterbank_make(ctx, &bank, &fe->bank);
+  if (!st)
+    st = nj_fft_plan_new(ctx, o->n_fft, &fe->plan);
+  if (!st && !(fe->window = nj_alloc(ctx, sizeof(float) * (size_t)o->n_fft)))
+    st = NJ_ENOMEM;
+  if (st) {
+    nj_mel_release(fe);
+    return st;
+  }
+  nj_window(o->window, o->periodic, o->win_length, o->n_fft, fe->window);
+  *out = fe;
+  return NJ_OK;
+}
+
+nj_mel *nj_mel_retain(nj_mel *fe) {
+  atomic_fetch_add(&fe->refs, 1);
+  return fe;
+}
+
+void nj_mel_release(nj_mel *fe) {
+  if (!fe || atomic_fetch_sub(&fe->refs, 1) != 1)
+    return;
+  nj_ctx *ctx = fe->ctx;
+  nj_filterbank_free(ctx, &fe->bank);
+  nj_fft_plan_free(ctx, fe->plan);
+  nj_free(ctx, fe->window);
+  nj_free(ctx, fe);
+  nj_ctx_release(ctx);
+}
+
+const nj_mel_options *nj_mel_get_options(const nj_mel *fe) { return &fe->options; }
+const nj_filterbank *nj_mel_bank(const nj_mel *fe) { return &fe->bank; }
+
+/* Samples after pre-emphasis. */
+static int64_t effective(const nj_mel *fe, int64_t samples) {
+  return fe->options.preemphasis != 0 && samples > 0 ? samples - 1 : samples;
+}
+
+int64_t nj_mel_frames(const nj_mel *fe, int64_t samples) {
+  const nj_mel_options *o = &fe->options;
+  int64_t n = effective(fe, samples);
+  int64_t frames = o->center ? 1 + n / o->hop : n > o->n_fft ? 1 + (n - o->n_fft) / o->hop : 1;
+  return o->drop_last && frames > 1 ? frames - 1 : frames;
+}
+
+double nj_mel_seconds(const nj_mel *fe, int64_t frame) {
+  const nj_mel_options *o = &fe->options;
+  double middle = o->center ? 0 : o->n_fft / 2.0;
+  return ((double)frame * o->hop + middle) / (double)o->rate;
+}
+
+float nj_mel_silence(const nj_mel *fe) { return (fe->curve.floor + fe->curve.add) * fe->curve.mul; }
+
+static inline int64_t align16(int64_t floats) { return (floats + 15) / 16 * 16; }
+
+/* Scratch: the span of samples under a group of frames, the frames, the power, the FFT's own. */
+static int64_t span_floats(const nj_mel *fe) {
+  return align16((int64_t)(fe->fft->lanes - 1) * fe->options.hop + fe->options.n_fft);
+}
+
+static int64_t frame_floats(const nj_mel *fe) {
+  return align16((int64_t)fe->options.n_fft * fe->fft->lanes);
+}
+
+static int64_t power_floats(const nj_mel *fe) {
+  return align16((int64_t)fe->bank.bins * fe->fft->lanes);
+}
+
+size_t nj_mel_scratch(const nj_mel *fe) {
+  int64_t work = (int64_t)nj_fft_work(fe->plan) * fe->fft->lanes;
+  return (size_t)(span_floats(fe) + frame_floats(fe) + power_floats(fe) + work);
+}
+
+/* Index of sample i of an endless mirror of n samples (period 2n - 2), as numpy.pad's reflect. */
+static int64_t mirror(int64_t i, int64_t n) {
+  if (n == 1)
+    return 0;
+  int64_t period = 2 * n - 2;
+  i %= period;
+  if (i < 0)
+    i += period;
+  return i < n ? i : period - i;
+}
+
+static inline float quantized(float x) {
+  if (!(x >= -1.0f))
+    x = -1.0f;
+  if (x > 1.0f)
+    x = 1.0f;
+  return (float)(int)(x * 32767.0f) / 32767.0f;
+}
+
+/* Sample i (0 <= i < effective length) of the wave after quantisation and pre-emphasis. */
+static inline float sample(const nj_mel_options *o, const float *wave, int64_t i) {
+  float a = wave[i], b = o->preemphasis != 0 ? wave[i + 1] : 0;
+  if (o->quantize)
+    a = quantized(a), b = quantized(b);
+  return o->preemphasis != 0 ? b - (float)o->preemphasis * a : a;
+}
+
+/* Samples begin … begin + count - 1 of the padded wave (0 is the wave's first sample). */
+static void fill_span(const nj_mel *fe, const float *wave, int64_t samples, int64_t begin,
+                      int64_t count, float *span) {
+  const nj_mel_options *o = &fe->options;
+  int64_t n = effective(fe, samples), i = 0;
+  int64_t reach = o->center ? (int64_t)o->n_fft / 2 : 0;
+  for (; i < count;) {
+    int64_t at = begin + i;
+    int64_t inside = at >= 0 && at < n ? (n - at < count - i ? n - at : count - i) : 0;
+    if (inside && !o->quantize && o->preemphasis == 0) {
+      memcpy(span + i, wave + at, (size_t)inside * sizeof *span);
+    } else if (inside) {
+      for (int64_t j = 0; j < inside; j++)
+        span[i + j] = sample(o, wave, at + j);
+    } else {
+      int mirrored = o->pad == NJ_MEL_PAD_REFLECT && n > 0 && at >= -reach && at < n + reach;
+      span[i] = mirrored ? sample(o, wave, mirror(at, n)) : 0.0f;
+    }
+    i += inside ? inside : 1;
+  }
+}
+
+void nj_mel_rows(const nj_mel *fe, const float *wave, int64_t samples, int64_t first, int64_t count,
+                 float *scratch, float *out) {
+  const nj_mel_options *o = &fe->options;
+  int lanes = fe->fft->lanes;
+  float *span = scratch, *x = span + span_floats(fe), *power = x + frame_floats(fe);
+  float *work = power + power_floats(fe);
+  int64_t width = (int64_t)(lanes - 1) * o->hop + o->n_fft;
+  for (int64_t t = 0; t < count; t += lanes) {
+    int frames = count - t < lanes ? (int)(count - t) : lanes;
+    int64_t begin = (first + t) * o->hop - (o->center ? o->n_fft / 2 : 0);
+    fill_span(fe, wave, samples, begin, width, span);
+    fe->fft->frames(span, o->hop, fe->window, o->n_fft, x);
+    fe->fft->power(fe->plan, x, work, power);
+    if (o->power == 1)
+      fe->mel->magnitude(power, fe->bank.bins);
+    fe->mel->bands(&fe->bank.sparse, &fe->curve, power, frames, out + t * o->mels, o->mels);
+  }
+}
+
+void nj_mel_finish(const nj_mel *fe, float *rows, int64_t frames) {
+  const nj_mel_options *o = &fe->options;
+  int64_t n = frames * o->mels;
+  if (!(o->top_db > 0) || n == 0)
+    return;
+  /* In the scale of the result: affine with a slope of either sign. */
+  float best = rows[0], sign = o->mul < 0 ? -1.0f : 1.0f;
+  for (int64_t i = 1; i < n; i++)
+    if (sign * rows[i] > sign * best)
+      best = rows[i];
+  float least = best - (float)(o->top_db * o->mul);
+  for (int64_t i = 0; i < n; i++)
+    if (sign * rows[i] < sign * least)
+      rows[i] = least;
+}
+
+/* ---- over tensors ---- */
+
+typedef struct {
+  const float *wave;
+  int64_t samples, frames;
+  float *rows;
+  int64_t first_block;
+} clip;
+
+typedef struct {
+  const nj_mel *fe;
+  const clip *clips;
+  int64_t n;
+  float *scratch;
+  size_t scratch_floats;
+} mel_job;
+
+static nj_status mel_block(void *arg, int64_t block, int worker) {
+  const mel_job *job = arg;
+  int64_t low = 0, high = job->n - 1; /* the last clip that begins at or before the block */
+  while (low < high) {
+    int64_t mid = (low + high + 1) / 2;
+    if (job->clips[mid].first_block <= block)
+      low = mid;
+    else
+      high = mid - 1;
+  }
+  const clip *c = &job->clips[low];
+  int64_t first = (block - c->first_block) * BLOCK_FRAMES;
+  int64_t count = c->frames - first < BLOCK_FRAMES ? c->frames - first : BLOCK_FRAMES;
+  nj_mel_rows(job->fe, c->wave, c->samples, first, count,
+              job->scratch + (size_t)worker * job->scratch_floats,
+              c->rows + first * job->fe->options.mels);
+  return NJ_OK;
+}
+
+static nj_status finish_clip(void *arg, int64_t i, int worker) {
+  (void)worker;
+  const mel_job *job = arg;
+  nj_mel_finish(job->fe, job->clips[i].rows, job->clips[i].frames);
+  return NJ_OK;
+}
+
+static nj_status run(nj_ctx *ctx, const nj_mel *fe, clip *clips, int64_t n) {
+  int64_t blocks = 0;
+  for (int64_t i = 0; i < n; i++) {
+    clips[i].first_block = blocks;
+    blocks += (clips[i].frames + BLOCK_FRAMES - 1) / BLOCK_FRAMES;
+  }
+  size_t floats = (size_t)align16((int64_t)nj_mel_scratch(fe));
+  mel_job job = {fe, clips, n, NULL, floats};
+  job.scratch = nj_calloc(ctx, floats * (size_t)nj_threads(ctx), sizeof(float));
+  if (!job.scratch)
+    return NJ_ENOMEM;
+  nj_status st = nj_parallel(ctx, blocks, mel_block, &job);
+  if (!st && fe->options.top_db > 0)
+    st = nj_parallel(ctx, n, finish_clip, &job);
+  nj_free(ctx, job.scratch);
+  return st;
+}
+
+static nj_status check_wave(nj_ctx *ctx, nj_tensor *wave, int batched) {
+  if (!nj_dtype_is_float(wave->dtype))
+    return nj_fail(ctx, NJ_EDTYPE, "mel: expected a float wave, got %s",
+                   nj_dtype_name(wave->dtype));
+  if (wave->ndim != 1 && !(batched && wave->ndim == 2))
+    return nj_fail(ctx, NJ_ESHAPE, "mel: expected a wave of shape (samples)%s, got %s",
+                   batched ? " or (clips, samples)" : "", NJ_SHAPE_OF(wave));
+  if (nj_will_record(ctx, 1, (nj_tensor *[]){wave}))
+    return nj_fail(ctx, NJ_EGRAD, "mel: the front-end is not differentiable; detach the wave");
+  return NJ_OK;
+}
+
+nj_status nj_mel_apply(nj_ctx *ctx, const nj_mel *fe, nj_tensor *wave, nj_tensor **out) {
+  NJ_TRY(check_wave(ctx, wave, 1));
+  int64_t samples = wave->shape[wave->ndim - 1], n = wave->ndim == 2 ? wave->shape[0] : 1;
+  int64_t frames = nj_mel_frames(fe, samples), mels = fe->options.mels;
+  int64_t shape[3] = {n, frames, mels};
+  nj_tensor *in = NULL, *y = NULL;
+  nj_status st = nj_as(wave, NJ_F32, &in);
+  clip *clips = st ? NULL : nj_calloc(ctx, (size_t)n, sizeof *clips);
+  if (!st && !clips)
+    st = NJ_ENOMEM;
+  if (!st)
+    st = nj_empty(ctx, NJ_F32, wave->ndim + 1, shape + (wave->ndim == 1), &y);
+  for (int64_t i = 0; i < n && !st; i++)
+    clips[i] = (clip){NJ_F32_DATA(in) + i * samples, samples, frames,
+                      NJ_F32_DATA(y) + i * frames * mels, 0};
+  if (!st && n > 0)
+    st = run(ctx, fe, clips, n);
+  nj_free(ctx, clips);
+  nj_release(in);
+  if (st) {
+    nj_release(y);
+    return st;
+  }
+  *out = y;
+  return NJ_OK;
+}
+
+/* Allocates the batch and points each clip at its rows. */
+static nj_status lay_out(nj_ctx *ctx, const nj_mel *fe, int n, nj_tensor *const *in, clip *clips,
+                         nj_tensor **y, nj_tensor **lengths) {
+  int64_t longest = 0, mels = fe->options.mels;
+  for (int i = 0; i < n; i++) {
+    clips[i].samples = nj_numel(in[i]);
+    clips[i].wave = NJ_F32_DATA(in[i]);
+    clips[i].frames = nj_mel_frames(fe, clips[i].samples);
+    if (clips[i].frames > longest)
+      longest = clips[i].frames;
+  }
+  NJ_TRY(nj_empty(ctx, NJ_F32, 3, (int64_t[]){n, longest, mels}, y));
+  NJ_TRY(nj_empty(ctx, NJ_I64, 1, (int64_t[]){n}, lengths));
+  float silence = nj_mel_silence(fe);
+  for (int i = 0; i < n; i++) {
+    clips[i].rows = NJ_F32_DATA(*y) + i * longest * mels;
+    NJ_I64_DATA(*lengths)[i] = clips[i].frames;
+    for (int64_t k = clips[i].frames * mels; k < longest * mels; k++)
+      clips[i].rows[k] = silence;
+  }
+  return NJ_OK;
+}
+
+nj_status nj_mel_batch(nj_ctx *ctx, const nj_mel *fe, int n, nj_tensor *const *waves,
+                       nj_tensor **out, nj_tensor **lengths) {
+  if (n < 1)
+    return nj_fail(ctx, NJ_EARG, "mel: a batch needs at least one wave");
+  for (int i = 0; i < n; i++)
+    NJ_TRY(check_wave(ctx, waves[i], 0));
+  nj_tensor *y = NULL, *len = NULL;
+  nj_tensor **in = nj_calloc(ctx, (size_t)n, sizeof(nj_tensor *));
+  clip *clips = nj_calloc(ctx, (size_t)n, sizeof *clips);
+  nj_status st = in && clips ? NJ_OK : NJ_ENOMEM;
+  for (int i = 0; i < n && !st; i++)
+    st = nj_as(waves[i], NJ_F32, &in[i]);
+  if (!st)
+    st = lay_out(ctx, fe, n, in, clips, &y, &len);
+  if (!st)
+    st = run(ctx, fe, clips, n);
+  for (int i = 0; in && i < n; i++)
+    nj_release(in[i]);
+  nj_free(ctx, in);
+  nj_free(ctx, clips);
+  if (st) {
+    nj_release(y);
+    nj_release(len);
+    return st;
+  }
+  *out = y;
+  *lengths = len;
+  return NJ_OK;
+}

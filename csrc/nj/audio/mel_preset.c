@@ -1,0 +1,103 @@
+/* The front-ends of published models. Facts from: qiuqiangkong/audioset_tagging_cnn and torchlibrosa
+ * (PANNs), RetroCirce/HTS-Audio-Transformer, LAION-AI/CLAP, microsoft/CLAP configs,
+ * xieh97/dcase2023-audio-retrieval preprocessing/audio_logmel.py, XinhaoMei/ACT settings and
+ * data_handling, fschmid56/EfficientAT models/preprocess.py. */
+#include <string.h>
+
+#include "audio/mel.h"
+
+/* torchlibrosa's defaults, and PANNs' numbers at 32 kHz. */
+static const nj_mel_options panns = {
+    .rate = 32000,
+    .n_fft = 1024,
+    .win_length = 1024,
+    .hop = 320,
+    .window = NJ_WINDOW_HANN,
+    .periodic = 1,
+    .center = 1,
+    .pad = NJ_MEL_PAD_REFLECT,
+    .power = 2,
+    .mels = 64,
+    .fmin = 50,
+    .fmax = 14000,
+    .scale = NJ_MEL_SLANEY,
+    .area_norm = 1,
+    .log = NJ_MEL_DB,
+    .amin = 1e-10,
+    .ref = 1,
+    .eps = 1e-10,
+    .mul = 1,
+};
+
+static const char *const names[] = {"panns", "htsat",        "panns16k",    "panns8k",
+                                    "laion", "laion_fusion", "msclap2022",  "msclap2023",
+                                    "dcase", "act",          "efficientat", NULL};
+
+const char *const *nj_mel_preset_names(void) { return names; }
+
+static void set_time(nj_mel_options *o, int64_t rate, int window, int hop) {
+  o->rate = rate;
+  o->n_fft = o->win_length = window;
+  o->hop = hop;
+}
+
+/* librosa.feature.melspectrogram over the whole band. */
+static void set_librosa(nj_mel_options *o) {
+  o->fmin = 0;
+  o->fmax = (double)o->rate / 2;
+}
+
+static void set_efficientat(nj_mel_options *o) {
+  o->win_length = 800;
+  o->periodic = 0;
+  o->preemphasis = 0.97;
+  o->mels = 128;
+  o->fmin = 0;
+  o->fmax = 15000;
+  o->scale = NJ_MEL_KALDI;
+  o->area_norm = 0;
+  o->log = NJ_MEL_LN;
+  o->eps = 1e-5;
+  o->add = 4.5;
+  o->mul = 0.2;
+}
+
+int nj_mel_preset(const char *name, nj_mel_options *o) {
+  *o = panns;
+  if (strcmp(name, "panns") == 0 || strcmp(name, "htsat") == 0)
+    return 1;
+  if (strcmp(name, "panns16k") == 0) {
+    set_time(o, 16000, 512, 160);
+    o->fmax = 8000;
+  } else if (strcmp(name, "panns8k") == 0) {
+    set_time(o, 8000, 256, 80);
+    o->fmax = 4000;
+  } else if (strcmp(name, "laion") == 0 || strcmp(name, "laion_fusion") == 0) {
+    set_time(o, 48000, 1024, 480);
+    o->quantize = 1;
+    if (name[5]) { /* the fusion path takes its mel from torchaudio */
+      o->scale = NJ_MEL_HTK;
+      o->area_norm = 0;
+    }
+  } else if (strcmp(name, "msclap2022") == 0 || strcmp(name, "msclap2023") == 0) {
+    set_time(o, 44100, 1024, 320);
+    o->fmax = name[9] == '3' ? 8000 : 14000;
+  } else if (strcmp(name, "dcase") == 0) {
+    set_time(o, 44100, 2048, 882);
+    o->win_length = 1764; /* 40 ms, in the next power of two */
+    set_librosa(o);
+    o->pad = NJ_MEL_PAD_ZERO;
+    o->log = NJ_MEL_LN;
+    o->eps = 2.220446049250313e-16;
+  } else if (strcmp(name, "act") == 0) {
+    set_time(o, 32000, 1024, 640);
+    set_librosa(o);
+    o->top_db = 80;
+    o->drop_last = 1;
+  } else if (strcmp(name, "efficientat") == 0) {
+    set_efficientat(o);
+  } else {
+    return 0;
+  }
+  return 1;
+}
