@@ -12,7 +12,8 @@
 ---   names   noun phrases for the sound itself; "+" marks a plural one. An adjective must be able
 ---           to stand behind the article, or in front where there is none
 ---   tags    what people type into a search box
----   count   { singular, plural } of one happening, for "two dog barks" (events only)
+---   count   { singular, plural } of one happening, for "two dog barks" (events only, and only
+---           those that do not come in quick series, as knocks and coughs do)
 ---   loud, faint   { say = adverbs, name = adjectives } where the usual ones do not fit
 local lexicon = {}
 
@@ -328,7 +329,6 @@ lexicon.coughing = {
   },
   names = { "coughing", "a cough", "the coughing of a person" },
   tags = { "cough", "coughing", "person coughing" },
-  count = { "cough", "coughs" },
 }
 
 lexicon.footsteps = {
@@ -400,7 +400,6 @@ lexicon.door_wood_knock = {
   },
   names = { "a knock on a door", "knocking", "+door knocks", "the knocking on a wooden door" },
   tags = { "knock", "door knock", "knocking on door", "knocking" },
-  count = { "knock on a door", "knocks on a door" },
 }
 
 lexicon.mouse_click = {
@@ -414,7 +413,6 @@ lexicon.mouse_click = {
   names = { "a mouse click", "+mouse clicks", "the clicking of a mouse",
     "the click of a computer mouse" },
   tags = { "mouse click", "computer mouse", "clicking", "mouse clicking" },
-  count = { "mouse click", "mouse clicks" },
 }
 
 lexicon.keyboard_typing = {
