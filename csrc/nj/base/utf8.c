@@ -93,3 +93,10 @@ size_t nj_utf8_valid(const char *text, size_t length) {
   }
   return length;
 }
+
+int nj_utf8_is_ascii(const char *text, size_t length) {
+  unsigned char bits = 0;
+  for (size_t i = 0; i < length; i++)
+    bits |= (unsigned char)text[i];
+  return bits < 0x80;
+}

@@ -18,5 +18,6 @@ int nj_utf8_next(const char *text, size_t length, uint32_t *cp, int *valid);
 int nj_utf8_put(uint32_t cp, char out[4]);
 /* The index of the first ill-formed byte, or `length` when there is none. */
 size_t nj_utf8_valid(const char *text, size_t length);
+int nj_utf8_is_ascii(const char *text, size_t length);
 
 #endif

@@ -12,7 +12,10 @@ void nj_encoding_free(nj_encoding *encoding) {
 nj_status nj_encoding_push(nj_encoding *encoding, nj_token token) {
   if (encoding->count == encoding->most)
     return NJ_OK;
-  NJ_RESERVE(encoding->ctx, encoding->at, encoding->room, encoding->count + 1);
+  /* 32 at first: most captions fit without another allocation. */
+  if (encoding->count == encoding->room)
+    NJ_RESERVE(encoding->ctx, encoding->at, encoding->room,
+               encoding->room ? encoding->count + 1 : 32);
   encoding->at[encoding->count++] = token;
   return NJ_OK;
 }

@@ -120,10 +120,26 @@ static nj_status to_text(const nj_chars *chars, char **out, size_t *out_length) 
   return NJ_OK;
 }
 
+/* ASCII is normal in every form, and has no accents: at most its case changes. */
+static nj_status normalize_ascii(nj_ctx *ctx, const char *text, size_t length, int lower,
+                                 char **out, size_t *out_length) {
+  char *copy = nj_alloc(ctx, length + 1);
+  if (!copy)
+    return NJ_ENOMEM;
+  for (size_t i = 0; i < length; i++)
+    copy[i] = lower ? (char)nj_lower_simple((unsigned char)text[i]) : text[i];
+  copy[length] = '\0';
+  *out = copy;
+  *out_length = length;
+  return NJ_OK;
+}
+
 nj_status nj_normalize_text(nj_ctx *ctx, const char *text, size_t length,
                             const nj_normalize_options *options, char **out, size_t *out_length) {
   if (length > NJ_TEXT_MAX)
     return nj_fail(ctx, NJ_EARG, "normalize: a text of %zu bytes is too long", length);
+  if (options->clean == NJ_CLEAN_NONE && nj_utf8_is_ascii(text, length))
+    return normalize_ascii(ctx, text, length, options->lower || options->casefold, out, out_length);
   nj_chars chars = {.ctx = ctx};
   nj_status st = nj_chars_push_text(&chars, text, length);
   if (!st)

@@ -145,16 +145,9 @@ int nj_tokenizer_is_special(const nj_tokenizer *tokenizer, int32_t id) {
 
 /* ---- encoding ---- */
 
-/* What an encoder works with while it reads one text. */
-typedef struct {
-  const nj_tokenizer *t;
-  nj_basic basic;   /* WordPiece */
-  nj_bpe_word word; /* BPE */
-} worker;
-
-static nj_status push_bpe_word(worker *w, const char *bytes, size_t length, size_t base,
+static nj_status push_bpe_word(nj_encoder *w, const char *bytes, size_t length, size_t base,
                                size_t invented, nj_encoding *out) {
-  NJ_TRY(nj_bpe_encode(&w->t->bpe, bytes, length, &w->word));
+  NJ_TRY(nj_bpe_encode(&w->tokenizer->bpe, bytes, length, &w->word));
   int32_t number = ++out->words;
   for (size_t i = 0; i < w->word.count; i++) {
     const nj_bpe_symbol *s = &w->word.symbols[i];
@@ -168,24 +161,24 @@ static nj_status push_bpe_word(worker *w, const char *bytes, size_t length, size
 
 /* A text that does not begin with space gets one when the options say so: its first word is encoded
  * from a copy. */
-static nj_status push_spaced_word(worker *w, const char *text, size_t length, size_t *at,
+static nj_status push_spaced_word(nj_encoder *w, const char *text, size_t length, size_t *at,
                                   nj_encoding *out) {
   *at = nj_gpt2_split_spaced(text, length);
-  char *copy = nj_alloc(w->t->ctx, *at + 1);
+  char *copy = nj_alloc(w->tokenizer->ctx, *at + 1);
   if (!copy)
     return NJ_ENOMEM;
   copy[0] = ' ';
   memcpy(copy + 1, text, *at);
   nj_status st = push_bpe_word(w, copy, *at + 1, 0, 1, out);
-  nj_free(w->t->ctx, copy);
+  nj_free(w->tokenizer->ctx, copy);
   return st;
 }
 
-static nj_status encode_bpe(worker *w, const char *text, size_t length, size_t base,
+static nj_status encode_bpe(nj_encoder *w, const char *text, size_t length, size_t base,
                             nj_encoding *out) {
   size_t at = 0;
   uint32_t first = ' ';
-  if (w->t->prefix_space && base == 0 && length > 0)
+  if (w->tokenizer->prefix_space && base == 0 && length > 0)
     nj_utf8_next(text, length, &first, NULL);
   if (!nj_is_white_space(first))
     NJ_TRY(push_spaced_word(w, text, length, &at, out));
@@ -197,11 +190,11 @@ static nj_status encode_bpe(worker *w, const char *text, size_t length, size_t b
   return NJ_OK;
 }
 
-static nj_status encode_plain(worker *w, const char *text, size_t length, size_t base,
+static nj_status encode_plain(nj_encoder *w, const char *text, size_t length, size_t base,
                               nj_encoding *out) {
-  if (w->t->kind == NJ_TOKENIZER_BPE)
+  if (w->tokenizer->kind == NJ_TOKENIZER_BPE)
     return encode_bpe(w, text, length, base, out);
-  return nj_wordpiece_encode(w->t, &w->basic, text, length, base, out);
+  return nj_wordpiece_encode(w->tokenizer, &w->basic, text, length, base, out);
 }
 
 /* The special token written at the start of `text`, the longest if several; its id or -1. */
@@ -219,11 +212,11 @@ static int32_t special_at(const nj_tokenizer *t, const char *text, size_t length
   return best;
 }
 
-static nj_status encode_parsed(worker *w, const char *text, size_t length, nj_encoding *out) {
+static nj_status encode_parsed(nj_encoder *w, const char *text, size_t length, nj_encoding *out) {
   size_t plain = 0, at = 0;
   while (at < length && out->count < out->most) {
     size_t taken;
-    int32_t id = special_at(w->t, text + at, length - at, &taken);
+    int32_t id = special_at(w->tokenizer, text + at, length - at, &taken);
     if (id < 0) {
       at++;
       continue;
@@ -236,14 +229,14 @@ static nj_status encode_parsed(worker *w, const char *text, size_t length, nj_en
   return encode_plain(w, text + plain, at - plain, plain, out);
 }
 
-static nj_status encode_all(worker *w, const char *text, size_t length,
+static nj_status encode_all(nj_encoder *w, const char *text, size_t length,
                             const nj_encode_options *options, nj_encoding *out) {
-  int32_t cls = options->add ? w->t->role[NJ_ROLE_CLS] : -1;
-  int32_t sep = options->add ? w->t->role[NJ_ROLE_SEP] : -1;
+  int32_t cls = options->add ? w->tokenizer->role[NJ_ROLE_CLS] : -1;
+  int32_t sep = options->add ? w->tokenizer->role[NJ_ROLE_SEP] : -1;
   size_t added = (size_t)(cls >= 0) + (size_t)(sep >= 0);
   if (options->max > 0 && options->max < added)
-    return nj_fail(w->t->ctx, NJ_EARG, "encode: max is %zu, but %zu special tokens are added",
-                   options->max, added);
+    return nj_fail(w->tokenizer->ctx, NJ_EARG,
+                   "encode: max is %zu, but %zu special tokens are added", options->max, added);
   out->most = options->max > 0 ? options->max - (size_t)(sep >= 0) : SIZE_MAX;
   if (cls >= 0)
     NJ_TRY(nj_encoding_push(out, (nj_token){cls, 0, 0, 0, 1}));
@@ -256,16 +249,31 @@ static nj_status encode_all(worker *w, const char *text, size_t length,
   return sep >= 0 ? nj_encoding_push(out, (nj_token){sep, 0, end, end, 1}) : NJ_OK;
 }
 
-nj_status nj_encode(const nj_tokenizer *tokenizer, const char *text, size_t length,
-                    const nj_encode_options *options, nj_encoding *encoding) {
+void nj_encoder_open(nj_encoder *encoder, const nj_tokenizer *tokenizer) {
+  *encoder = (nj_encoder){.tokenizer = tokenizer, .word = {.ctx = tokenizer->ctx}};
+  nj_basic_open(&encoder->basic, tokenizer->ctx, &tokenizer->basic);
+}
+
+void nj_encoder_close(nj_encoder *encoder) {
+  nj_basic_close(&encoder->basic);
+  nj_bpe_word_free(&encoder->word);
+}
+
+nj_status nj_encoder_run(nj_encoder *encoder, const char *text, size_t length,
+                         const nj_encode_options *options, nj_encoding *encoding) {
   if (length > NJ_TEXT_MAX)
-    return nj_fail(tokenizer->ctx, NJ_EARG, "encode: a text of %zu bytes is too long", length);
+    return nj_fail(encoder->tokenizer->ctx, NJ_EARG, "encode: a text of %zu bytes is too long",
+                   length);
   encoding->count = 0;
   encoding->words = 0;
-  worker w = {.t = tokenizer, .word = {.ctx = tokenizer->ctx}};
-  nj_basic_open(&w.basic, tokenizer->ctx, &tokenizer->basic);
-  nj_status st = encode_all(&w, text, length, options, encoding);
-  nj_basic_close(&w.basic);
-  nj_bpe_word_free(&w.word);
+  return encode_all(encoder, text, length, options, encoding);
+}
+
+nj_status nj_encode(const nj_tokenizer *tokenizer, const char *text, size_t length,
+                    const nj_encode_options *options, nj_encoding *encoding) {
+  nj_encoder encoder;
+  nj_encoder_open(&encoder, tokenizer);
+  nj_status st = nj_encoder_run(&encoder, text, length, options, encoding);
+  nj_encoder_close(&encoder);
   return st;
 }

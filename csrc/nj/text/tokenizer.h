@@ -79,6 +79,20 @@ typedef struct {
   size_t max; /* tokens, the added ones among them; the text is cut at its end; 0: no limit */
 } nj_encode_options;
 
+/* What encoding needs while it reads a text; kept over many texts, it is allocated once. Belongs to
+ * one thread. */
+typedef struct {
+  const nj_tokenizer *tokenizer;
+  nj_basic basic;   /* WordPiece */
+  nj_bpe_word word; /* BPE */
+} nj_encoder;
+
+void nj_encoder_open(nj_encoder *encoder, const nj_tokenizer *tokenizer);
+/* As nj_encode. */
+nj_status nj_encoder_run(nj_encoder *encoder, const char *text, size_t length,
+                         const nj_encode_options *options, nj_encoding *encoding);
+void nj_encoder_close(nj_encoder *encoder);
+
 /* Encodes one text into an encoding, whose content it replaces. Errors: EARG (max too small for the
  * added tokens; text longer than NJ_TEXT_MAX), ENOMEM. May run on a worker of the pool. */
 nj_status nj_encode(const nj_tokenizer *tokenizer, const char *text, size_t length,

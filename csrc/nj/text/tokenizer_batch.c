@@ -20,9 +20,13 @@ typedef struct {
 static nj_status encode_rows(void *arg, int64_t begin, int64_t end, int worker) {
   job *j = arg;
   (void)worker;
-  for (int64_t i = begin; i < end; i++)
-    NJ_TRY(nj_encode(j->t, j->texts[i].text, j->texts[i].length, j->options, &j->rows[i]));
-  return NJ_OK;
+  nj_encoder encoder;
+  nj_encoder_open(&encoder, j->t);
+  nj_status st = NJ_OK;
+  for (int64_t i = begin; i < end && !st; i++)
+    st = nj_encoder_run(&encoder, j->texts[i].text, j->texts[i].length, j->options, &j->rows[i]);
+  nj_encoder_close(&encoder);
+  return st;
 }
 
 static nj_status fill_rows(void *arg, int64_t begin, int64_t end, int worker) {
