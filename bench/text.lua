@@ -104,7 +104,8 @@ return function(case, nj)
     end },
     work = #all // 32 * 32, unit = "kcaptions/s",
   })
-  local vocab, merges = shared.path "data/text/gpt2/encoder.json", shared.path "data/text/gpt2/vocab.bpe"
+  local vocab = shared.path "data/text/gpt2/encoder.json"
+  local merges = shared.path "data/text/gpt2/vocab.bpe"
   if vocab and merges then
     local gpt2 = assert(nj.text.bpe(vocab, merges))
     local naive_gpt2 = naive_bpe(gpt2)

@@ -23,7 +23,8 @@ end
 describe("hostile text", function()
   local texts = random_text.list(31, 250, 60, "bytes")
   for _, text in ipairs {
-    "", "\0", ("\0"):rep(1000), "\xff", "\xed\xa0\x80", "\xc0\x80", "\xf0\x80\x80\x80", "\xef\xbb\xbf",
+    "", "\0", ("\0"):rep(1000), "\xff", "\xed\xa0\x80", "\xc0\x80", "\xf0\x80\x80\x80",
+    "\xef\xbb\xbf",
     "\xf4\x8f\xbf\xbf", ("\u{301}"):rep(1000), ("\u{200D}"):rep(1000), ("[MASK]"):rep(100),
     ("<|endoftext|>"):rep(100), "[", "[[[[[[", ("Σ"):rep(1000), ("İ"):rep(1000), ("."):rep(1000),
     ("雨"):rep(1000), ("\u{1F468}\u{200D}"):rep(300), "'", "''''", "'ll'll'll",
@@ -63,6 +64,48 @@ describe("hostile text", function()
     assert.equal(#big // 4, #bpe():ids(big))
     assert.equal(big, nj.text.normalize(big))
     assert.is_table(nj.text.train_wordpiece { big })
+  end)
+
+  it("in the files of a vocabulary ends in an error or a tokenizer", function()
+    local vocab, merges = os.tmpname(), os.tmpname()
+    local function write(path, content)
+      local file <close> = assert(io.open(path, "wb"))
+      file:write(content)
+    end
+    local members, char = {}, require("spec.support.bpe_reference").alphabet()
+    for byte = 0, 255 do
+      local escaped = char[byte]:gsub('[\\"]', "\\%0")
+      members[byte + 1] = ('"%s": %d'):format(escaped, byte)
+    end
+    local json = "{" .. table.concat(members, ", ") .. ', "aa": 256}'
+    local lines = "[UNK]\na\n##b\n\u{96E8}\n"
+    local rng = nj.rng(77)
+    local function damaged(text)
+      local kind, at = rng:integer(1, 3), rng:integer(1, #text)
+      if kind == 1 then return text:sub(1, at) end
+      if kind == 2 then return text:sub(1, at - 1) .. text:sub(at + rng:integer(1, 9)) end
+      return text:sub(1, at - 1) .. string.char(rng:integer(0, 255)) .. text:sub(at + 1)
+    end
+    write(vocab, json)
+    write(merges, "#version: 0.2\na a\n")
+    assert(nj.text.bpe(vocab, merges))
+    local refused = 0
+    for _ = 1, 300 do
+      write(vocab, damaged(json))
+      write(merges, damaged "#version: 0.2\na a\n")
+      local tok, message, code = nj.text.bpe(vocab, merges)
+      if not tok then
+        refused = refused + 1
+        assert.equal("EFORMAT", code)
+        assert.is_string(message)
+      end
+      write(vocab, damaged(lines))
+      tok, message, code = nj.text.wordpiece(vocab)
+      assert.is_true(tok ~= nil or code == "EFORMAT" and type(message) == "string")
+    end
+    assert.is_true(refused > 100)
+    os.remove(vocab)
+    os.remove(merges)
   end)
 
   it("raises for wrong types everywhere", function()
