@@ -170,7 +170,8 @@ function nj.empty_like(x, options) end
 function nj.full_like(x, value, options) end
 
 ---Counts as Lua's `for` does, the last number included: `nj.arange(last)`,
----`nj.arange(first, last)`, `nj.arange(first, last, step)`, then options. int64 when all are integers, else float32.
+---`nj.arange(first, last)`, `nj.arange(first, last, step)`, then options. int64 when all are
+---integers, else float32.
 ---@param first number
 ---@param ... number|nightjar.TensorOptions
 ---@return nightjar.Tensor

@@ -334,12 +334,21 @@ static int l_one_hot(lua_State *L) {
 void njl_open_create(lua_State *L);
 
 void njl_open_create(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"tensor", l_tensor},         {"frombytes", l_frombytes},   {"zeros", l_zeros},
-      {"ones", l_ones},             {"empty", l_empty},           {"full", l_full},
-      {"zeros_like", l_zeros_like}, {"ones_like", l_ones_like},   {"empty_like", l_empty_like},
-      {"full_like", l_full_like},   {"arange", l_arange},         {"linspace", l_linspace},
-      {"eye", l_eye},               {"one_hot", l_one_hot},       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"tensor", l_tensor},
+                                       {"frombytes", l_frombytes},
+                                       {"zeros", l_zeros},
+                                       {"ones", l_ones},
+                                       {"empty", l_empty},
+                                       {"full", l_full},
+                                       {"zeros_like", l_zeros_like},
+                                       {"ones_like", l_ones_like},
+                                       {"empty_like", l_empty_like},
+                                       {"full_like", l_full_like},
+                                       {"arange", l_arange},
+                                       {"linspace", l_linspace},
+                                       {"eye", l_eye},
+                                       {"one_hot", l_one_hot},
+                                       {NULL, NULL}};
   static const luaL_Reg methods[] = {{"zeros_like", l_zeros_like},
                                      {"ones_like", l_ones_like},
                                      {"empty_like", l_empty_like},

@@ -106,8 +106,10 @@ static void read_selection(lua_State *L, const nj_tensor *x, int base, int n, se
     } else if (lua_istable(L, base + d)) {
       s->ranges[d] = range_at(L, base + d, d, size);
     } else {
-      luaL_error(L, "index of dimension %d must be an integer, a range {first, last, step} or an "
-                 "index tensor, got %s", d + 1, luaL_typename(L, base + d));
+      luaL_error(L,
+                 "index of dimension %d must be an integer, a range {first, last, step} or an "
+                 "index tensor, got %s",
+                 d + 1, luaL_typename(L, base + d));
     }
   }
 }
@@ -164,8 +166,10 @@ static int spread(lua_State *L, int index, const nj_tensor *x) {
 }
 
 static int refuse_key(lua_State *L) {
-  return luaL_error(L, "a tensor is indexed by an integer, a table of indices and ranges, an index "
-                    "tensor, a mask or a name; got %s", luaL_typename(L, 2));
+  return luaL_error(L,
+                    "a tensor is indexed by an integer, a table of indices and ranges, an index "
+                    "tensor, a mask or a name; got %s",
+                    luaL_typename(L, 2));
 }
 
 static int index_by_tensor(lua_State *L, nj_tensor *x, nj_tensor *index) {
@@ -247,7 +251,8 @@ static nj_tensor *check_value(lua_State *L, int index, const nj_tensor *x) {
 static void assign_view(lua_State *L, nj_tensor *view, nj_tensor *value) {
   int lead = value->ndim - view->ndim, fits = 1;
   for (int i = 0; i < value->ndim; i++)
-    fits = fits && (value->shape[i] == 1 || (i >= lead && value->shape[i] == view->shape[i - lead]));
+    fits =
+        fits && (value->shape[i] == 1 || (i >= lead && value->shape[i] == view->shape[i - lead]));
   if (!fits)
     luaL_error(L, "assignment to a tensor: a value of shape %s does not fit a place of shape %s",
                NJ_SHAPE_OF(value), NJ_SHAPE_OF(view));

@@ -2,8 +2,8 @@
 ---
 ---     near(want, got, { atol = 1e-5, rtol = 1e-5 })
 ---
---- Shapes must agree; |want - got| <= atol + rtol * |want| everywhere; NaN equals NaN, infinities equal
---- themselves. Fails with the worst place and both values there.
+--- Shapes must agree; |want - got| <= atol + rtol * |want| everywhere; NaN equals NaN, infinities
+--- equal themselves. Fails with the worst place and both values there.
 local near = {}
 
 local function is_tensor(x) return type(x) == "userdata" end
@@ -67,7 +67,7 @@ return setmetatable(near, {
     for i = 1, #a do
       local d = differ(a[i], b[i])
       local allowed = atol + rtol * math.abs(a[i])
-      if d > 0 and not (d <= allowed) and d / math.max(allowed, 1e-300) > worst then
+      if d > allowed and d / math.max(allowed, 1e-300) > worst then
         worst, place = d / math.max(allowed, 1e-300), i
       end
     end

@@ -26,8 +26,8 @@ local function garbage()
   return {
     n = 47,
     nil, true, false, 0, 1, -1, 2, 3, -3, 2.5, 1e300, -1e300, 1 / 0, -1 / 0, 0 / 0, 2 ^ 31, 2 ^ 53,
-    math.maxinteger, math.mininteger, "", "abc", "float32", "int64", "\0\255\xc3", {}, { 1 }, { 2, 3 },
-    { {} }, { { 1, 2 } }, { 1, "a" }, { -1, 0 }, { 2 ^ 40, 2 ^ 40 }, { dtype = "int32" },
+    math.maxinteger, math.mininteger, "", "abc", "float32", "int64", "\0\255\xc3", {}, { 1 },
+    { 2, 3 }, { {} }, { { 1, 2 } }, { 1, "a" }, { -1, 0 }, { 2 ^ 40, 2 ^ 40 }, { dtype = "int32" },
     { keepdim = true }, { grad = 7 }, knot, spiteful, function() error("called") end,
     coroutine.create(function() end), io.stdout, freed, nj.tensor(3), nj.zeros(0, 3),
     nj.tensor{ { 1, 2, 3 }, { 4, 5, 6 } }, nj.tensor({ 1, 2, 3 }, { dtype = "int64" }),

@@ -98,7 +98,7 @@ end
 
 local function plain(x) return type(x) == "userdata" and x:totable() or x end
 
--- A random index expression for a shape: the expression, its places, whether it holds index tensors.
+-- A random index expression for a shape: the expression, its places, how many index tensors.
 local function random_expression(random, shape)
   local expression, places, picks = {}, {}, 0
   for d = 1, #shape do

@@ -48,7 +48,8 @@ describe("reshape", function()
       return seed // 65536 % n + 1
     end
     local orders = { { 1, 2, 3 }, { 1, 3, 2 }, { 2, 1, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 3, 2, 1 } }
-    local targets = { { 24 }, { 4, 6 }, { 2, 12 }, { 2, 3, 4 }, { 3, 8 }, { 1, 24, 1 }, { 2, 2, 6 } }
+    local targets =
+      { { 24 }, { 4, 6 }, { 2, 12 }, { 2, 3, 4 }, { 3, 8 }, { 1, 24, 1 }, { 2, 2, 6 } }
     for _ = 1, 200 do
       local shape = ({ { 2, 3, 4 }, { 4, 1, 6 }, { 24, 1, 1 }, { 3, 4, 2 } })[random(4)]
       local x = counted(table.unpack(shape)):permute(orders[random(6)])

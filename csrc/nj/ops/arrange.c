@@ -59,8 +59,7 @@ static nj_status copy_part(nj_tensor *y, int64_t to, const nj_tensor *x, int64_t
   nj_tensor *source = NULL, *target = NULL;
   memcpy(shape, x->shape, sizeof shape);
   shape[dim] = length;
-  nj_status st =
-      nj_alias(x, x->ndim, shape, x->stride, x->offset + from * x->stride[dim], &source);
+  nj_status st = nj_alias(x, x->ndim, shape, x->stride, x->offset + from * x->stride[dim], &source);
   if (!st)
     st = nj_alias(y, y->ndim, shape, y->stride, y->offset + to * y->stride[dim], &target);
   if (!st)
@@ -121,8 +120,7 @@ static void clear_triangle(nj_tensor *y, int64_t diagonal, int upper) {
   }
 }
 
-static nj_status triangle_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad,
-                                   nj_tensor **grads) {
+static nj_status triangle_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_tensor **grads) {
   return node->ints[1] ? nj_triu(ctx, grad, node->ints[0], &grads[0])
                        : nj_tril(ctx, grad, node->ints[0], &grads[0]);
 }
@@ -181,8 +179,7 @@ static nj_status stretch_dim(nj_ctx *ctx, nj_tensor *x, int dim, int64_t count, 
   return st;
 }
 
-nj_status nj_repeat_interleave(nj_ctx *ctx, nj_tensor *x, int64_t count, int dim,
-                               nj_tensor **out) {
+nj_status nj_repeat_interleave(nj_ctx *ctx, nj_tensor *x, int64_t count, int dim, nj_tensor **out) {
   NJ_TRY(nj_normalize_dim(ctx, "repeat_interleave", dim, x->ndim, &dim));
   if (count < 0)
     return nj_fail(ctx, NJ_EARG, "repeat_interleave: count %lld is negative", (long long)count);

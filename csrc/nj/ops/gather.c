@@ -25,8 +25,8 @@ typedef struct {
 
 static gather_job make_job(const nj_tensor *x, int dim, const nj_tensor *index,
                            const nj_tensor *packed) {
-  gather_job job = {1, x->shape[dim], index->shape[dim], 1, NJ_I64_DATA(index), x->dtype,
-                    nj_data(x), nj_data(packed)};
+  gather_job job = {1,        x->shape[dim], index->shape[dim], 1, NJ_I64_DATA(index),
+                    x->dtype, nj_data(x),    nj_data(packed)};
   for (int i = 0; i < x->ndim; i++) {
     job.outer *= i < dim ? x->shape[i] : 1;
     job.inner *= i > dim ? x->shape[i] : 1;
@@ -36,38 +36,38 @@ static gather_job make_job(const nj_tensor *x, int dim, const nj_tensor *index,
 
 /* A column is one (outer, inner) place: its entries are gone through in order, so sums do not
  * depend on how columns are shared out. */
-#define COLUMN_LOOP(NAME, STATEMENT)                                                    \
-  static nj_status NAME(void *arg, int64_t begin, int64_t end, int worker) {            \
-    (void)worker;                                                                       \
-    const gather_job *job = arg;                                                        \
-    for (int64_t c = begin; c < end; c++) {                                             \
-      int64_t o = c / job->inner, i = c % job->inner;                                   \
-      int64_t packed_at = o * job->count * job->inner + i;                              \
-      int64_t x_at = o * job->size * job->inner + i;                                    \
-      switch (job->dtype) { NJ_DTYPE_MAP(STATEMENT) }                                   \
-    }                                                                                   \
-    return NJ_OK;                                                                       \
+#define COLUMN_LOOP(NAME, STATEMENT)                                         \
+  static nj_status NAME(void *arg, int64_t begin, int64_t end, int worker) { \
+    (void)worker;                                                            \
+    const gather_job *job = arg;                                             \
+    for (int64_t c = begin; c < end; c++) {                                  \
+      int64_t o = c / job->inner, i = c % job->inner;                        \
+      int64_t packed_at = o * job->count * job->inner + i;                   \
+      int64_t x_at = o * job->size * job->inner + i;                         \
+      switch (job->dtype) { NJ_DTYPE_MAP(STATEMENT) }                        \
+    }                                                                        \
+    return NJ_OK;                                                            \
   }
 
-#define GATHER(NAME, value, type, text)                                                 \
-  case NJ_##NAME:                                                                       \
-    for (int64_t j = 0, k = packed_at; j < job->count; j++, k += job->inner)            \
-      ((type *)job->packed)[k] = ((type *)job->x)[x_at + job->index[k] * job->inner];   \
+#define GATHER(NAME, value, type, text)                                               \
+  case NJ_##NAME:                                                                     \
+    for (int64_t j = 0, k = packed_at; j < job->count; j++, k += job->inner)          \
+      ((type *)job->packed)[k] = ((type *)job->x)[x_at + job->index[k] * job->inner]; \
     break;
 COLUMN_LOOP(gather_columns, GATHER)
 
-#define SCATTER(NAME, value, type, text)                                                \
-  case NJ_##NAME:                                                                       \
-    for (int64_t j = 0, k = packed_at; j < job->count; j++, k += job->inner) {          \
-      type *to = (type *)job->x + x_at + job->index[k] * job->inner;                    \
-      *to = PLUS_##NAME(*to, ((type *)job->packed)[k]);                                     \
-    }                                                                                   \
+#define SCATTER(NAME, value, type, text)                                       \
+  case NJ_##NAME:                                                              \
+    for (int64_t j = 0, k = packed_at; j < job->count; j++, k += job->inner) { \
+      type *to = (type *)job->x + x_at + job->index[k] * job->inner;           \
+      *to = PLUS_##NAME(*to, ((type *)job->packed)[k]);                        \
+    }                                                                          \
     break;
 COLUMN_LOOP(scatter_columns, SCATTER)
 
 /* Index stretched to x's shape (but for dim), contiguous int64, checked. */
-static nj_status prepare(nj_ctx *ctx, const char *op, const nj_tensor *x, int dim,
-                         nj_tensor *index, nj_tensor **out) {
+static nj_status prepare(nj_ctx *ctx, const char *op, const nj_tensor *x, int dim, nj_tensor *index,
+                         nj_tensor **out) {
   int64_t shape[NJ_MAX_DIMS];
   nj_tensor *wide = NULL, *at = NULL;
   if (index->dtype != NJ_I32 && index->dtype != NJ_I64)
@@ -144,8 +144,7 @@ nj_status nj_gather(nj_ctx *ctx, nj_tensor *x, int dim, nj_tensor *index, nj_ten
 
 /* ---- scatter_add ---- */
 
-static nj_status scatter_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad,
-                                  nj_tensor **grads) {
+static nj_status scatter_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_tensor **grads) {
   if (nj_needs(node, 0))
     grads[0] = nj_retain(grad);
   if (nj_needs(node, 1))

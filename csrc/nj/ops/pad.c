@@ -59,10 +59,12 @@ static nj_status pad_dim(nj_ctx *ctx, nj_tensor *x, int dim, int64_t before, int
   int64_t size = x->shape[dim], total;
   int64_t most = mode == NJ_PAD_REFLECT ? size - 1 : mode == NJ_PAD_CIRCULAR ? size : INT64_MAX;
   if (before > most || after > most || size == 0)
-    return nj_fail(ctx, NJ_ESHAPE, "pad: %s padding by %lld and %lld does not fit size %lld of "
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "pad: %s padding by %lld and %lld does not fit size %lld of "
                    "dimension %d",
-                   mode == NJ_PAD_REFLECT ? "reflect"
-                   : mode == NJ_PAD_CIRCULAR ? "circular" : "replicate",
+                   mode == NJ_PAD_REFLECT    ? "reflect"
+                   : mode == NJ_PAD_CIRCULAR ? "circular"
+                                             : "replicate",
                    (long long)before, (long long)after, (long long)size, dim + 1);
   if (__builtin_add_overflow(size, before, &total) || __builtin_add_overflow(total, after, &total))
     return nj_fail(ctx, NJ_EARG, "pad: dimension %d becomes too large", dim + 1);
@@ -82,7 +84,8 @@ nj_status nj_pad(nj_ctx *ctx, nj_tensor *x, int n, const int64_t *before, const 
     return nj_fail(ctx, NJ_EARG, "pad: amounts for %d dimensions, the tensor has %d", n, x->ndim);
   for (int i = 0; i < n; i++) {
     if (before[i] < 0 || after[i] < 0)
-      return nj_fail(ctx, NJ_EARG, "pad: amounts must not be negative, got %lld and %lld for "
+      return nj_fail(ctx, NJ_EARG,
+                     "pad: amounts must not be negative, got %lld and %lld for "
                      "dimension %d",
                      (long long)before[i], (long long)after[i], i + 1);
   }

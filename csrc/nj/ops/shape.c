@@ -49,9 +49,9 @@ static int view_strides(const nj_tensor *x, int ndim, const int64_t *shape, int6
     return 1;
   }
   int to = ndim - 1;
-  int64_t run = 1;                  /* elements in the run gathered so far */
-  int64_t covered = 1;              /* of those, given to result dimensions */
-  int64_t base = 1;                 /* stride of the run's last dimension */
+  int64_t run = 1;     /* elements in the run gathered so far */
+  int64_t covered = 1; /* of those, given to result dimensions */
+  int64_t base = 1;    /* stride of the run's last dimension */
   for (int from = x->ndim - 1; from >= 0; from--) {
     if (x->shape[from] == 1)
       continue;
@@ -184,8 +184,8 @@ nj_status nj_unflatten(nj_ctx *ctx, nj_tensor *x, int dim, int n, const int64_t 
   }
   int64_t size = x->shape[dim];
   if (hole >= 0 ? product == 0 || size % product != 0 : product != size)
-    return nj_fail(ctx, NJ_ESHAPE, "unflatten: dimension %d of size %lld cannot become %s",
-                   dim + 1, (long long)size,
+    return nj_fail(ctx, NJ_ESHAPE, "unflatten: dimension %d of size %lld cannot become %s", dim + 1,
+                   (long long)size,
                    nj_shape_text(n, sizes, (char[NJ_SHAPE_TEXT]){0}, NJ_SHAPE_TEXT));
   memcpy(shape, x->shape, sizeof(int64_t) * (size_t)dim);
   for (int i = 0; i < n; i++)

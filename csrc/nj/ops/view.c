@@ -6,8 +6,8 @@
 #include "tensor/autograd.h"
 
 /* Where a slice of x lies; y's ndim is returned. Ranges must have been checked. */
-static int slice_layout(const nj_tensor *x, const nj_range *ranges, int64_t *shape,
-                        int64_t *stride, int64_t *offset) {
+static int slice_layout(const nj_tensor *x, const nj_range *ranges, int64_t *shape, int64_t *stride,
+                        int64_t *offset) {
   int n = 0;
   *offset = x->offset;
   for (int i = 0; i < x->ndim; i++) {
@@ -133,8 +133,7 @@ static nj_status diagonal_layout(const nj_tensor *x, int64_t offset, int dim0, i
   return nj_alias(x, n, shape, stride, first, out);
 }
 
-static nj_status diagonal_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad,
-                                   nj_tensor **grads) {
+static nj_status diagonal_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_tensor **grads) {
   nj_tensor *gx = NULL, *part = NULL;
   NJ_TRY(nj_zeros(ctx, grad->dtype, grad->ndim + 1, node->ints + 3, &gx));
   nj_status st = diagonal_layout(gx, node->ints[0], (int)node->ints[1], (int)node->ints[2], &part);

@@ -87,8 +87,8 @@ static void format_number(const number_format *f, double v, int64_t whole, char 
 
 /* Seen while measuring what is to be shown. */
 typedef struct {
-  double largest;  /* finite magnitude */
-  int any, whole;  /* any finite value; all of them whole numbers */
+  double largest; /* finite magnitude */
+  int any, whole; /* any finite value; all of them whole numbers */
 } extent;
 
 static number_format choose_format(nj_dtype dtype, const extent *seen, int digits) {
@@ -160,11 +160,11 @@ static int64_t element(const nj_tensor *x, const int64_t *index, double *value) 
     at += index[i] * x->stride[i];
   *value = 0;
   switch (x->dtype) {
-#define NJ_X(NAME, number, type, text)               \
-  case NJ_##NAME: {                                  \
-    type v = ((const type *)x->storage->data)[at];   \
-    *value = (double)v;                              \
-    return NJ_##NAME < NJ_F32 ? (int64_t)v : 0;      \
+#define NJ_X(NAME, number, type, text)             \
+  case NJ_##NAME: {                                \
+    type v = ((const type *)x->storage->data)[at]; \
+    *value = (double)v;                            \
+    return NJ_##NAME < NJ_F32 ? (int64_t)v : 0;    \
   }
     NJ_DTYPE_MAP(NJ_X)
 #undef NJ_X

@@ -14,7 +14,8 @@ typedef struct {
 } nj_text_buffer;
 
 void nj_text_add(nj_text_buffer *text, const char *bytes, size_t n);
-void nj_text_addf(nj_text_buffer *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void nj_text_addf(nj_text_buffer *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 void nj_text_free(nj_text_buffer *text);
 
 typedef struct {
