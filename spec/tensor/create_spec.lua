@@ -84,7 +84,8 @@ describe("filled tensors", function()
 
   it("are alike", function()
     local x = nj.tensor({ { 1, 2 } }, { dtype = "int32" })
-    for _, like in ipairs{ nj.zeros_like(x), nj.ones_like(x), nj.full_like(x, 3), x:empty_like() } do
+    local alike = { nj.zeros_like(x), nj.ones_like(x), nj.full_like(x, 3), x:empty_like() }
+    for _, like in ipairs(alike) do
       assert.same({ 1, 2 }, like.shape)
       assert.equal("int32", like.dtype)
     end
@@ -134,7 +135,8 @@ describe("bytes", function()
     assert.same(x:totable(), y:totable())
     assert.same(x:t():totable(), nj.frombytes(x:t():bytes(), { shape = { 3, 2 } }):totable())
     assert.equal(string.pack("=i8i8", 5, -6), nj.tensor({ 5, -6 }, { dtype = "int64" }):bytes())
-    assert.matches("frombytes: 5 bytes do not make a float32 tensor", message(nj.frombytes, "12345"))
+    assert.matches("frombytes: 5 bytes do not make a float32 tensor",
+      message(nj.frombytes, "12345"))
     assert.matches("frombytes: 8 bytes do not make a float32 tensor of shape %(3%)",
       message(nj.frombytes, "12345678", { shape = { 3 } }))
   end)

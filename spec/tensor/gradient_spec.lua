@@ -1,5 +1,5 @@
--- Everything that only moves elements is linear, so its gradient is its transpose, and a dot product
--- tells: <f(x), w> = <x, f'(w)> for any x and w. Exact up to rounding, unlike finite differences.
+-- Everything that only moves elements is linear, so its gradient is its transpose, and a dot
+-- product tells: <f(x), w> = <x, f'(w)> for any x and w. Exact up to rounding, unlike finite differences.
 local nj = require "nightjar"
 
 local rng = nj.rng(11)

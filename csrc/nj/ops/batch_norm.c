@@ -35,7 +35,7 @@ static norm_job make_job(nj_ctx *ctx, nj_dtype dtype, int64_t rows, int64_t n, i
                   .rows = rows,
                   .n = n,
                   .relu = relu};
-  job.block_rows = BLOCK / (n > 0 ? n : 1) > 16 ? BLOCK / n : 16;
+  job.block_rows = n > 0 && BLOCK / n < 16 ? 16 : BLOCK / (n > 0 ? n : 1);
   job.blocks = (rows + job.block_rows - 1) / job.block_rows;
   return job;
 }
