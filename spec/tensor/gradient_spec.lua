@@ -1,5 +1,6 @@
 -- Everything that only moves elements is linear, so its gradient is its transpose, and a dot
--- product tells: <f(x), w> = <x, f'(w)> for any x and w. Exact up to rounding, unlike finite differences.
+-- product tells: <f(x), w> = <x, f'(w)> for any x and w. Exact up to rounding, unlike finite
+-- differences.
 local nj = require "nightjar"
 
 local rng = nj.rng(11)
