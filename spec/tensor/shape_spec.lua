@@ -182,6 +182,23 @@ describe("copies", function()
     assert.same(x:t():totable(), x:t():contiguous():totable())
   end)
 
+  it("go tile by tile through large transposed layouts", function()
+    for _, dtype in ipairs{ "uint8", "float32", "float64" } do
+      local x = (counted(70, 97) % 251):to(dtype)
+      local rows, columns = x:totable(), x:t():contiguous():totable()
+      for i = 1, 70 do
+        for j = 1, 97 do
+          if rows[i][j] ~= columns[j][i] then error(("%s at %d, %d"):format(dtype, i, j)) end
+        end
+      end
+      local y = (counted(3, 40, 5, 30) % 251):to(dtype)
+      assert.same(y:bytes(), y:permute(1, 3, 4, 2):contiguous():permute(1, 4, 2, 3):bytes())
+      assert.equal(y(2, 33, 4, 29), y:permute(1, 3, 4, 2):contiguous()(2, 4, 29, 33))
+      local part = y[{ {}, { 2, 39 }, {}, { 3, 28 } }]
+      assert.equal(part(3, 20, 1, 17), part:transpose(2, 4):contiguous()(3, 17, 1, 20))
+    end
+  end)
+
   it("convert: truncating, saturating, NaN to 0", function()
     local x = nj.tensor{ 1.9, -1.9, 300, 0 / 0, 1 / 0, -1 / 0 }
     assert.same({ 1, -1, 300, 0, math.maxinteger, math.mininteger }, x:to("int64"):totable())

@@ -5,6 +5,7 @@
 #include "tensor/convert.h"
 #include "tensor/iter.h"
 #include "tensor/tensor.h"
+#include "tensor/transpose.h"
 
 static int64_t position(const nj_tensor *x, const int64_t *index) {
   int64_t at = x->offset;
@@ -126,6 +127,8 @@ static void move_run(const void *arg, void *const *data, const int64_t *stride, 
 
 nj_status nj_copy_values(nj_tensor *dst, const nj_tensor *src) {
   nj_iter it;
+  if (nj_is_transposed(dst, src))
+    return nj_copy_transposed(dst, src);
   NJ_TRY(nj_iter_init(&it, dst->ctx, "copy", 2, (const nj_tensor *[]){dst, src}));
   size_t size = nj_dtype_size(dst->dtype);
   return nj_iter_run(&it, (nj_dtype[]){dst->dtype, dst->dtype}, move_run, &size);
