@@ -272,7 +272,7 @@ static int l_arange(lua_State *L) {
   lua_Integer start = given > 1 ? lua_tointeger(L, 1) : 1, by = given > 2 ? lua_tointeger(L, 3) : 1;
   for (int64_t i = 0; i < n; i++) {
     if (whole)
-      NJ_I64_DATA(*work)[i] = start + i * by;
+      NJ_I64_DATA(*work)[i] = (int64_t)((uint64_t)start + (uint64_t)i * (uint64_t)by);
     else
       NJ_F64_DATA(*work)[i] = first + (lua_Number)i * step;
   }

@@ -194,6 +194,8 @@ const char *njl_element_fault(lua_State *L, int index, nj_dtype dtype) {
   int whole;
   if (lua_type(L, index) == LUA_TBOOLEAN)
     return NULL;
+  if (luaL_testudata(L, index, NJL_TENSOR))
+    return "must be a number, got a tensor (nj.stack joins tensors)";
   if (lua_type(L, index) != LUA_TNUMBER)
     return lua_pushfstring(L, "must be a number, got %s", luaL_typename(L, index));
   if (nj_dtype_is_float(dtype))

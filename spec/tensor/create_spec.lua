@@ -44,6 +44,8 @@ describe("nj.tensor", function()
       message(nj.tensor, { { 1, "2" } }))
     assert.matches("tensor: element %[1%] must be a number, got function$",
       message(nj.tensor, { print, 1 }))
+    assert.matches("tensor: element %[1%] must be a number, got a tensor %(nj.stack joins tensors%)$",
+      message(nj.tensor, { nj.zeros(2) }))
     assert.matches("tensor: element %[2%] = 300 does not fit uint8$",
       message(nj.tensor, { 1, 300 }, { dtype = "uint8" }))
     assert.matches("tensor: element %[1%] = 2.5 does not fit int64$",
@@ -114,6 +116,8 @@ describe("counted tensors", function()
     assert.same({ 0, 0.25, 0.5, 0.75, 1 }, nj.arange(0, 1, 0.25):totable())
     assert.equal("float64", nj.arange(3, { dtype = "float64" }).dtype)
     assert.equal(11, #nj.arange(0, 1, 0.1))
+    assert.same({ math.mininteger, -1, math.maxinteger - 1 },
+      nj.arange(math.mininteger, math.maxinteger, math.maxinteger):totable())
     assert.matches("step must not be 0", message(nj.arange, 1, 2, 0))
     assert.has_error(function() nj.arange(1, math.huge) end)
   end)
