@@ -44,7 +44,7 @@ describe("nj.tensor", function()
       message(nj.tensor, { { 1, "2" } }))
     assert.matches("tensor: element %[1%] must be a number, got function$",
       message(nj.tensor, { print, 1 }))
-    assert.matches("tensor: element %[1%] must be a number, got a tensor %(nj.stack joins tensors%)$",
+    assert.matches("element %[1%] must be a number, got a tensor %(nj.stack joins tensors%)$",
       message(nj.tensor, { nj.zeros(2) }))
     assert.matches("tensor: element %[2%] = 300 does not fit uint8$",
       message(nj.tensor, { 1, 300 }, { dtype = "uint8" }))

@@ -90,6 +90,44 @@ describe("memory", function()
     end
     assert.equal(before, live())
   end)
+
+  it("survives failing allocations in backward", function()
+    local fail_after = require("nightjar.core")._fail_after
+    local index = nj.tensor({ { 1, 2, 1 } }, { dtype = "int64" })
+    local row = nj.tensor({ 2, 1 }, { dtype = "int64" })
+    local functions = {
+      function(x) return x:t():reshape(6) end,
+      function(x) return x:permute(2, 1):flip(1):roll(1) end,
+      function(x) return nj.cat{ x, x:double() } end,
+      function(x) return nj.stack{ x, x } end,
+      function(x) return x:pad({ 1 }, { mode = "reflect" }) end,
+      function(x) return x:pad{ 1 } end,
+      function(x) return x:tile(2, 2):repeat_interleave(2) end,
+      function(x) return x:gather(1, index) end,
+      function(x) return x:scatter_add(1, index, x[{ { 1 } }]) end,
+      function(x) return x:index_select(1, row) end,
+      function(x) return x:index_add(1, row, x) end,
+      function(x) return x[nj.tensor{ true, false }] end,
+      function(x) return x:unfold(2, 2):diagonal() end,
+      function(x) return x:expand(4, 2, 3):tril() end,
+    }
+    local before = live()
+    for i, f in ipairs(functions) do
+      local done = false
+      for count = 0, 60 do
+        local x = nj.tensor({ { 1, 2, 3 }, { 4, 5, 6 } }, { grad = true })
+        local y = f(x):sum()
+        fail_after(count)
+        local ok, text = pcall(y.backward, y)
+        fail_after(-1)
+        done = ok
+        if ok then break end
+        assert.matches("out of memory", text, nil, nil, "function " .. i)
+      end
+      assert.is_true(done, "function " .. i)
+    end
+    assert.equal(before, live())
+  end)
 end)
 
 describe("free and close", function()
