@@ -29,6 +29,7 @@ typedef int32_t nj_vi __attribute__((vector_size(NJ_LANES * 4)));
 
 static inline nj_vf nj_vf_load(const float *p) { return *(const nj_vf_u *)p; }
 static inline void nj_vf_store(float *p, nj_vf v) { *(nj_vf_u *)p = v; }
-static inline nj_vf nj_vf_set(float x) { return (nj_vf){0} + x; }
+/* Subtracting 0 changes nothing and costs nothing; adding it would turn -0 into 0. */
+static inline nj_vf nj_vf_set(float x) { return x - (nj_vf){0}; }
 
 #endif

@@ -1,6 +1,7 @@
 /* Sums, means, variances, norms. The work is in reduce_values.c and rows.c. */
 #include "ops/reduce.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "base/parallel.h"
@@ -321,7 +322,8 @@ static nj_status logsumexp_rows(void *arg, int64_t begin, int64_t end, int worke
 static nj_status logsumexp_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad,
                                     nj_tensor **grads) {
   nj_tensor *x = node->saved[0], *y = NULL, *spread = NULL, *gx = NULL, *finite = NULL;
-  nj_status st = nj_clamp(ctx, node->saved[1], -1e300, INFINITY, &finite); /* -inf - -inf is NaN */
+  double lowest = node->dtype == NJ_F32 ? -(double)FLT_MAX : -DBL_MAX; /* -inf - -inf is NaN */
+  nj_status st = nj_clamp(ctx, node->saved[1], lowest, INFINITY, &finite);
   if (!st)
     st = expand_to_input(node, finite, &y);
   if (!st)
