@@ -28,7 +28,7 @@ static int do_copy(lua_State *L) {
 
 static int do_fill(lua_State *L) {
   nj_tensor *x = njl_check_tensor(L, 1);
-  if (lua_isinteger(L, 2)) { /* as an integer, so that int64 keeps every digit */
+  if (lua_isinteger(L, 2) && x->dtype == NJ_I64) { /* keeps every digit */
     nj_tensor *value = njl_check_operand(L, 2, x);
     NJL_CALL(L, nj_copy_(njl_ctx(L), x, value));
     return itself(L);

@@ -64,8 +64,10 @@ describe("functions of one tensor", function()
   it("carries infinities and NaN where the mathematics does", function()
     local x = nj.tensor{ inf, -inf, nan }
     local want = {
-      exp = { inf, 0, nan }, log = { inf, nan, nan }, sqrt = { inf, nan, nan }, tanh = { 1, -1, nan },
-      sigmoid = { 1, 0, nan }, erf = { 1, -1, nan }, relu = { inf, 0, nan }, abs = { inf, inf, nan },
+      exp = { inf, 0, nan }, log = { inf, nan, nan }, sqrt = { inf, nan, nan },
+      tanh = { 1, -1, nan },
+      sigmoid = { 1, 0, nan }, erf = { 1, -1, nan }, relu = { inf, 0, nan },
+      abs = { inf, inf, nan },
       sign = { 1, -1, nan }, softplus = { inf, 0, nan }, floor = { inf, -inf, nan },
       round = { inf, -inf, nan }, reciprocal = { 0, 0, nan }, rsqrt = { 0, nan, nan },
       expm1 = { inf, -1, nan }, log1p = { inf, nan, nan }, hardsigmoid = { 1, 0, nan },
@@ -86,7 +88,8 @@ describe("functions of one tensor", function()
   end)
 
   it("rounds half to even", function()
-    assert.same({ 0, 2, 2, -0.0, -2, 4 }, nj.tensor{ 0.5, 1.5, 2.5, -0.5, -1.5, 3.5 }:round():totable())
+    assert.same({ 0, 2, 2, -0.0, -2, 4 },
+      nj.tensor{ 0.5, 1.5, 2.5, -0.5, -1.5, 3.5 }:round():totable())
     assert.same({ -1, 0, 2 }, nj.tensor{ -1.7, 0.9, 2.1 }:trunc():totable())
   end)
 
@@ -114,7 +117,8 @@ describe("functions of one tensor", function()
     end
     assert.equal("float32", x:exp().dtype)
     assert.equal("float32", x:to("int64"):sqrt().dtype)
-    assert.same({ math.mininteger }, (-nj.tensor({ math.mininteger }, { dtype = "int64" })):totable())
+    local least = nj.tensor({ math.mininteger }, { dtype = "int64" })
+    assert.same({ math.mininteger }, (-least):totable())
     assert.same({ 254 }, (-nj.tensor({ 2 }, { dtype = "uint8" })):totable())
   end)
 
@@ -149,8 +153,7 @@ describe("operators", function()
     assert.same({ { 3, 4 }, { 5, 6 } }, (2 + x):totable())
     assert.same({ { 1, 0 }, { -1, -2 } }, (2 - x):totable())
     assert.same({ { -1, 0 }, { 1, 2 } }, (x - 2):totable())
-    assert.same({ { 2, 1 }, { 2 / 3, 0.5 } }, (2 / x):to("float64"):round():totable()[1][1] == 2
-      and { { 2, 1 }, { 2 / 3, 0.5 } })
+    near({ { 2, 1 }, { 2 / 3, 0.5 } }, 2 / x, { atol = 1e-7 })
     assert.same({ { 2, 4 }, { 8, 16 } }, (2 ^ x):totable())
     assert.same({ { 1, 4 }, { 9, 16 } }, (x ^ 2):totable())
     assert.same({ { 1, 0 }, { 1, 0 } }, (x % 2):totable())
@@ -241,7 +244,8 @@ describe("operators", function()
       assert.equal(want, bits(a * bt + at))
       assert.equal(want, bits(at * bt + at))
       local wide = nj.cat({ a, b }, 2)
-      assert.equal(want, bits(wide[{ {}, { 1, 3 } }] * wide[{ {}, { 4, 6 } }] + wide[{ {}, { 1, 3 } }]))
+      local left, right = wide[{ {}, { 1, 3 } }], wide[{ {}, { 4, 6 } }]
+      assert.equal(want, bits(left * right + left))
     end
   end)
 
@@ -251,8 +255,9 @@ describe("operators", function()
     local results = {}
     for _, n in ipairs { 1, 2, 3 } do
       nj.threads(n)
-      results[#results + 1] = bits((a * b):tanh()) .. bits(a:sum()) .. bits(a:sum(1)) .. bits(a:var(2))
-        .. bits(nj.randn(100001, { rng = nj.rng(9) })) .. bits(a:dropout(0.3, { rng = nj.rng(4) }))
+      results[#results + 1] = bits((a * b):tanh()) .. bits(a:sum()) .. bits(a:sum(1))
+        .. bits(a:var(2)) .. bits(nj.randn(100001, { rng = nj.rng(9) }))
+        .. bits(a:dropout(0.3, { rng = nj.rng(4) }))
     end
     nj.threads(before)
     assert.equal(results[1], results[2])

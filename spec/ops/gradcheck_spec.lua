@@ -35,7 +35,8 @@ describe("gradcheck", function()
   it("finds a wrong gradient", function()
     local ok, message = pcall(gradcheck.check, { "wrong", wrong, shapes = { { 2 } } })
     assert.is_false(ok)
-    assert.matches("wrong contiguous, %(2%): gradient of input 1, element 1: differences give", message)
+    assert.matches("wrong contiguous, %(2%): gradient of input 1, element 1: differences give",
+      message)
   end)
 
   it("finds a float32 result that differs from float64", function()

@@ -2,15 +2,15 @@
 --
 -- An entry of a table of cases (spec/ops/gradients/*.lua):
 --   { "mul",                                -- its name in the report
---     function(a, b) return a * b end,      -- float tensors in, one tensor (or a table of tensors) out
+--     function(a, b) return a * b end,      -- float tensors in, a tensor (or a table of them) out
 --     shapes = { { 2, 3 }, { 3 } },         -- of its inputs
 --     low = -2, high = 2,                   -- inputs are uniform in it (default -2, 2); or
---     values = function(nj, i, shape, rng) return tensor end, -- float64 input i, made by hand
---     any_shape = true,                     -- elementwise: also run on 0-d, size-1 and empty shapes
---     layouts = false,                      -- do not run on transposed, strided and expanded inputs
+--     values = function(nj, i, shape, rng) … end, -- gives float64 input i
+--     any_shape = true,                     -- also 0-d, size-1 and empty shapes
+--     layouts = false,                      -- not on transposed, strided and expanded inputs
 --     fixed = { 2 },                        -- inputs that are no leaves: no gradient is asked for
 --     eps = 1e-6, atol = 1e-6, rtol = 1e-5, -- of the differences
---     f32 = 1e-5,                           -- tolerance of float32, relative to the largest value; false: skip
+--     f32 = 1e-5,                           -- of float32, times 1 + the largest; false: skip
 --   }
 -- The function is called many times with the same inputs and must give the same result each time.
 local nj = require "nightjar"
@@ -73,7 +73,8 @@ local function weighted_sum(result)
   local total
   for k, out in ipairs(as_list(result)) do
     local n = out:numel()
-    local weights = (nj.arange(1, n, { dtype = out.dtype }) * 0.7 + k):sin():reshape(out.shape) + 0.3
+    local places = nj.arange(1, n, { dtype = out.dtype }):reshape(out.shape)
+    local weights = (places * 0.7 + k):sin() + 0.3
     local part = (out * weights):sum()
     total = total and total + part or part
   end
@@ -143,7 +144,8 @@ local function check_differences(entry, leaves, shown, grads, label)
         flat[j] = at
         local want = (above - below) / (2 * eps)
         local got = g[j]
-        if not (math.abs(want - got) <= atol + rtol * math.abs(want)) then
+        local close = math.abs(want - got) <= atol + rtol * math.abs(want) -- false for NaN
+        if not close then
           error(("%s: gradient of input %d, element %d: differences give %.9g, backward %.9g")
             :format(label, i, j, want, got), 0)
         end
@@ -171,7 +173,8 @@ local function check_float32(entry, leaves, shown, grads, outs, label)
       label .. ": " .. what .. " of float32 inputs is " .. got.dtype)
     local scale = 1 + largest(want:detach())
     local off = largest(want:detach() - got:detach():to "float64")
-    if not (off <= tolerance * scale) then
+    local close = off <= tolerance * scale
+    if not close then
       error(("%s: %s differs by %.3g between float32 and float64, of at most %.3g")
         :format(label, what, off, tolerance * scale), 0)
     end

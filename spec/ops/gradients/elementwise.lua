@@ -12,8 +12,8 @@ local function unary(name, low, high, options)
   entries[#entries + 1] = entry
 end
 
-for _, name in ipairs { "neg", "exp", "expm1", "square", "sin", "cos", "tanh", "sigmoid", "erf", "gelu",
-  "gelu_tanh", "silu", "softplus" } do
+for _, name in ipairs { "neg", "exp", "expm1", "square", "sin", "cos", "tanh", "sigmoid", "erf",
+  "gelu", "gelu_tanh", "silu", "softplus" } do
   unary(name, -2, 2)
 end
 for _, name in ipairs { "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "reciprocal" } do
