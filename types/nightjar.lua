@@ -266,6 +266,10 @@ function Tensor:size(dim) end
 ---@return integer
 function Tensor:numel() end
 
+---A key for tables: equal for handles of one tensor, whatever values hold it.
+---@return lightuserdata
+function Tensor:id() end
+
 ---The values as nested tables: integers of integer dtypes, else floats.
 ---@return nightjar.Nested
 function Tensor:totable() end

@@ -72,7 +72,8 @@ end)
 describe("average_precision", function()
   it("counts positions, with a cut-off and relevant items that are not reached", function()
     local scores = { { 5, 4, 3, 2, 1 } }
-    near({ (1 / 2 + 2 / 4) / 2 }, nj.metrics.average_precision(scores, { { 2, 4 } }), { atol = 1e-12 })
+    near({ (1 / 2 + 2 / 4) / 2 }, nj.metrics.average_precision(scores, { { 2, 4 } }),
+      { atol = 1e-12 })
     near({ (1 / 2) / 2 }, nj.metrics.average_precision(scores, { { 4, 2 } }, { cutoff = 3 }),
       { atol = 1e-12 })
     local none = nj.metrics.average_precision(scores, { {} })[1]

@@ -27,7 +27,9 @@ describe("golden metrics", function()
     it(case .. ": ranks under every tie rule", function()
       local function first(ties)
         local out = {}
-        for t, list in ipairs(nj.metrics.ranks(S, relevant, { ties = ties })) do out[t] = list[1] end
+        for t, list in ipairs(nj.metrics.ranks(S, relevant, { ties = ties })) do
+          out[t] = list[1]
+        end
         return out
       end
       assert.are.same(golden["t2a_rank." .. case]:totable(), first "stable")

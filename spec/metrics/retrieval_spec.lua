@@ -35,7 +35,7 @@ describe("retrieval", function()
     assert.are.equal(6, t.queries)
     assert.are.equal(3, t.gallery)
     local a = r.audio_to_text
-    -- clip 1: texts 1 (0.9), 5 (0.6): ranks 0, 1; clip 2: text 3 (0.1): last of ties, rank 5 by index;
+    -- clip 1: texts 1 (0.9), 5 (0.6): ranks 0, 1; clip 2: text 3 (0.1): rank 5, after its equal;
     -- clip 3: text 4 (0.7), 2 (0.4), 6 (0.2): ranks 0, 1, 4
     assert.are.same({ 0, 5, 0 }, a.ranks)
     near(100 * (1 + 1 / 6 + (1 + 1 + 3 / 5) / 3) / 3, a["mAP@10"], { atol = 1e-12 })
@@ -57,7 +57,7 @@ describe("retrieval", function()
       assert.is_true(wrong > 1) -- what unsorted pairing gives: more than an AP can be
     end)
 
-    it("ties give one rank a query (CLIP4Clip's code adds an entry for every equal score)", function()
+    it("ties give one rank a query (CLIP4Clip's code adds one for every equal score)", function()
       local flat = { { 1, 1, 1 }, { 1, 1, 1 }, { 1, 1, 1 } }
       local ranks = {}
       for _, ties in ipairs { "stable", "optimistic", "pessimistic", "mean" } do
@@ -133,8 +133,8 @@ describe("retrieval", function()
   it("prints counts, intervals and chance", function()
     local text = tostring(retrieval(S, { clip_of = clip_of, bootstrap = 200 }))
     assert.is_truthy(text:find("3 clips, 6 captions; ties: stable (lower index first)", 1, true))
-    assert.is_truthy(text:find("95 % intervals: percentile bootstrap, 200 resamples of clips, seed 1",
-      1, true))
+    assert.is_truthy(text:find("95 % intervals: percentile bootstrap, 200 resamples of clips, "
+      .. "seed 1", 1, true))
     assert.is_truthy(text:find("\nR@1 +33%.33 +%[%d+%.%d%d, %d+%.%d%d%] +33%.33 +66%.67"))
     assert.is_truthy(text:find("\nmedian rank +2 +%["))
     assert.is_truthy(text:find("\nDCASE ", 1, true))
@@ -149,8 +149,8 @@ describe("retrieval", function()
     end
     fails("metrics.retrieval: scores (6, 3) are not one text per clip: say which with 'clip_of' or "
       .. "'captions_per_clip' (rows are texts, columns clips)", S)
-    fails("metrics.retrieval: 5 captions for each of 3 clips are 15 texts, but scores have 6 rows", S,
-      { captions_per_clip = 5 })
+    fails("metrics.retrieval: 5 captions for each of 3 clips are 15 texts, but scores have 6 rows",
+      S, { captions_per_clip = 5 })
     fails("metrics.retrieval: option 'clip_of' has 2 entries for 6 texts (rows of the scores)", S,
       { clip_of = { 1, 2 } })
     fails("metrics.retrieval: 'clip_of' says text 4 belongs to clip 4, outside 1 to 3", S,

@@ -1,9 +1,9 @@
 -- Ten steps of each optimiser against torch's, see ../shared/golden/11_optimizer.json.
 --
 -- The reference's float32 run changed its start values in place: each configuration begins where
--- the float32 run of the one before ended, and p0 in the file is the end of the last. So each starts
--- here from the last step of the one before, known up to that run's own error; the first, whose
--- start is unknown, is compared from its second step on.
+-- the float32 run of the one before ended, and p0 in the file is the end of the last. So each
+-- starts here from the last step of the one before, known up to that run's own error; the first,
+-- whose start is unknown, is compared from its second step on.
 local nj = require "nightjar"
 local near = require "spec.support.near"
 local shared = require "spec.support.shared"
@@ -91,7 +91,9 @@ describe("golden optimisers", function()
         optimizer:step()
         if k == 1 and step == 1 then
           nj.no_grad(function()
-            for i, name in ipairs(NAMES) do list[i][2]:copy_(golden[config .. ".step1." .. name]) end
+            for i, name in ipairs(NAMES) do
+              list[i][2]:copy_(golden[config .. ".step1." .. name])
+            end
           end)
         end
         check(config, step, list, start)

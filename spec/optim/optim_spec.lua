@@ -113,10 +113,12 @@ describe("optimisers", function()
     local x = parameter { 1 }
     local function fails(message, f, ...)
       local arguments = table.pack(...)
-      assert.error_matches(function() f(table.unpack(arguments, 1, arguments.n)) end, message, 1, true)
+      assert.error_matches(function()
+        f(table.unpack(arguments, 1, arguments.n))
+      end, message, 1, true)
     end
-    fails("adam: unknown option 'weight_dekay' (did you mean 'weight_decay'?)", nj.optim.adam, { x },
-      { weight_dekay = 1 })
+    fails("adam: unknown option 'weight_dekay' (did you mean 'weight_decay'?)", nj.optim.adam,
+      { x }, { weight_dekay = 1 })
     fails("adam: option 'beta1' must be a number in [0, 1), got 1", nj.optim.adam, { x },
       { beta1 = 1 })
     fails("sgd: option 'lr' is required (a number)", nj.optim.sgd, { x })
@@ -136,12 +138,13 @@ describe("optimisers", function()
       { { params = { x }, larning_rate = 1 } })
     local o = nj.optim.adam({ { "w", x } })
     fails("adam: load_state_dict: the state is of sgd", o.load_state_dict, o, { kind = "sgd" })
-    fails("adam: load_state_dict: the state has a parameter 'v', the optimiser has none of that name",
-      o.load_state_dict, o, { kind = "adam", groups = { {} }, steps = { v = 1 }, tensors = {} })
+    fails("adam: load_state_dict: the state has a parameter 'v', the optimiser has none of that "
+      .. "name", o.load_state_dict, o,
+      { kind = "adam", groups = { {} }, steps = { v = 1 }, tensors = {} })
     fails("adam: load_state_dict: tensor 'exp_avg.w' is missing", o.load_state_dict, o,
       { kind = "adam", groups = { {} }, steps = { w = 1 }, tensors = {} })
-    fails("adam: load_state_dict: tensor 'exp_avg.w' has shape (2), expected (1)", o.load_state_dict,
-      o, { kind = "adam", groups = { {} }, steps = { w = 1 },
+    fails("adam: load_state_dict: tensor 'exp_avg.w' has shape (2), expected (1)",
+      o.load_state_dict, o, { kind = "adam", groups = { {} }, steps = { w = 1 },
         tensors = { ["exp_avg.w"] = nj.zeros(2) } })
     fails("optimizer:step: argument 1 (scale) must be a number, got 'x'", o.step, o, "x")
   end)

@@ -19,7 +19,8 @@ describe("progress", function()
 
   it("writes plain lines now and then where there is no terminal", function()
     local r = recorder()
-    local bar = progress { total = 100, label = "indexing", stream = r, clock = r.clock, every = 10 }
+    local bar = progress { total = 100, label = "indexing", stream = r, clock = r.clock,
+      every = 10 }
     for i = 1, 40 do
       r.now = r.now + 0.5
       bar:update(i, { loss = 1 / i, hits = 3 })

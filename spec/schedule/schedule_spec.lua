@@ -80,7 +80,8 @@ describe("schedule", function()
     end)
 
     it("goes by what is small in mode min, rests in the cooldown, and stops at least", function()
-      local s = schedule.plateau { mode = "min", patience = 0, factor = 0.1, cooldown = 2, least = 0.05 }
+      local s = schedule.plateau { mode = "min", patience = 0, factor = 0.1, cooldown = 2,
+        least = 0.05 }
       local got = {}
       for i, value in ipairs { 1, 2, 2, 2, 2, 0.5 } do
         s:observe(value)

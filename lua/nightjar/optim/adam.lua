@@ -36,8 +36,8 @@ end
 --- Adam. Weight decay joins the gradient (L2), as in torch.
 ---@param parameters any a model, a list of tensors, of named tensors, or of groups; see
 ---  nightjar.optim.parameters. A group may set any option of its own
----@param options? table lr (default 1e-3), beta1 (0.9), beta2 (0.999), eps (1e-8), weight_decay (0),
----  amsgrad (false)
+---@param options? table lr (default 1e-3), beta1 (0.9), beta2 (0.999), eps (1e-8),
+---  weight_decay (0), amsgrad (false)
 ---@return nightjar.Optimizer
 function adam.adam(parameters, options)
   return optimizer.new("adam", parameters, options, rules(1e-3, 0), slots, update(false))
@@ -52,8 +52,8 @@ function adam.adamw(parameters, options)
 end
 
 --- BERT's Adam as whwu95/Cap4Video trains with it: no bias correction, decay apart from the
---- gradient, and each parameter's gradient clipped to a norm of its own before the update. Goes with
---- nj.schedule.bert_warmup_cosine.
+--- gradient, and each parameter's gradient clipped to a norm of its own before the update. Goes
+--- with nj.schedule.bert_warmup_cosine.
 ---@param parameters any as in adam
 ---@param options? table lr (default 1e-3), beta1 (0.9), beta2 (0.999), eps (1e-6), weight_decay
 ---  (0.01), max_grad_norm (1; 0 for none)

@@ -18,9 +18,9 @@ local optimizer = {}
 ---@param options table
 ---@param rules table for opts.check; must hold lr
 ---@param slots fun(group: table): string[] names of the state tensors a parameter has
----@param update fun(group: table, parameter: table, grad: nightjar.Tensor, state: table, scale: number)
----  changes parameter.tensor in place, the gradient counting `scale` times; state has the slots and
----  `step`, the count of updates with this one
+---@param update function (group, parameter, grad, state, scale): changes parameter.tensor in place,
+---  the gradient counting `scale` times; state has the slots and `step`, the count of updates with
+---  this one
 ---@return nightjar.Optimizer
 function optimizer.new(kind, source, options, rules, slots, update)
   local o = opts.check(kind, options, rules, 4)

@@ -66,11 +66,12 @@ local function check_unique(fname, groups)
   for _, group in ipairs(groups) do
     for _, parameter in ipairs(group.params) do
       local name, tensor = parameter.name, parameter.tensor
-      if seen[tensor] then
-        error(("%s: '%s' and '%s' are the same tensor"):format(fname, seen[tensor], name), 0)
+      local id = tensor:id()
+      if seen[id] then
+        error(("%s: '%s' and '%s' are the same tensor"):format(fname, seen[id], name), 0)
       end
       if names[name] then error(("%s: two parameters are named '%s'"):format(fname, name), 0) end
-      seen[tensor], names[name] = name, true
+      seen[id], names[name] = name, true
       if tensor.requires_grad then trainable = trainable + 1 end
     end
   end
