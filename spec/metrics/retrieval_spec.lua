@@ -164,9 +164,9 @@ describe("retrieval", function()
 
   it("handles Clotho's size quickly", function()
     local big = nj.randn(5225, 1045, { rng = nj.rng(5) })
-    local started = nj.system.clock()
+    local started = os.clock() -- seconds of all cores, whatever else the machine does
     local r = retrieval(big, { captions_per_clip = 5 })
-    local seconds = nj.system.clock() - started
+    local seconds = os.clock() - started
     assert.is_true(seconds < 2, ("took %.2f s"):format(seconds))
     -- what ranks at random must be near chance
     for _, side in ipairs { "text_to_audio", "audio_to_text" } do

@@ -21,6 +21,19 @@ function average_precision.from_positions(positions, cutoff)
   return sum / #positions
 end
 
+--- From the ranks of each query's relevant items under one tie rule (not "mean").
+---@param lists number[][] what metrics.ranks gives
+---@param ties string
+---@param cutoff? integer
+---@return number[]
+function average_precision.from_ranks(lists, ties, cutoff)
+  local out = {}
+  for q, list in ipairs(lists) do
+    out[q] = average_precision.from_positions(ranks.positions(list, ties), cutoff)
+  end
+  return out
+end
+
 --- The average precision of each query.
 ---@param scores nightjar.Tensor|number[][] (Q, N)
 ---@param relevant (integer|integer[])[] for each query its relevant items (1-based)
@@ -34,11 +47,7 @@ function average_precision.of(scores, relevant, options)
     ties = ranks.ties_rule, cutoff = { type = "integer", min = 1 },
   })
   local function under(ties)
-    local out = {}
-    for q, list in ipairs(ranks.of(scores, relevant, { ties = ties })) do
-      out[q] = average_precision.from_positions(ranks.positions(list, ties), o.cutoff)
-    end
-    return out
+    return average_precision.from_ranks(ranks.of(scores, relevant, { ties = ties }), ties, o.cutoff)
   end
   if o.ties ~= "mean" then return under(o.ties) end
   local high, low = under "optimistic", under "pessimistic"

@@ -84,7 +84,9 @@ end
 -- its relevant items, its average precision, and the clip it is resampled with.
 local function gather(scores, relevant, clips, ties)
   local all = ranks.of(scores, relevant, { ties = ties })
-  local ap = average_precision.of(scores, relevant, { ties = ties, cutoff = AP_CUTOFF })
+  local ap = ties == "mean"
+    and average_precision.of(scores, relevant, { ties = ties, cutoff = AP_CUTOFF })
+    or average_precision.from_ranks(all, ties, AP_CUTOFF)
   local queries = { best = {}, all = {}, ap = {}, clip = {} }
   for q, list in ipairs(all) do
     if #list > 0 then
