@@ -132,6 +132,12 @@ static int l_numel(lua_State *L) {
   return 1;
 }
 
+/* t:id(): equal for handles of one tensor, whatever userdata hold it. */
+static int l_id(lua_State *L) {
+  lua_pushlightuserdata(L, njl_check_tensor(L, 1));
+  return 1;
+}
+
 static int l_len(lua_State *L) {
   const nj_tensor *x = njl_check_tensor(L, 1);
   if (x->ndim == 0)
@@ -246,7 +252,8 @@ void njl_open_face(lua_State *L);
 
 void njl_open_face(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"size", l_size}, {"numel", l_numel}, {"rows", l_rows}, {"format", l_format}, {NULL, NULL}};
+      {"size", l_size}, {"numel", l_numel}, {"id", l_id},
+      {"rows", l_rows}, {"format", l_format}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__newindex", l_newindex},
                                   {"__len", l_len},
                                   {"__tostring", l_tostring},
