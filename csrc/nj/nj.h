@@ -60,6 +60,11 @@
 #include "text/train_wordpiece.h"
 #include "store/archive.h"
 #include "store/safetensors.h"
+#include "encoders/bert.h"
+#include "encoders/convnet.h"
+#include "encoders/params.h"
+#include "encoders/pooling.h"
+#include "encoders/projection.h"
 #include "search/catalogue.h"
 
 #endif

@@ -14,7 +14,7 @@ nj._VERSION = "nightjar " .. core.version
 -- What a name of the namespace is loaded from.
 local modules = {
   data = "nightjar.data",
-  experiment = "nightjar.experiment",
+  evaluate = "nightjar.evaluate",
   library = "nightjar.library",
   log = "nightjar.log",
   loss = "nightjar.loss",
@@ -23,7 +23,6 @@ local modules = {
   optim = "nightjar.optim",
   plot = "nightjar.plot",
   progress = "nightjar.progress",
-  repl = "nightjar.repl",
   schedule = "nightjar.schedule",
   train = "nightjar.train",
 }

@@ -1,0 +1,291 @@
+#include "encoders/bert.h"
+
+#include <stdio.h>
+
+#include "ops/attention.h"
+#include "ops/elementwise.h"
+#include "ops/index.h"
+#include "ops/matmul.h"
+#include "ops/norm.h"
+#include "ops/random.h"
+#include "ops/shape.h"
+#include "tensor/autograd.h"
+#include "tensor/flow.h"
+
+nj_bert_options nj_bert_default_options(void) {
+  return (nj_bert_options){.vocabulary = 30522, .width = 768, .layers = 12, .heads = 12,
+                           .feed_forward = 3072, .positions = 512, .types = 2, .dropout = 0.1,
+                           .eps = 1e-12};
+}
+
+static nj_status check_options(nj_ctx *ctx, const nj_bert_options *o) {
+  if (o->vocabulary < 1 || o->width < 1 || o->layers < 0 || o->heads < 1 || o->feed_forward < 1 ||
+      o->positions < 1 || o->types < 1)
+    return nj_fail(ctx, NJ_EARG, "bert: every size must be at least 1");
+  if (o->width % o->heads)
+    return nj_fail(ctx, NJ_EARG, "bert: %lld heads do not divide a width of %lld",
+                   (long long)o->heads, (long long)o->width);
+  if (!(o->dropout >= 0 && o->dropout < 1))
+    return nj_fail(ctx, NJ_EARG, "bert: dropout must be in [0, 1), got %g", o->dropout);
+  if (o->padding_id < 0 || o->padding_id >= o->vocabulary)
+    return nj_fail(ctx, NJ_EARG, "bert: padding id %lld is outside the vocabulary of %lld",
+                   (long long)o->padding_id, (long long)o->vocabulary);
+  return NJ_OK;
+}
+
+static nj_status add_embeddings(nj_params *p, const nj_bert_options *o) {
+  NJ_TRY(nj_params_add(p, "embeddings.word_embeddings", "weight", NJ_INIT_BERT, 0, 2,
+                       (int64_t[]){o->vocabulary, o->width}));
+  NJ_TRY(nj_params_add(p, "embeddings.position_embeddings", "weight", NJ_INIT_BERT, 0, 2,
+                       (int64_t[]){o->positions, o->width}));
+  NJ_TRY(nj_params_add(p, "embeddings.token_type_embeddings", "weight", NJ_INIT_BERT, 0, 2,
+                       (int64_t[]){o->types, o->width}));
+  return nj_params_add_layer_norm(p, "embeddings.LayerNorm", o->width);
+}
+
+static nj_status add_layer(nj_params *p, const nj_bert_options *o, int64_t layer) {
+  /* Name, input and output sizes; 0 out: a LayerNorm. */
+  const struct {
+    const char *name;
+    int64_t in, out;
+  } parts[] = {{"attention.self.query", o->width, o->width},
+               {"attention.self.key", o->width, o->width},
+               {"attention.self.value", o->width, o->width},
+               {"attention.output.dense", o->width, o->width},
+               {"attention.output.LayerNorm", o->width, 0},
+               {"intermediate.dense", o->width, o->feed_forward},
+               {"output.dense", o->feed_forward, o->width},
+               {"output.LayerNorm", o->width, 0}};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    char prefix[96];
+    snprintf(prefix, sizeof prefix, "encoder.layer.%lld.%s", (long long)layer, parts[i].name);
+    if (parts[i].out)
+      NJ_TRY(nj_params_add_linear(p, prefix, parts[i].in, parts[i].out, NJ_INIT_BERT));
+    else
+      NJ_TRY(nj_params_add_layer_norm(p, prefix, parts[i].in));
+  }
+  return NJ_OK;
+}
+
+static void clear_padding_row(nj_bert *net) {
+  nj_tensor *words = nj_param_of(&net->params, "embeddings.word_embeddings.weight");
+  float *row = NJ_F32_DATA(words) + net->options.padding_id * net->options.width;
+  for (int64_t i = 0; i < net->options.width; i++)
+    row[i] = 0;
+}
+
+nj_status nj_bert_new(nj_ctx *ctx, const nj_bert_options *options, nj_rng *rng, nj_bert **out) {
+  NJ_TRY(check_options(ctx, options));
+  nj_bert *net = nj_calloc(ctx, 1, sizeof *net);
+  if (!net)
+    return NJ_ENOMEM;
+  net->ctx = nj_ctx_retain(ctx);
+  net->options = *options;
+  net->params = (nj_params){.ctx = ctx, .rng = rng};
+  nj_status st = add_embeddings(&net->params, options);
+  for (int64_t i = 0; i < options->layers && !st; i++)
+    st = add_layer(&net->params, options, i);
+  net->params.rng = NULL;
+  if (st) {
+    nj_bert_free(net);
+    return st;
+  }
+  clear_padding_row(net);
+  *out = net;
+  return NJ_OK;
+}
+
+void nj_bert_free(nj_bert *net) {
+  if (!net)
+    return;
+  nj_ctx *ctx = net->ctx;
+  nj_params_free(&net->params);
+  nj_free(ctx, net);
+  nj_ctx_release(ctx);
+}
+
+static nj_status check_input(nj_bert *net, const nj_tensor *ids, const nj_tensor *mask,
+                             const nj_tensor *types) {
+  nj_ctx *ctx = net->ctx;
+  if (ids->dtype != NJ_I64 || ids->ndim != 2)
+    return nj_fail(ctx, NJ_ESHAPE, "bert: ids must be int64 of shape (batch, words), got %s %s",
+                   nj_dtype_name(ids->dtype), NJ_SHAPE_OF(ids));
+  int64_t room = net->options.positions - (net->options.roberta ? net->options.padding_id + 1 : 0);
+  if (ids->shape[1] > room)
+    return nj_fail(ctx, NJ_EARG, "bert: %lld words, this encoder has positions for %lld; truncate "
+                   "with {max = %lld} when tokenising", (long long)ids->shape[1], (long long)room,
+                   (long long)room);
+  if (mask && !nj_same_shape(mask, ids))
+    return nj_fail(ctx, NJ_ESHAPE, "bert: the mask must have the shape of ids, %s, got %s",
+                   NJ_SHAPE_OF(ids), NJ_SHAPE_OF(mask));
+  if (types && (types->dtype != NJ_I64 || !nj_same_shape(types, ids)))
+    return nj_fail(ctx, NJ_ESHAPE, "bert: types must be int64 with the shape of ids, %s, got %s %s",
+                   NJ_SHAPE_OF(ids), nj_dtype_name(types->dtype), NJ_SHAPE_OF(types));
+  return NJ_OK;
+}
+
+/* int64 (B, N): BERT counts 0, 1, 2 …; RoBERTa counts words that are no padding, behind padding_id. */
+static nj_status position_ids(nj_bert *net, const nj_tensor *ids, nj_tensor **out) {
+  nj_tensor *positions = NULL;
+  NJ_TRY(nj_empty(net->ctx, NJ_I64, 2, ids->shape, &positions));
+  int64_t *data = NJ_I64_DATA(positions), pad = net->options.padding_id;
+  for (int64_t b = 0; b < ids->shape[0]; b++) {
+    int64_t next = pad + 1;
+    for (int64_t n = 0; n < ids->shape[1]; n++) {
+      int is_padding = (int64_t)nj_get(ids, (int64_t[]){b, n}) == pad;
+      *data++ = !net->options.roberta ? n : is_padding ? pad : next++;
+    }
+  }
+  *out = positions;
+  return NJ_OK;
+}
+
+static nj_status layer_norm(nj_bert *net, nj_tensor *x, const char *prefix, nj_tensor **out) {
+  return nj_layer_norm(net->ctx, x, nj_param_of(&net->params, "%s.weight", prefix),
+                       nj_param_of(&net->params, "%s.bias", prefix), net->options.eps, out);
+}
+
+static nj_status linear(nj_bert *net, nj_tensor *x, int64_t layer, const char *name,
+                        nj_tensor **out) {
+  const nj_params *p = &net->params;
+  return nj_linear(net->ctx, x,
+                   nj_param_of(p, "encoder.layer.%lld.%s.weight", (long long)layer, name),
+                   nj_param_of(p, "encoder.layer.%lld.%s.bias", (long long)layer, name), out);
+}
+
+/* What is added for the sentence that a word belongs to: (B, N, D), or a row that broadcasts. */
+static nj_status embed_types(nj_bert *net, nj_tensor *types, nj_tensor **out) {
+  nj_tensor *rows = nj_param_of(&net->params, "embeddings.token_type_embeddings.weight");
+  return types ? nj_embedding(net->ctx, rows, types, -1, out)
+               : nj_narrow(net->ctx, rows, 0, 0, 1, out);
+}
+
+static nj_status embed(nj_bert *net, nj_tensor *ids, nj_tensor *types, int training, nj_rng *rng,
+                       nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  const nj_params *p = &net->params;
+  nj_tensor *positions = NULL, *at = NULL, *type = NULL;
+  nj_status st = position_ids(net, ids, &positions);
+  if (!st)
+    st = nj_embedding(ctx, nj_param_of(p, "embeddings.position_embeddings.weight"), positions,
+                      net->options.roberta ? net->options.padding_id : -1, &at);
+  nj_release(positions);
+  if (!st)
+    st = embed_types(net, types, &type);
+  if (st) {
+    nj_release(at);
+    return st;
+  }
+  nj_flow f = nj_flow_begin(ids);
+  NJ_FLOW(f, nj_embedding(ctx, nj_param_of(p, "embeddings.word_embeddings.weight"), ids,
+                          net->options.padding_id, &f.next));
+  NJ_FLOW(f, nj_add(ctx, f.x, at, &f.next));
+  NJ_FLOW(f, nj_add(ctx, f.x, type, &f.next));
+  NJ_FLOW(f, layer_norm(net, f.x, "embeddings.LayerNorm", &f.next));
+  if (training && net->options.dropout > 0)
+    NJ_FLOW(f, nj_dropout(ctx, f.x, net->options.dropout, 1, rng, &f.next));
+  nj_release(at);
+  nj_release(type);
+  return nj_flow_end(&f, out);
+}
+
+/* (B, N, D) → (B, heads, N, D / heads), through one of the layer's projections. */
+static nj_status project_heads(nj_bert *net, nj_tensor *x, int64_t layer, const char *name,
+                               nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  int64_t heads = net->options.heads;
+  int64_t split[] = {x->shape[0], x->shape[1], heads, net->options.width / heads};
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, linear(net, f.x, layer, name, &f.next));
+  NJ_FLOW(f, nj_reshape(ctx, f.x, 4, split, &f.next));
+  NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+static nj_status self_attention(nj_bert *net, nj_tensor *x, nj_tensor *mask, int64_t layer,
+                                int training, nj_rng *rng, nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  nj_tensor *q = NULL, *k = NULL, *v = NULL;
+  nj_attention_options options = {.dropout = training ? net->options.dropout : 0, .rng = rng};
+  nj_status st = project_heads(net, x, layer, "attention.self.query", &q);
+  if (!st)
+    st = project_heads(net, x, layer, "attention.self.key", &k);
+  if (!st)
+    st = project_heads(net, x, layer, "attention.self.value", &v);
+  nj_flow f = nj_flow_begin(x);
+  f.status = st;
+  NJ_FLOW(f, nj_attention(ctx, q, k, v, mask, &options, &f.next));
+  NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
+  NJ_FLOW(f, nj_reshape(ctx, f.x, 3, x->shape, &f.next));
+  NJ_FLOW(f, linear(net, f.x, layer, "attention.output.dense", &f.next));
+  nj_release(q);
+  nj_release(k);
+  nj_release(v);
+  return nj_flow_end(&f, out);
+}
+
+static nj_status feed_forward(nj_bert *net, nj_tensor *x, int64_t layer, nj_tensor **out) {
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, linear(net, f.x, layer, "intermediate.dense", &f.next));
+  NJ_FLOW(f, nj_gelu(net->ctx, f.x, &f.next));
+  NJ_FLOW(f, linear(net, f.x, layer, "output.dense", &f.next));
+  return nj_flow_end(&f, out);
+}
+
+/* LayerNorm(residual + dropout(x)) */
+static nj_status join_residual(nj_bert *net, nj_tensor *x, nj_tensor *residual, int64_t layer,
+                               const char *norm, int training, nj_rng *rng, nj_tensor **out) {
+  char prefix[96];
+  snprintf(prefix, sizeof prefix, "encoder.layer.%lld.%s", (long long)layer, norm);
+  nj_flow f = nj_flow_begin(x);
+  if (training && net->options.dropout > 0)
+    NJ_FLOW(f, nj_dropout(net->ctx, f.x, net->options.dropout, 1, rng, &f.next));
+  NJ_FLOW(f, nj_add(net->ctx, f.x, residual, &f.next));
+  NJ_FLOW(f, layer_norm(net, f.x, prefix, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+static nj_status run_layer(nj_bert *net, nj_tensor *x, nj_tensor *mask, int64_t layer, int training,
+                           nj_rng *rng, nj_tensor **out) {
+  nj_tensor *attended = NULL;
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, self_attention(net, f.x, mask, layer, training, rng, &f.next));
+  NJ_FLOW(f, join_residual(net, f.x, x, layer, "attention.output.LayerNorm", training, rng,
+                           &f.next));
+  if (!f.status)
+    attended = nj_retain(f.x);
+  NJ_FLOW(f, feed_forward(net, f.x, layer, &f.next));
+  NJ_FLOW(f, join_residual(net, f.x, attended, layer, "output.LayerNorm", training, rng, &f.next));
+  nj_release(attended);
+  return nj_flow_end(&f, out);
+}
+
+/* (B, N) → boolean (B, 1, 1, N), which attention broadcasts over heads and queries. */
+static nj_status attention_mask(nj_bert *net, nj_tensor *mask, nj_tensor **out) {
+  *out = NULL;
+  if (!mask)
+    return NJ_OK;
+  nj_flow f = nj_flow_begin(mask);
+  NJ_FLOW(f, nj_to(net->ctx, f.x, NJ_U8, &f.next));
+  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 4, (int64_t[]){mask->shape[0], 1, 1, mask->shape[1]},
+                        &f.next));
+  return nj_flow_end(&f, out);
+}
+
+nj_status nj_bert_forward(nj_bert *net, nj_tensor *ids, nj_tensor *mask, nj_tensor *types,
+                          int training, nj_rng *rng, nj_tensor **hidden, nj_tensor **words) {
+  nj_tensor *attend = NULL;
+  NJ_TRY(check_input(net, ids, mask, types));
+  NJ_TRY(attention_mask(net, mask, &attend));
+  nj_flow f = nj_flow_begin(ids);
+  NJ_FLOW(f, embed(net, f.x, types, training, rng, &f.next));
+  if (hidden && !f.status)
+    hidden[0] = nj_retain(f.x);
+  for (int64_t i = 0; i < net->options.layers; i++) {
+    NJ_FLOW(f, run_layer(net, f.x, attend, i, training, rng, &f.next));
+    if (hidden && !f.status)
+      hidden[i + 1] = nj_retain(f.x);
+  }
+  nj_release(attend);
+  return nj_flow_end(&f, words);
+}

@@ -1,0 +1,16 @@
+/* Pooling a sequence of frames or words into one vector, and masking what lies behind its end. */
+#ifndef NJ_ENCODERS_POOLING_H
+#define NJ_ENCODERS_POOLING_H
+
+#include "tensor/tensor.h"
+
+/* x (B, N, …) with entries n >= lengths[b] set to `value`; differentiable. lengths int64 (B). */
+nj_status nj_mask_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, double value,
+                       nj_tensor **out);
+/* PANNs' clip vector: (B, N, C) → (B, C), the maximum plus the mean over the first lengths[b]
+ * entries (all of them when lengths is NULL). */
+nj_status nj_max_plus_mean(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
+/* The mean over the first lengths[b] entries. */
+nj_status nj_mean_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
+
+#endif

@@ -1,0 +1,93 @@
+#include "encoders/projection.h"
+
+#include "ops/elementwise.h"
+#include "ops/matmul.h"
+#include "ops/norm.h"
+#include "ops/random.h"
+#include "tensor/flow.h"
+
+#define LN_EPS 1e-5
+
+static nj_status add_all(nj_projection *net) {
+  const nj_projection_options *o = &net->options;
+  nj_params *p = &net->params;
+  switch (o->kind) {
+  case NJ_PROJECTION_LINEAR:
+    return nj_params_add_linear(p, "0", o->in, o->out, NJ_INIT_LINEAR);
+  case NJ_PROJECTION_MLP:
+    NJ_TRY(nj_params_add_linear(p, "0", o->in, o->hidden, NJ_INIT_LINEAR));
+    return nj_params_add_linear(p, "2", o->hidden, o->out, NJ_INIT_LINEAR);
+  case NJ_PROJECTION_GATED:
+    NJ_TRY(nj_params_add(p, "linear1", "weight", NJ_INIT_LINEAR, 0, 2,
+                         (int64_t[]){o->out, o->in}));
+    NJ_TRY(nj_params_add(p, "linear2", "weight", NJ_INIT_LINEAR, 0, 2,
+                         (int64_t[]){o->out, o->out}));
+    return nj_params_add_layer_norm(p, "layer_norm", o->out);
+  }
+  return NJ_EARG;
+}
+
+nj_status nj_projection_new(nj_ctx *ctx, const nj_projection_options *options, nj_rng *rng,
+                            nj_projection **out) {
+  if (options->in < 1 || options->out < 1 || options->hidden < 1)
+    return nj_fail(ctx, NJ_EARG, "projection: every size must be at least 1");
+  nj_projection *net = nj_calloc(ctx, 1, sizeof *net);
+  if (!net)
+    return NJ_ENOMEM;
+  net->ctx = nj_ctx_retain(ctx);
+  net->options = *options;
+  net->params = (nj_params){.ctx = ctx, .rng = rng};
+  nj_status st = add_all(net);
+  net->params.rng = NULL;
+  if (st) {
+    nj_projection_free(net);
+    return st;
+  }
+  *out = net;
+  return NJ_OK;
+}
+
+void nj_projection_free(nj_projection *net) {
+  if (!net)
+    return;
+  nj_ctx *ctx = net->ctx;
+  nj_params_free(&net->params);
+  nj_free(ctx, net);
+  nj_ctx_release(ctx);
+}
+
+static nj_status gated(nj_projection *net, nj_tensor *x, int training, nj_rng *rng,
+                       nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  const nj_params *p = &net->params;
+  nj_tensor *first = NULL;
+  NJ_TRY(nj_linear(ctx, x, nj_param_of(p, "linear1.weight"), NULL, &first));
+  nj_flow f = nj_flow_begin(first);
+  NJ_FLOW(f, nj_gelu(ctx, f.x, &f.next));
+  NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(p, "linear2.weight"), NULL, &f.next));
+  if (training && net->options.dropout > 0)
+    NJ_FLOW(f, nj_dropout(ctx, f.x, net->options.dropout, 1, rng, &f.next));
+  NJ_FLOW(f, nj_add(ctx, f.x, first, &f.next));
+  NJ_FLOW(f, nj_layer_norm(ctx, f.x, nj_param_of(p, "layer_norm.weight"),
+                           nj_param_of(p, "layer_norm.bias"), LN_EPS, &f.next));
+  nj_release(first);
+  return nj_flow_end(&f, out);
+}
+
+nj_status nj_projection_forward(nj_projection *net, nj_tensor *x, int training, nj_rng *rng,
+                                nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  const nj_params *p = &net->params;
+  if (x->ndim < 1 || x->shape[x->ndim - 1] != net->options.in)
+    return nj_fail(ctx, NJ_ESHAPE, "projection: expected (…, %lld), got %s",
+                   (long long)net->options.in, NJ_SHAPE_OF(x));
+  if (net->options.kind == NJ_PROJECTION_GATED)
+    return gated(net, x, training, rng, out);
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(p, "0.weight"), nj_param_of(p, "0.bias"), &f.next));
+  if (net->options.kind == NJ_PROJECTION_MLP) {
+    NJ_FLOW(f, nj_relu(ctx, f.x, &f.next));
+    NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(p, "2.weight"), nj_param_of(p, "2.bias"), &f.next));
+  }
+  return nj_flow_end(&f, out);
+}

@@ -1,0 +1,33 @@
+/* Projection heads: from an encoder's width to the space where audio and text are compared. */
+#ifndef NJ_ENCODERS_PROJECTION_H
+#define NJ_ENCODERS_PROJECTION_H
+
+#include "encoders/params.h"
+
+typedef enum {
+  NJ_PROJECTION_LINEAR, /* Linear(in → out):                         "0" */
+  NJ_PROJECTION_MLP,    /* Linear(in → hidden) ReLU Linear(→ out):   "0", "2" (WavCaps, LAION, AT) */
+  NJ_PROJECTION_GATED   /* e = W1 x; LN(e + dropout(W2 gelu(e))), no biases: "linear1", "linear2",
+                           "layer_norm" (MS-CLAP) */
+} nj_projection_kind;
+
+typedef struct {
+  nj_projection_kind kind;
+  int64_t in, hidden, out;
+  double dropout; /* GATED only, while training */
+} nj_projection_options;
+
+typedef struct {
+  nj_ctx *ctx;
+  nj_projection_options options;
+  nj_params params;
+} nj_projection;
+
+nj_status nj_projection_new(nj_ctx *ctx, const nj_projection_options *options, nj_rng *rng,
+                            nj_projection **out);
+void nj_projection_free(nj_projection *net);
+/* x (…, in) → (…, out). Errors: ESHAPE. */
+nj_status nj_projection_forward(nj_projection *net, nj_tensor *x, int training, nj_rng *rng,
+                                nj_tensor **out);
+
+#endif

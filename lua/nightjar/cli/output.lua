@@ -1,0 +1,38 @@
+--- Text for people and JSON for machines.
+local json = require "dkjson"
+local system = require("nightjar.core").system
+
+local output = {}
+
+local COLOURS = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
+
+--- true when a stream is a terminal that shows colour (NO_COLOR, https://no-color.org, turns it off).
+function output.colourful(stream)
+  local off = os.getenv "NO_COLOR"
+  return system.is_terminal(stream) and not (off and off ~= "") and os.getenv "TERM" ~= "dumb"
+end
+
+--- Text in a colour when standard output shows it.
+function output.paint(text, colour)
+  if not output.colourful(io.stdout) then return text end
+  return ("\27[%sm%s\27[0m"):format(COLOURS[colour], text)
+end
+
+function output.print_json(value) print(json.encode(value, { indent = true })) end
+
+--- A line on standard error.
+function output.complain(text) io.stderr:write("nightjar: ", tostring(text), "\n") end
+
+--- Complains and gives the exit status of failure.
+function output.fail(text)
+  output.complain(text)
+  return 1
+end
+
+--- 75.25 → "1:15.2"
+function output.time(seconds)
+  local minutes = seconds // 60
+  return ("%d:%04.1f"):format(minutes, seconds - 60 * minutes)
+end
+
+return output

@@ -1,0 +1,90 @@
+--- nightjar search TEXT [DIR]
+local common = require "nightjar.cli.library"
+local fs = require "nightjar.fs"
+local output = require "nightjar.cli.output"
+
+local command = { summary = "Find the sounds that a text describes." }
+
+function command.declare(parser)
+  parser:argument("text", "What to look for, in words; - reads one query a line."):argname "TEXT"
+  parser:argument("path", "The indexed folder (default: here)."):argname("DIR"):args("?"):default "."
+  parser:option("-k --top", "How many to show."):argname("K"):default("5"):convert(math.tointeger)
+  parser:flag("--sound", "TEXT is a sound file: find sounds like it.")
+  common.declare(parser)
+end
+
+--- Below this probability a hit is more likely wrong than right.
+local LIKELY = 0.5
+
+local function colour_of(score) return score >= LIKELY and "green" or score >= 0.1 and "yellow" or "dim" end
+
+local function bar(score)
+  local full = math.floor(score * 10 + 0.5)
+  return ("█"):rep(full) .. ("·"):rep(10 - full)
+end
+
+--- A path as short as it can be from here.
+local function short(path)
+  local here = require("lfs").currentdir() .. "/"
+  return path:sub(1, #here) == here and path:sub(#here + 1) or path
+end
+
+local function print_hits(query, hits, calibrated)
+  print(output.paint(query, "bold"))
+  if #hits == 0 then
+    print "  the library is empty"
+    return
+  end
+  if #hits.unknown > 0 then
+    print(output.paint("  words the model never learnt: " .. table.concat(hits.unknown, ", "), "yellow"))
+  end
+  if calibrated and hits[1].score < LIKELY then
+    print(output.paint("  nothing here is a likely match; the nearest are:", "yellow"))
+  end
+  for rank, hit in ipairs(hits) do
+    local clamped = math.max(0, math.min(1, hit.score))
+    print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(bar(clamped), colour_of(clamped)),
+      calibrated and ("%.0f %%"):format(100 * clamped) or ("%.2f"):format(hit.score),
+      ("%s–%s"):format(output.time(hit.from), output.time(hit.to)), short(hit.path)))
+  end
+end
+
+local function queries(arguments)
+  if arguments.text ~= "-" then return { arguments.text } end
+  local list = {}
+  for line in io.lines() do
+    if line:find "%S" then list[#list + 1] = line end
+  end
+  return list
+end
+
+local function open(arguments)
+  local path = common.library_path(arguments, arguments.path)
+  if fs.kind(path) == nil then
+    return nil, ("%s: no index here; make one with: nightjar index %s"):format(path, arguments.path)
+  end
+  return common.open(arguments, arguments.path, { create = false })
+end
+
+function command.run(arguments)
+  local lib, message = open(arguments)
+  if not lib then return output.fail(message) end
+  local answers = {}
+  for _, query in ipairs(queries(arguments)) do
+    local search = arguments.sound and lib.like or lib.search
+    local hits
+    hits, message = search(lib, query, { k = arguments.top })
+    if not hits then return output.fail(message) end
+    hits.unknown = hits.unknown or {}
+    if not arguments.json then
+      print_hits(query, hits, lib.model.calibration ~= nil and not arguments.sound)
+    end
+    answers[#answers + 1] = { query = query, unknown = hits.unknown, hits = { table.unpack(hits) } }
+  end
+  if arguments.json then output.print_json(answers) end
+  local found = answers[1] and #answers[1].hits > 0
+  lib:close()
+  return found and 0 or 1
+end
+
+return command

@@ -1,0 +1,288 @@
+--- A sound library: a folder of sounds indexed into one file, and searched with words.
+---
+---     local lib = assert(nj.library.open("sounds.njl", { model = model }))
+---     lib:add("sfx/", { progress = print })
+---     for rank, hit in ipairs(lib:search("a dog barks")) do print(rank, hit.score, hit.path) end
+---
+--- The file holds vectors, not sounds; indexing again reads only what changed. Each batch of sounds is
+--- one transaction, so an interrupted run loses at most the batch it was in.
+local core = require "nightjar.core"
+local fs = require "nightjar.fs"
+local opts = require "nightjar.opts"
+local lfs = require "lfs"
+
+local Library = {}
+Library.__index = Library
+Library.__name = "nightjar.Library"
+
+local library = {}
+
+local BATCH = 32 -- sounds in a transaction
+
+--- A short name for a model's weights: libraries made with other weights hold other vectors.
+local function fingerprint(model)
+  local names, sum = {}, 0
+  local state = model:state()
+  for name in pairs(state) do names[#names + 1] = name end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    sum = sum + (i % 7 + 1) * state[name]:detach():to "float64":sum():item()
+  end
+  return ("%s/%d/%.12g"):format(model.name, model.dim, sum)
+end
+
+--- Opens a library, or makes it.
+---@param path string
+---@param options table `model` (required); `create` (true): make the file when it is missing; `rebuild`
+---  (false): empty a library that another model made, instead of refusing it
+---@return table|nil library
+---@return string? message
+---@return string? code
+function library.open(path, options)
+  opts.arg("library.open", 1, "path", path, "string")
+  local o = opts.check("library.open", options, {
+    model = { type = "nightjar.Model", required = true },
+    create = { type = "boolean", default = true },
+    rebuild = { type = "boolean", default = false },
+  })
+  local catalogue, message, code = core.catalogue(path, { create = o.create })
+  if not catalogue then return nil, message, code end
+  local mark = fingerprint(o.model)
+  local known = catalogue:meta "model"
+  if known and known ~= mark and not o.rebuild then
+    catalogue:close()
+    return nil, ("%s: indexed with another model (%s); index it again with rebuild"):format(path,
+      known), "EFORMAT"
+  end
+  if known ~= mark then
+    local ok
+    for _, step in ipairs { { "begin" }, { "clear" }, { "meta", "model", mark }, { "commit" } } do
+      ok, message, code = catalogue[step[1]](catalogue, step[2], step[3])
+      if not ok then
+        catalogue:close()
+        return nil, message, code
+      end
+    end
+  end
+  return setmetatable({ path = path, model = o.model, catalogue = catalogue }, Library)
+end
+
+local function absolute(path)
+  path = path:sub(1, 1) == "/" and path or fs.join(lfs.currentdir(), path)
+  return (path:gsub("/%./", "/"):gsub("/+$", ""))
+end
+
+--- The sound files at a path: itself, or those of the folder.
+local function files_of(path)
+  local kind = fs.kind(path)
+  if kind == "file" then return { absolute(path) } end
+  if kind ~= "directory" then return nil, path .. ": no such file or folder", "ENOTFOUND" end
+  local names, message, code = fs.files(path, { extensions = fs.sound_extensions })
+  if not names then return nil, message, code end
+  for i, name in ipairs(names) do names[i] = fs.join(absolute(path), name) end
+  return names
+end
+
+--- What has to be done to bring the catalogue up to date with `files` under `root`.
+local function plan(self, root, files)
+  local known, there = {}, {}
+  local list, message, code = self.catalogue:list()
+  if not list then return nil, message, code end
+  for _, sound in ipairs(list) do known[sound.path] = sound end
+  local work = { encode = {}, remove = {}, unchanged = 0 }
+  for _, path in ipairs(files) do
+    there[path] = true
+    local size, mtime = fs.stat(path)
+    local old = known[path]
+    if old and old.size == size and old.mtime == mtime then
+      work.unchanged = work.unchanged + 1
+    else
+      work.encode[#work.encode + 1] = { path = path, size = size or 0, mtime = mtime or 0, old = old }
+    end
+  end
+  for path in pairs(known) do
+    local inside = path == root or path:sub(1, #root + 1) == root .. "/"
+    if inside and not there[path] then work.remove[#work.remove + 1] = path end
+  end
+  table.sort(work.remove)
+  return work
+end
+
+--- Encodes one sound and puts it into the catalogue; a sound that cannot be read is kept with its
+--- error, so that it is not tried again until it changes.
+local function index_one(self, item, report)
+  local clip = self.model:audio({ item.path })[1]
+  local record = { path = item.path, size = item.size, mtime = item.mtime }
+  if clip.error then
+    record.error = clip.error
+    report.failed[#report.failed + 1] = { path = item.path, error = clip.error, code = clip.code }
+  else
+    record.seconds, record.vector, record.segments = clip.seconds, clip.vector, clip.segments
+    record.times = core.tensor(clip.times)
+    local kind = item.old and "updated" or "added"
+    report[kind] = report[kind] + 1
+    report.seconds = report.seconds + clip.seconds
+  end
+  return self.catalogue:put(record)
+end
+
+--- Runs `step(item)` for items first … last inside a transaction.
+local function transact(catalogue, items, first, last, step)
+  local ok, message, code = catalogue:begin()
+  if not ok then return nil, message, code end
+  local done, result, text, status = pcall(function()
+    for i = first, last do
+      local fine, why, kind = step(items[i], i)
+      if not fine then return nil, why, kind end
+    end
+    return true
+  end)
+  if done and result then return catalogue:commit() end
+  catalogue:rollback()
+  if not done then error(result, 0) end
+  return nil, text, status
+end
+
+--- Indexes a file or the sounds of a folder. Files that are as they were are not read; files that
+--- are gone from the folder are forgotten.
+---@param path string
+---@param options? table `progress`: function(done, total, path), called before each sound and, with
+---  path nil, at the end
+---@return table|nil report { added, updated, unchanged, removed, seconds, failed = { {path, error} } }
+---@return string? message
+---@return string? code
+function Library:add(path, options)
+  opts.arg("library:add", 1, "path", path, "string")
+  local o = opts.check("library:add", options, { progress = "function" })
+  local files, message, code = files_of(path)
+  if not files then return nil, message, code end
+  local work
+  work, message, code = plan(self, absolute(path), files)
+  if not work then return nil, message, code end
+  local report = { added = 0, updated = 0, unchanged = work.unchanged, removed = #work.remove,
+    seconds = 0, failed = {} }
+  self.vectors = nil
+  local progress = o.progress or function() end
+  local ok = true
+  if #work.remove > 0 then
+    ok, message, code = transact(self.catalogue, work.remove, 1, #work.remove, function(gone)
+      local removed, why, kind = self.catalogue:remove(gone)
+      return removed ~= nil, why, kind
+    end)
+  end
+  for first = 1, #work.encode, BATCH do
+    if not ok then return nil, message, code end
+    local last = math.min(first + BATCH - 1, #work.encode)
+    ok, message, code = transact(self.catalogue, work.encode, first, last, function(item, i)
+      progress(i - 1, #work.encode, item.path)
+      return index_one(self, item, report)
+    end)
+  end
+  if not ok then return nil, message, code end
+  progress(#work.encode, #work.encode)
+  return report
+end
+
+--- Forgets a sound. true when it was known.
+---@param path string
+function Library:remove(path)
+  self.vectors = nil
+  return self.catalogue:remove(absolute(path))
+end
+
+--- All sounds: { {id, path, seconds, error}, … } by path.
+function Library:sounds() return self.catalogue:list() end
+
+--- Sounds as Model:similarity takes them: { {vector, path}, … }.
+function Library:clips()
+  local clips = {}
+  for _, sound in ipairs(assert(self.catalogue:list())) do
+    if not sound.error then
+      local full = assert(self.catalogue:get(sound.id))
+      clips[#clips + 1] = { vector = full.vector, path = full.path, label = fs.name(full.path) }
+    end
+  end
+  return clips
+end
+
+local function matrix(self)
+  if not self.vectors then
+    local vectors, ids, code = self.catalogue:vectors()
+    if not vectors then return nil, ids, code end
+    self.vectors, self.ids = vectors, ids
+  end
+  return self.vectors, self.ids
+end
+
+--- The seconds of a sound that are most like the query.
+local function best_segment(sound, query)
+  if sound.segments.shape[1] == 0 then return 0, sound.seconds end
+  local best = sound.segments:matmul(query):argmax():item()
+  return sound.times(best, 1), sound.times(best, 2)
+end
+
+local function rank(self, query, k)
+  local vectors, ids, code = matrix(self)
+  if not vectors then return nil, ids, code end
+  local n = vectors.shape[1]
+  local hits = {}
+  if n == 0 or k < 1 then return hits end
+  local cosines, places = vectors:matmul(query):topk(math.min(k, n))
+  local probabilities = self.model:probabilities(query, cosines)
+  for i = 1, cosines.shape[1] do
+    local sound, message, kind = self.catalogue:get(math.tointeger(ids(places(i))))
+    if not sound then return nil, message, kind end
+    local from, to = best_segment(sound, query)
+    hits[i] = {
+      id = sound.id, path = sound.path, seconds = sound.seconds, from = from, to = to,
+      cosine = cosines(i), score = probabilities and probabilities(i) or cosines(i),
+    }
+  end
+  return hits
+end
+
+--- The sounds that fit a text best.
+---@param text string
+---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give
+---@return table[]|nil hits { {path, score, cosine, from, to, seconds, id}, … }, best first; `score` is
+---  the probability that the sound is what the text asks for when the model is calibrated, else the
+---  cosine. `hits.unknown` lists words of the text that the model never learnt.
+---@return string? message
+---@return string? code
+function Library:search(text, options)
+  opts.arg("library:search", 1, "text", text, "string")
+  local o = opts.check("library:search", options,
+    { k = { type = "integer", default = 5 }, at_least = "number" })
+  local hits, message, code = rank(self, self.model:text(text)[1], o.k)
+  if not hits then return nil, message, code end
+  while o.at_least and #hits > 0 and hits[#hits].score < o.at_least do hits[#hits] = nil end
+  hits.unknown = self.model:unknown_words(text)
+  return hits
+end
+
+--- The sounds most like a sound (a path). Scores are cosines: the calibration knows texts only.
+---@param path string
+---@param options? table `k` (5)
+function Library:like(path, options)
+  opts.arg("library:like", 1, "path", path, "string")
+  local o = opts.check("library:like", options, { k = { type = "integer", default = 5 } })
+  local clip = self.model:audio({ path })[1]
+  if clip.error then return nil, clip.error, clip.code end
+  local hits, message, code = rank(self, clip.vector, o.k)
+  if not hits then return nil, message, code end
+  for _, hit in ipairs(hits) do hit.score = hit.cosine end
+  return hits
+end
+
+--- Closes the file. Further calls raise.
+function Library:close() self.catalogue:close() end
+Library.__close = Library.close
+Library.__gc = function(self) if self.catalogue then self.catalogue:close() end end
+
+function Library:__tostring()
+  local list = self.catalogue:list() or {}
+  return ("sound library %s: %d sounds"):format(self.path, #list)
+end
+
+library.Library = Library
+return library

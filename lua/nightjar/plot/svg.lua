@@ -1,0 +1,78 @@
+--- A labelled matrix as an SVG heat map, readable in any browser and in print.
+local svg = {}
+
+local CELL, LABEL_CHARACTER, MARGIN = 26, 7, 16
+
+-- Five stops of a perceptually even scale from dark blue to yellow, so that it survives grey printing.
+local STOPS = {
+  { 48, 18, 100 }, { 52, 88, 150 }, { 42, 140, 140 }, { 110, 190, 90 }, { 248, 225, 60 },
+}
+
+local function colour(t)
+  t = math.max(0, math.min(1, t)) * (#STOPS - 1)
+  local i = math.min(math.floor(t), #STOPS - 2)
+  local a, b, f = STOPS[i + 1], STOPS[i + 2], t - i
+  local c = {}
+  for k = 1, 3 do c[k] = math.floor(a[k] + (b[k] - a[k]) * f + 0.5) end
+  return ("#%02x%02x%02x"):format(c[1], c[2], c[3]), t > 2.6
+end
+
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
+local function escape(text) return (tostring(text):gsub('[&<>"]', ENTITIES)) end
+
+local function longest(labels)
+  local most = 0
+  for _, label in ipairs(labels) do most = math.max(most, utf8.len(label) or #label) end
+  return most
+end
+
+local function extent(rows)
+  local low, high = math.huge, -math.huge
+  for _, row in ipairs(rows) do
+    for _, v in ipairs(row) do
+      if v == v then low, high = math.min(low, v), math.max(high, v) end
+    end
+  end
+  return low, math.max(high, low + 1e-12)
+end
+
+---@param rows number[][]
+---@param row_labels string[]
+---@param column_labels string[]
+---@return string
+function svg.matrix(rows, row_labels, column_labels)
+  local left = MARGIN + longest(row_labels) * LABEL_CHARACTER + 8
+  local top = MARGIN + longest(column_labels) * LABEL_CHARACTER + 8
+  local width = left + #column_labels * CELL + MARGIN
+  local height = top + #rows * CELL + MARGIN
+  local low, high = extent(rows)
+  local out = {
+    ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
+      .. 'font-family="sans-serif" font-size="12">'):format(width, height, width, height),
+    ('<rect width="%d" height="%d" fill="white"/>'):format(width, height),
+  }
+  for j, label in ipairs(column_labels) do
+    local x = left + (j - 0.5) * CELL + 4
+    out[#out + 1] = ('<text transform="translate(%.1f %d) rotate(-90)">%s</text>'):format(x, top - 6,
+      escape(label))
+  end
+  for i, row in ipairs(rows) do
+    local y = top + (i - 1) * CELL
+    out[#out + 1] = ('<text x="%d" y="%.1f" text-anchor="end">%s</text>'):format(left - 6,
+      y + CELL / 2 + 4, escape(row_labels[i]))
+    for j, value in ipairs(row) do
+      local fill, dark_text = colour((value - low) / (high - low))
+      local x = left + (j - 1) * CELL
+      out[#out + 1] = ('<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>%s × %s: %.4f'
+        .. '</title></rect>'):format(x, y, CELL, CELL, value == value and fill or "#cccccc",
+        escape(row_labels[i]), escape(column_labels[j]), value)
+      out[#out + 1] = ('<text x="%.1f" y="%.1f" text-anchor="middle" font-size="8" fill="%s">%s</text>')
+        :format(x + CELL / 2, y + CELL / 2 + 3, dark_text and "black" or "white",
+          ("%.2f"):format(value))
+    end
+  end
+  out[#out + 1] = "</svg>\n"
+  return table.concat(out, "\n")
+end
+
+return svg
