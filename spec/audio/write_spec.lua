@@ -13,9 +13,11 @@ describe("nj.audio.write", function()
     local path = folder .. "/x.wav"
     assert.is_true(nj.audio.write(path, x, 22050, { encoding = "float" }))
     local info = nj.audio.info(path)
-    assert.same({ 22050, 2, 1000, "FLOAT" }, { info.rate, info.channels, info.frames, info.encoding })
+    assert.same({ 22050, 2, 1000, "FLOAT" }, { info.rate, info.channels, info.frames,
+      info.encoding })
     for c = 1, 2 do
-      assert.is_true(sound.same(x:select(1, c):contiguous(), (nj.audio.decode(path, { channel = c }))))
+      assert.is_true(sound.same(x:select(1, c):contiguous(), (nj.audio.decode(path,
+        { channel = c }))))
     end
   end)
 
@@ -30,7 +32,8 @@ describe("nj.audio.write", function()
     for _, name in ipairs { "1.wav", "1.flac" } do
       local bytes = {}
       for i = 1, 2 do
-        assert(nj.audio.write(folder .. "/" .. name, x, 32000, { encoding = name == "1.wav" and "float" or nil }))
+        assert(nj.audio.write(folder .. "/" .. name, x, 32000, { encoding = name == "1.wav"
+          and "float" or nil }))
         local file <close> = assert(io.open(folder .. "/" .. name, "rb"))
         bytes[i] = file:read "a"
       end
@@ -45,12 +48,16 @@ describe("nj.audio.write", function()
       assert.is_false(ok)
       assert.is_truthy(message:find(text, 1, true), message)
     end
-    fails("write: 'x.txt' must end in .wav, .flac, .ogg, .opus, .aiff, .caf or .mp3", "x.txt", x, 32000)
+    fails("write: 'x.txt' must end in .wav, .flac, .ogg, .opus, .aiff, .caf or .mp3", "x.txt", x,
+      32000)
     fails("write: encoding must be pcm16,", "x.wav", x, 32000, { encoding = "pcm17" })
-    fails("write: 'x.flac' cannot hold 1 channels at 32000 Hz encoded as vorbis", "x.flac", x, 32000,
+    fails("write: 'x.flac' cannot hold 1 channels at 32000 Hz encoded as vorbis", "x.flac", x,
+      32000,
       { encoding = "vorbis" })
-    fails("write: expected (samples) or (channels, samples), got (1, 2, 3)", "x.wav", nj.zeros(1, 2, 3), 32000)
-    fails("write: expected float samples, got int64", "x.wav", nj.zeros(3, { dtype = "int64" }), 32000)
+    fails("write: expected (samples) or (channels, samples), got (1, 2, 3)", "x.wav", nj.zeros(1, 2,
+      3), 32000)
+    fails("write: expected float samples, got int64", "x.wav", nj.zeros(3, { dtype = "int64" }),
+      32000)
     fails("write: rate must be in [1, 655350] Hz, got 0", "x.wav", x, 0)
     local ok, message, code = nj.audio.write(folder .. "/no/such/x.wav", x, 32000)
     assert.is_nil(ok)

@@ -27,7 +27,8 @@ function sound.noise_tensor(n, seed, a) return nj.tensor(sound.noise(n, seed, a)
 ---@param options? table {rate=, channels=, format=, claim= (bytes the data chunk says it has)}
 function sound.wav(values, options)
   options = options or {}
-  local rate, channels, format = options.rate or 32000, options.channels or 1, options.format or "i2"
+  local rate, channels, format = options.rate or 32000, options.channels or 1, options.format
+    or "i2"
   local size = string.packsize("<" .. format)
   local parts = {}
   for i, v in ipairs(values) do
@@ -35,7 +36,8 @@ function sound.wav(values, options)
     parts[i] = string.pack("<" .. format, v)
   end
   local data = table.concat(parts)
-  local header = string.pack("<c4I4I2I2I4I4I2I2", "fmt ", 16, format == "i2" and 1 or 3, channels, rate,
+  local header = string.pack("<c4I4I2I2I4I4I2I2", "fmt ", 16, format == "i2" and 1 or 3, channels,
+    rate,
     rate * channels * size & 0xffffffff, channels * size & 0xffff, 8 * size)
   local chunk = "data" .. string.pack("<I4", options.claim or #data) .. data
   return "RIFF" .. string.pack("<I4", 4 + #header + #chunk) .. "WAVE" .. header .. chunk
