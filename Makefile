@@ -206,6 +206,13 @@ $(BUILD)/bench_reference.so: bench/reference.c Makefile
 bench: build $(BUILD)/bench_reference.so ## time against references (BENCH=name: some of it)
 	$(LUA) bench/run.lua $(BENCH)
 
+# libsoxr beside libsamplerate (which nothing else needs): the figures of docs/audio.md.
+.PHONY: bench-resample
+bench-resample:       ## compare resampling libraries (needs libsamplerate0-dev)
+	@mkdir -p $(BUILD)
+	$(CC) -std=c11 -O2 -o $(BUILD)/bench_resample bench/resample.c $$(pkg-config --cflags --libs soxr samplerate) -lm
+	$(BUILD)/bench_resample
+
 .PHONY: docs
 docs:                 ## docs/reference from types/nightjar.lua
 	$(LUA) docs/generate.lua

@@ -230,6 +230,300 @@ nj.nn = {}
 ---@return nightjar.Tensor the shape of ids, then that of a row
 function nj.nn.embedding(weight, ids, options) end
 
+-- ---- sound in ----
+
+---Sound files, waves and log-mels. A wave is a float32 tensor (samples), mono, full scale 1.
+---@class nightjar.audio
+nj.audio = {}
+
+---@class nightjar.DecodeOptions
+---@field rate? integer Hz of the result; the file's own when left out
+---@field from? number seconds of the file where the result begins; 0 when left out
+---@field to? number seconds of the file where it ends, or the file does
+---@field channel? integer one channel; the mean of all when left out
+---@field max_seconds? number of the result; more is an error; 14400 when left out
+---@field partial? boolean takes what is there of a file that was cut
+
+---@class nightjar.AudioInfo
+---@field rate integer Hz
+---@field channels integer
+---@field frames? integer samples per channel; nil when the header does not say
+---@field seconds? number
+---@field format string "WAV", "FLAC", "OGG", "MP3", …
+---@field encoding string "PCM_16", "FLOAT", "VORBIS", …
+---@field cut boolean whether the file ends before its header says
+---@field replaced? integer NaN and infinite samples that became 0 (only from decoding)
+
+---A sound file as a wave: WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF and what else libsndfile reads.
+---A range holds the samples that the whole file would have there. Errors: ENOTFOUND, EIO, EFORMAT
+---(empty, damaged, cut), EUNSUPPORTED, ENOMEM.
+---@param path string
+---@param options? nightjar.DecodeOptions
+---@return nightjar.Tensor? wave or nil, message, code
+---@return nightjar.AudioInfo|string info
+---@return string? code
+function nj.audio.decode(path, options) end
+
+---The same from the bytes of a file.
+---@param bytes string
+---@param options? nightjar.DecodeOptions
+---@return nightjar.Tensor? wave or nil, message, code
+---@return nightjar.AudioInfo|string info
+---@return string? code
+function nj.audio.decode_bytes(bytes, options) end
+
+---Many files at once, on all threads.
+---@param paths string[]
+---@param options? nightjar.DecodeOptions
+---@return (nightjar.Tensor|false)[] waves false where a file failed
+---@return table<integer, string> errors messages by place in the list
+function nj.audio.decode_many(paths, options) end
+
+---What a file says of itself, without decoding it.
+---@param path string
+---@return nightjar.AudioInfo? info or nil, message, code
+---@return string? message
+---@return string? code
+function nj.audio.info(path) end
+
+---The same from the bytes of a file.
+---@param bytes string
+---@return nightjar.AudioInfo? info or nil, message, code
+---@return string? message
+---@return string? code
+function nj.audio.info_bytes(bytes) end
+
+---@class nightjar.WriteOptions
+---@field encoding? "pcm16"|"pcm24"|"pcm32"|"float"|"double"|"vorbis"|"opus"|"mp3" the usual one of
+---the format when left out
+
+---Writes a sound file, whose format follows its ending: .wav .flac .ogg .opus .aiff .caf .mp3. It
+---appears under its name when it is whole.
+---@param path string
+---@param wave nightjar.Tensor (samples) or (channels, samples)
+---@param rate integer Hz
+---@param options? nightjar.WriteOptions
+---@return true? written or nil, message, code
+---@return string? message
+---@return string? code
+function nj.audio.write(path, wave, rate, options) end
+
+---Another sample rate, along the last dimension: ceil(samples * to / from) samples.
+---@param wave nightjar.Tensor (…, samples)
+---@param from integer Hz
+---@param to integer Hz
+---@return nightjar.Tensor
+function nj.audio.resample(wave, from, to) end
+
+---@class nightjar.SpecAugmentOptions
+---@field time_stripes? integer 2 when left out
+---@field time_width? integer each stripe covers 0 to time_width - 1 frames; 64 when left out
+---@field freq_stripes? integer 2 when left out
+---@field freq_width? integer 8 when left out
+---@field value? number that stripes are filled with; 0 when left out
+---@field lengths? nightjar.Tensor int64, one per item: stripes stay inside them
+---@field rng? nightjar.Rng
+
+---SpecAugment (Park et al., 2019) with the stripes of torchlibrosa, drawn for each item.
+---Differentiable.
+---@param x nightjar.Tensor (…, frames, bands)
+---@param options? nightjar.SpecAugmentOptions
+---@return nightjar.Tensor
+function nj.audio.spec_augment(x, options) end
+
+---A wave made louder or quieter.
+---@param wave nightjar.Tensor (…, samples)
+---@param db number
+---@return nightjar.Tensor
+function nj.audio.gain(wave, db) end
+
+---@class nightjar.MixOptions
+---@field offset? integer samples of the signal before the noise begins; 0 when left out
+---@field loop? boolean repeats the noise to the end of the signal; true when left out
+
+---Adds noise at a signal-to-noise ratio, measured over the samples where both are.
+---@param signal nightjar.Tensor (samples)
+---@param noise nightjar.Tensor (samples)
+---@param snr number dB
+---@param options? nightjar.MixOptions
+---@return nightjar.Tensor mixture of the signal's length
+---@return number gain what the noise was multiplied by; 1 where either is silent
+function nj.audio.mix(signal, noise, snr, options) end
+
+---@class nightjar.ShiftOptions
+---@field roll? boolean what leaves at one end enters at the other; else zeros enter
+
+---Moves a wave later, or earlier.
+---@param wave nightjar.Tensor (…, samples)
+---@param samples integer negative: earlier
+---@param options? nightjar.ShiftOptions
+---@return nightjar.Tensor
+function nj.audio.shift(wave, samples, options) end
+
+---@class nightjar.CropOptions
+---@field rng? nightjar.Rng
+
+---A piece from a random place; a shorter wave is put at a random place among zeros.
+---@param wave nightjar.Tensor (…, samples)
+---@param length integer samples
+---@param options? nightjar.CropOptions
+---@return nightjar.Tensor
+---@return integer start the sample of the wave where the piece begins (0 or less: after zeros)
+function nj.audio.crop(wave, length, options) end
+
+---@class nightjar.MelOptions
+---@field preset? "panns"|"htsat"|"panns16k"|"panns8k"|"laion"|"laion_fusion"|"msclap2022"|"msclap2023"|"dcase"|"act"|"efficientat"
+---the settings of a published model, "panns" when left out; the other options change them
+---@field rate? integer Hz that waves must have
+---@field n_fft? integer samples transformed, 16 to 32768; powers of two are fastest
+---@field win_length? integer samples under the window, centred in n_fft
+---@field hop? integer samples from frame to frame
+---@field window? "hann"|"hamming"|"blackman"|"rectangular"
+---@field periodic? boolean a periodic window, else a symmetric one
+---@field center? boolean frames are centred at multiples of hop; else the first begins at 0
+---@field pad? "reflect"|"zero" what lies beyond the ends of a centred clip
+---@field power? number of the magnitude: 1 or 2
+---@field mels? integer
+---@field fmin? number Hz
+---@field fmax? number Hz, at most rate / 2
+---@field scale? "slaney"|"htk"|"kaldi"
+---@field norm? "none"|"slaney" the area of each triangle
+---@field log? "db"|"ln"|"log10"|"none" 10 log10(max(x, amin)), ln(x + eps), log10(max(x, amin)), x
+---@field amin? number
+---@field ref? number of dB
+---@field eps? number
+---@field top_db? number lets nothing lie further below a clip's maximum; 0: off
+---@field preemphasis? number y[n] = x[n+1] - preemphasis x[n]; 0: off
+---@field add? number then (y + add) * mul
+---@field mul? number
+---@field quantize? boolean rounds samples to 16 bits first
+---@field drop_last? boolean one frame less
+
+---Makes a log-mel front-end.
+---@param options nightjar.MelOptions
+---@return nightjar.FrontEnd
+function nj.audio.mel(options) end
+
+---@class nightjar.RendererOptions
+---@field sources (string|nightjar.Tensor)[] sound files and waves that items are made of
+---@field front_end? nightjar.FrontEnd batches are log-mels; waves when left out
+---@field rate? integer Hz; the front-end's when left out
+---@field ahead? integer batches rendered before they are asked for, at most; 2 when left out
+---@field jobs? integer threads; half of nj.threads() when left out
+---@field cache_mb? number decoded files kept in memory, MiB; 256 when left out
+---@field cache? "float"|"int16" how they are kept
+---@field whole? number seconds; longer files are read range by range, uncached; 60 when left out
+---@field partial? boolean takes what is there of files that were cut
+
+---Renders batches of mixtures on threads of its own, ahead of whoever takes them. Results do not
+---depend on the number of jobs, nor on what is in the cache.
+---@param options nightjar.RendererOptions
+---@return nightjar.Renderer
+function nj.audio.renderer(options) end
+
+---Turns waves into log-mels: `fe(wave)` is (frames, mels) for (samples) and (clips, frames, mels)
+---for (clips, samples). Frames count from 1; the options are fields (`fe.rate`, `fe.hop`). A clip
+---gives the same bits alone and in a batch. Not differentiable.
+---@class nightjar.FrontEnd: nightjar.MelOptions
+---@overload fun(wave: nightjar.Tensor): nightjar.Tensor
+local FrontEnd = {}
+
+---Clips of any lengths, padded with silence.
+---@param waves nightjar.Tensor[] each (samples)
+---@return nightjar.Tensor rows (clips, longest, mels)
+---@return nightjar.Tensor lengths int64 (clips), in frames
+function FrontEnd:batch(waves) end
+
+---Frames of a clip: 1 + floor(samples / hop) when centred.
+---@param samples integer
+---@return integer
+function FrontEnd:frames(samples) end
+
+---The time at the centre of a frame.
+---@param frame integer from 1
+---@return number seconds
+function FrontEnd:seconds(frame) end
+
+---The value of every band of digital silence, which batches are padded with.
+---@return number
+function FrontEnd:silence() end
+
+---Every option: `nj.audio.mel(fe:descriptor())` is an equal front-end.
+---@return nightjar.MelOptions
+function FrontEnd:descriptor() end
+
+---The filter bank.
+---@return nightjar.Tensor (mels, n_fft // 2 + 1)
+function FrontEnd:bank() end
+
+---@class nightjar.RenderPart
+---@field source integer the number of a source
+---@field onset? number seconds into the item; negative: the beginning is cut off
+---@field from? number seconds of the source
+---@field to? number seconds of the source
+---@field duration? number seconds in the item
+---@field loop? boolean repeats until the duration, or the item, ends
+---@field level? number dB: root mean square that the range is brought to before the gain
+---@field gain? number dB
+---@field fade? number seconds of both fades
+---@field fade_in? number seconds
+---@field fade_out? number seconds
+
+---@class nightjar.RenderNoise
+---@field colour? "white"|"pink"|"brown"
+---@field level? number dB, root mean square; -40 when left out
+---@field snr? number dB below the parts, instead of a level
+---@field seed? integer
+
+---@class nightjar.RenderItem
+---@field length number seconds
+---@field parts? nightjar.RenderPart[]
+---@field noise? nightjar.RenderNoise
+---@field gain? number dB, of all
+---@field peak? number the largest magnitude is brought to this
+---@field limit? number and down to this where it is larger
+
+---Renders batches ahead. Made by `nj.audio.renderer`; `local r <close>` ends it.
+---@class nightjar.Renderer
+local Renderer = {}
+
+---Queues a batch.
+---@param items nightjar.RenderItem[]
+---@return nightjar.Renderer self
+function Renderer:submit(items) end
+
+---Waits for the oldest batch and takes it; nil when none is pending. An item that failed has a
+---length of 0 and a message; a batch that found no memory is lost: nil, message, "ENOMEM".
+---@return nightjar.Tensor? data (items, longest, mels) padded with silence, or waves (items, longest)
+---@return nightjar.Tensor|string? lengths int64 (items), in frames or samples
+---@return table<integer, string>|string? errors messages by item, nil when none failed
+function Renderer:next() end
+
+---The same at once, on the calling thread.
+---@param items nightjar.RenderItem[]
+---@return nightjar.Tensor? data or nil, message, code
+---@return nightjar.Tensor|string? lengths
+---@return table<integer, string>|string? errors
+function Renderer:render(items) end
+
+---One item as a wave.
+---@param item nightjar.RenderItem
+---@return nightjar.Tensor? wave or nil, message, code
+---@return string? message
+---@return string? code
+function Renderer:wave(item) end
+
+---Batches submitted and not taken.
+---@return integer
+function Renderer:pending() end
+
+---What the cache did.
+---@return { bytes: integer, decoded: integer, hits: integer, evicted: integer }
+function Renderer:stats() end
+
+---Ends the threads and gives everything back.
+function Renderer:close() end
+
 -- ---- tensors: indexing and shape ----
 
 ---Numbers of one type in up to 8 dimensions.

@@ -149,15 +149,20 @@ static nj_status feed(decoding *d, const float *mono, int64_t n) {
   return NJ_OK;
 }
 
-/* Interleaved channels to one, with what is not finite replaced. */
-static void downmix(decoding *d, int64_t frames) {
-  int channels = d->info->channels, pick = d->options->channel;
-  float *raw = d->raw;
-  for (int64_t i = 0; i < frames * channels; i++)
-    if (!isfinite(raw[i])) {
-      raw[i] = 0;
+static void replace_non_finite(decoding *d, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(d->raw[i])) {
+      d->raw[i] = 0;
       d->info->replaced++;
     }
+}
+
+/* Interleaved channels to one. */
+static const float *downmix(decoding *d, int64_t frames) {
+  int channels = d->info->channels, pick = d->options->channel;
+  const float *raw = d->raw;
+  if (channels == 1)
+    return raw;
   const float share = 1.0f / (float)channels;
   for (int64_t i = 0; i < frames; i++) {
     const float *frame = raw + i * channels;
@@ -170,6 +175,7 @@ static void downmix(decoding *d, int64_t frames) {
       sum += frame[c];
     d->mono[i] = sum * share;
   }
+  return d->mono;
 }
 
 static int satisfied(const decoding *d) { return d->skip == 0 && d->out->length >= d->want; }
@@ -183,8 +189,8 @@ static nj_status read_through(decoding *d) {
     if (got <= 0)
       break;
     d->frames += got;
-    downmix(d, got);
-    NJ_TRY(feed(d, d->mono, got));
+    replace_non_finite(d, got * d->info->channels);
+    NJ_TRY(feed(d, downmix(d, got), got));
   }
   return NJ_OK;
 }

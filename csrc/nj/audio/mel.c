@@ -182,22 +182,6 @@ static int64_t mirror(int64_t i, int64_t n) {
   return i < n ? i : period - i;
 }
 
-static inline float quantized(float x) {
-  if (!(x >= -1.0f))
-    x = -1.0f;
-  if (x > 1.0f)
-    x = 1.0f;
-  return (float)(int)(x * 32767.0f) / 32767.0f;
-}
-
-/* Sample i (0 <= i < effective length) of the wave after quantisation and pre-emphasis. */
-static inline float sample(const nj_mel_options *o, const float *wave, int64_t i) {
-  float a = wave[i], b = o->preemphasis != 0 ? wave[i + 1] : 0;
-  if (o->quantize)
-    a = quantized(a), b = quantized(b);
-  return o->preemphasis != 0 ? b - (float)o->preemphasis * a : a;
-}
-
 /* Samples begin … begin + count - 1 of the padded wave (0 is the wave's first sample). */
 static void fill_span(const nj_mel *fe, const float *wave, int64_t samples, int64_t begin,
                       int64_t count, float *span) {
@@ -207,15 +191,12 @@ static void fill_span(const nj_mel *fe, const float *wave, int64_t samples, int6
   for (; i < count;) {
     int64_t at = begin + i;
     int64_t inside = at >= 0 && at < n ? (n - at < count - i ? n - at : count - i) : 0;
-    if (inside && !o->quantize && o->preemphasis == 0) {
-      memcpy(span + i, wave + at, (size_t)inside * sizeof *span);
-    } else if (inside) {
-      for (int64_t j = 0; j < inside; j++)
-        span[i + j] = sample(o, wave, at + j);
-    } else {
-      int mirrored = o->pad == NJ_MEL_PAD_REFLECT && n > 0 && at >= -reach && at < n + reach;
-      span[i] = mirrored ? sample(o, wave, mirror(at, n)) : 0.0f;
-    }
+    int mirrored = o->pad == NJ_MEL_PAD_REFLECT && n > 0 && at >= -reach && at < n + reach;
+    if (inside || mirrored)
+      fe->mel->samples(wave + (inside ? at : mirror(at, n)), inside ? inside : 1, o->quantize,
+                       (float)o->preemphasis, span + i);
+    else
+      span[i] = 0;
     i += inside ? inside : 1;
   }
 }

@@ -24,6 +24,9 @@ typedef struct {
 } nj_mel_curve;
 
 struct nj_mel_kernels {
+  /* out[i] = wave[i], i < n; with `quantize` rounded towards zero to 16 bits (x * 32767, clipped)
+   * and back; with `preemphasis` != 0 then y[i + 1] - preemphasis y[i], which reads wave[n]. */
+  void (*samples)(const float *wave, int64_t n, int quantize, float preemphasis, float *out);
   /* power[k * lanes + lane] to its square root, for `bins` bins. */
   void (*magnitude)(float *power, int bins);
   /* out[frame * stride + band] for the first `frames` (<= lanes) of the lanes. */

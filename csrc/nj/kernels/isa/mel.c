@@ -6,6 +6,30 @@
 
 #define L NJ_LANES
 
+static inline nj_vf quantized(nj_vf x) {
+  const nj_vf one = nj_vf_set(1.0f), full = nj_vf_set(32767.0f);
+  x = nj_v_sel(x >= -one, x, -one); /* NaN too */
+  x = nj_v_sel(x > one, one, x);
+  return __builtin_convertvector(__builtin_convertvector(x * full, nj_vi), nj_vf) / full;
+}
+
+static void samples(const float *wave, int64_t n, int quantize, float preemphasis, float *out) {
+  for (int64_t i = 0; i < n; i += L) {
+    int64_t count = n - i;
+    int whole = count >= L;
+    nj_vf a = whole ? nj_vf_load(wave + i) : nj_v_load_n(wave + i, count, 0);
+    a = quantize ? quantized(a) : a;
+    if (preemphasis != 0) {
+      nj_vf b = whole ? nj_vf_load(wave + i + 1) : nj_v_load_n(wave + i + 1, count, 0);
+      a = (quantize ? quantized(b) : b) - nj_vf_set(preemphasis) * a;
+    }
+    if (whole)
+      nj_vf_store(out + i, a);
+    else
+      nj_v_store_n(out + i, a, count);
+  }
+}
+
 static void magnitude(float *power, int bins) {
   for (int64_t i = 0; i < (int64_t)bins * L; i++)
     power[i] = __builtin_sqrtf(power[i]);
@@ -48,6 +72,7 @@ static void bands(const nj_mel_bands *bank, const nj_mel_curve *curve, const flo
 }
 
 const struct nj_mel_kernels NJ_ISA_NAME(nj_mel_kernels) = {
+    .samples = samples,
     .magnitude = magnitude,
     .bands = bands,
 };
