@@ -182,7 +182,8 @@ static nj_status render_item(nj_renderer *r, batch *b, int64_t item, scratch *s,
     b->faults[item] = fault;
     b->lengths[item] = 0;
   }
-  pad(r, b, item, b->lengths[item]);
+  if (st != NJ_EINTR) /* else nobody will look */
+    pad(r, b, item, b->lengths[item]);
   return st;
 }
 
