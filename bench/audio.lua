@@ -32,7 +32,9 @@ return function(case, nj, reference)
     case(("decode %s, %d s at 44.1 kHz"):format(name, seconds), {
       { "nightjar", function() return assert(nj.audio.decode(path)) end },
       { "libsndfile alone", reference.sndfile(path) },
-      { "nightjar, to 32 kHz", function() return assert(nj.audio.decode(path, { rate = 32000 })) end },
+      { "nightjar, to 32 kHz", function()
+        return assert(nj.audio.decode(path, { rate = 32000 }))
+      end },
       work = seconds, unit = "s/s",
     })
   end
