@@ -129,8 +129,9 @@ void nj_free(nj_ctx *ctx, void *data) {
   int class = class_of(block->capacity, &capacity);
   pthread_mutex_lock(&heap->lock);
   heap->account.live -= block->size;
-  /* The cache never holds more than what is live plus a little, so that a burst does not stay. */
-  size_t keep = heap->account.peak + ((size_t)16 << 20);
+  /* Live and cached together never hold much more than was live at the peak: a quarter for the
+   * rounding to size classes, so that all of a training step's blocks serve the next step. */
+  size_t keep = heap->account.peak + heap->account.peak / 4 + ((size_t)16 << 20);
   if (class >= 0 && heap->account.cached + heap->account.live + block->capacity <= keep) {
     block->next = heap->cache[class];
     heap->cache[class] = block;

@@ -257,7 +257,8 @@ static nj_window window_of(const nj_conv_plan *plan, const float *x, nj_conv_str
                            int64_t channels, int64_t padded_w) {
   const nj_conv_shape *s = &plan->shape;
   return (nj_window){x,        xs,       channels,       s->in_h,        s->in_w,
-                     s->pad_h, s->pad_w, plan->spread_h, plan->spread_w, padded_w};
+                     s->pad_h, s->pad_w, plan->spread_h, plan->spread_w, padded_w,
+                     channels};
 }
 
 static nj_status conv_task(void *argument, int64_t index, int worker) {

@@ -7,8 +7,10 @@
 #include "kernels/padded_rows.h"
 #include "kernels/tile.h"
 
-/* Bytes of padded input and of output gradient that a task keeps in the second-level cache. */
-#define ROWS_BYTES (96 << 10)
+/* Bytes of padded input that a task keeps in the second-level cache; a unit has more rows where these would
+ * give too few pixels to add up before the sums are put away. */
+#define ROWS_BYTES (128 << 10)
+#define PIXELS 128
 /* Partial sums are made over at most this many parts of the batch, and take at most this memory. */
 #define PARTS 16
 #define PARTS_BYTES (64 << 20)
@@ -23,9 +25,12 @@ typedef struct {
   int depthwise;
   int64_t groups, in, out; /* groups run apart; channels of one */
   int64_t padded_w, rows,
-      blocks; /* pixels of a padded row; output rows of a unit; units of an image */
+      blocks;    /* pixels of a padded row; output rows of a unit; units of an image */
+  int64_t pitch; /* floats from pixel to pixel of the padded rows */
+  int whole;     /* a window's row is one run of the padded rows */
   int64_t panels, parts;
-  int64_t size; /* floats of one partial sum: (group, ky, kx, in, out) */
+  int64_t size;    /* floats of one partial sum: (group, ky, kx, in, out) */
+  int64_t *offset; /* in padded rows: of each tap (depthwise), or of each pixel of a unit */
   const float *x, *dy;
   nj_conv_strides xs, dys;
   float *partial; /* (parts, size) */
@@ -39,8 +44,12 @@ static void plan_job(grad_job *job) {
   job->in = s->in_channels / job->groups;
   job->out = s->out_channels / job->groups;
   job->padded_w = (s->out_w - 1) * s->stride_w + (s->kernel_w - 1) * s->dilation_w + 1;
-  int64_t row = job->padded_w * job->in * s->stride_h * (int64_t)sizeof(float);
-  job->rows = most(1, least(s->out_h, ROWS_BYTES / most(1, row)));
+  /* Pixels 512 bytes apart would fall into few sets of the first-level cache. */
+  job->pitch = !job->depthwise && job->in % 128 == 0 ? job->in + 16 : job->in;
+  job->whole = s->dilation_w == 1 && job->pitch == job->in;
+  int64_t row = job->padded_w * job->pitch * s->stride_h * (int64_t)sizeof(float);
+  job->rows = most(ROWS_BYTES / most(1, row), (PIXELS + s->out_w - 1) / s->out_w);
+  job->rows = most(1, least(s->out_h, job->rows));
   job->blocks = (s->out_h + job->rows - 1) / job->rows;
   int64_t panel = job->kernels->tile->panel;
   job->panels = job->depthwise ? 1 : (job->out + panel - 1) / panel;
@@ -48,9 +57,23 @@ static void plan_job(grad_job *job) {
   /* The number of parts shapes the sum's order: it must not depend on the panel of an
    * instruction set more than on anything else, but may; it never depends on threads. */
   int64_t columns = job->groups * job->panels;
-  job->parts = most(1, least(PARTS, (31 + columns) / columns));
+  job->parts = most(1, least(PARTS, (PARTS - 1 + columns) / columns));
   job->parts = least(job->parts, s->batch * job->blocks);
   job->parts = most(1, least(job->parts, PARTS_BYTES / (job->size * (int64_t)sizeof(float))));
+}
+
+static nj_status make_offsets(grad_job *job) {
+  const nj_conv_shape *s = job->shape;
+  int64_t n = job->depthwise ? s->kernel_h * s->kernel_w : job->rows * s->out_w;
+  job->offset = nj_calloc(job->ctx, (size_t)n, sizeof *job->offset);
+  if (!job->offset)
+    return NJ_ENOMEM;
+  int64_t wide = job->depthwise ? s->kernel_w : s->out_w;
+  int64_t down = job->depthwise ? s->dilation_h : s->stride_h;
+  int64_t across = job->depthwise ? s->dilation_w : s->stride_w;
+  for (int64_t i = 0; i < n; i++)
+    job->offset[i] = (i / wide * down * job->padded_w + i % wide * across) * job->pitch;
+  return NJ_OK;
 }
 
 /* The gradient of one unit's pixels as (pixel, width) with whole vectors, columns from `channel`.
@@ -73,25 +96,21 @@ static void copy_gradient(const grad_job *job, int64_t image, int64_t channel, i
     }
 }
 
-static void add_outer(const grad_job *job, const float *rows, const float *dy, int64_t dy_x,
-                      int64_t dy_y, int64_t columns, int64_t height, float *dw) {
+static void add_outer(const grad_job *job, const float *rows, int64_t count, const float *dy,
+                      int64_t dy_row, int64_t columns, float *dw) {
   const nj_conv_shape *s = job->shape;
-  int whole = s->dilation_w == 1;
   nj_tile_outer outer = {
-      .m = whole ? s->kernel_w * job->in : job->in,
-      .a_x = s->stride_w * job->in,
-      .a_y = s->stride_h * job->padded_w * job->in,
+      .m = job->whole ? s->kernel_w * job->in : job->in,
+      .offset = job->offset,
+      .count = count,
       .b = dy,
-      .b_x = dy_x,
-      .b_y = dy_y,
-      .height = height,
-      .width = s->out_w,
+      .b_row = dy_row,
       .columns = columns,
       .c_row = job->out,
   };
   for (int64_t ky = 0; ky < s->kernel_h; ky++)
-    for (int64_t kx = 0; kx < (whole ? 1 : s->kernel_w); kx++) {
-      outer.a = rows + (ky * s->dilation_h * job->padded_w + kx * s->dilation_w) * job->in;
+    for (int64_t kx = 0; kx < (job->whole ? 1 : s->kernel_w); kx++) {
+      outer.a = rows + (ky * s->dilation_h * job->padded_w + kx * s->dilation_w) * job->pitch;
       outer.c = dw + (ky * s->kernel_w + kx) * job->in * job->out;
       job->kernels->tile->outer(&outer);
     }
@@ -103,32 +122,28 @@ static void unit_tiles(const grad_job *job, const float *rows, int64_t image, in
   const struct nj_tile_kernels *tile = job->kernels->tile;
   int64_t first = panel * tile->panel, columns = least(tile->panel, job->out - first);
   int64_t channel = group * job->out + first, width = nj_tile_padded(tile, columns);
+  int64_t count = (y1 - y0) * s->out_w;
   float *dw = partial + group * s->kernel_h * s->kernel_w * job->in * job->out + first;
-  if (job->dys.channel == 1 && width == columns) {
+  if (job->dys.channel == 1 && width == columns && job->dys.y == s->out_w * job->dys.x) {
     const float *dy = job->dy + image * job->dys.batch + y0 * job->dys.y + channel;
-    add_outer(job, rows, dy, job->dys.x, job->dys.y, columns, y1 - y0, dw);
+    add_outer(job, rows, count, dy, job->dys.x, columns, dw);
   } else {
     copy_gradient(job, image, channel, columns, width, y0, y1, scratch);
-    add_outer(job, rows, scratch, width, width * s->out_w, columns, y1 - y0, dw);
+    add_outer(job, rows, count, scratch, width, columns, dw);
   }
 }
 
 static void unit_depthwise(const grad_job *job, const float *rows, int64_t image, int64_t y0,
-                           int64_t y1, float *scratch, int64_t *offset, float *partial) {
+                           int64_t y1, float *scratch, float *partial) {
   const nj_conv_shape *s = job->shape;
-  int64_t taps = s->kernel_h * s->kernel_w;
-  for (int64_t t = 0; t < taps; t++)
-    offset[t] =
-        (t / s->kernel_w * s->dilation_h * job->padded_w + t % s->kernel_w * s->dilation_w) *
-        job->in;
   copy_gradient(job, image, 0, job->in, job->in, y0, y1, scratch);
   for (int64_t y = y0; y < y1; y++) {
     nj_depthwise_grad_row row = {
         .channels = job->in,
         .width = s->out_w,
-        .taps = taps,
+        .taps = s->kernel_h * s->kernel_w,
         .in = rows + (y - y0) * s->stride_h * job->padded_w * job->in,
-        .offset = offset,
+        .offset = job->offset,
         .in_x = s->stride_w * job->in,
         .dy = scratch + (y - y0) * s->out_w * job->in,
         .dy_x = job->in,
@@ -150,17 +165,15 @@ static nj_status grad_task(void *argument, int64_t index, int worker) {
   const nj_conv_shape *s = job->shape;
   int64_t panel = index % job->panels, group = index / job->panels % job->groups;
   int64_t part = index / job->panels / job->groups, units = s->batch * job->blocks;
-  int64_t row_floats = job->padded_w * job->in;
+  int64_t row_floats = job->padded_w * job->pitch;
   int64_t width = job->depthwise ? job->in : nj_tile_padded(job->kernels->tile, job->out);
-  int64_t taps = s->kernel_h * s->kernel_w, floats = padded_rows(job, job->rows) * row_floats;
-  char *memory =
-      nj_alloc(job->ctx, (size_t)taps * sizeof(int64_t) +
-                             (size_t)(floats + job->rows * s->out_w * width) * sizeof(float));
-  if (!memory)
+  int64_t floats = padded_rows(job, job->rows) * row_floats;
+  float *rows = nj_alloc(job->ctx, (size_t)(floats + job->rows * s->out_w * width) * sizeof *rows);
+  if (!rows)
     return NJ_ENOMEM;
-  int64_t *offset = (int64_t *)(void *)memory;
-  float *rows = (float *)(void *)(memory + (size_t)taps * sizeof(int64_t)), *dy = rows + floats;
-  nj_window w = {NULL, job->xs, job->in, s->in_h, s->in_w, s->pad_h, s->pad_w, 1, 1, job->padded_w};
+  float *dy = rows + floats;
+  nj_window w = {NULL,     job->xs, job->in, s->in_h,       s->in_w,   s->pad_h,
+                 s->pad_w, 1,       1,       job->padded_w, job->pitch};
   float *partial = job->partial + part * job->size;
   for (int64_t u = part * units / job->parts; u < (part + 1) * units / job->parts; u++) {
     int64_t image = u / job->blocks, y0 = u % job->blocks * job->rows;
@@ -168,28 +181,55 @@ static nj_status grad_task(void *argument, int64_t index, int worker) {
     w.x = job->x + image * job->xs.batch + group * job->in * job->xs.channel;
     nj_pad_rows(&w, y0 * s->stride_h, padded_rows(job, y1 - y0), rows);
     if (job->depthwise)
-      unit_depthwise(job, rows, image, y0, y1, dy, offset, partial);
+      unit_depthwise(job, rows, image, y0, y1, dy, partial);
     else
       unit_tiles(job, rows, image, group, panel, y0, y1, dy, partial);
   }
-  nj_free(job->ctx, memory);
+  nj_free(job->ctx, rows);
   return NJ_OK;
 }
 
-/* Adds the parts in order, and puts (group, ky, kx, in, out) into (group, out, in, ky, kx). */
-static nj_status gather(void *argument, int64_t begin, int64_t end, int worker) {
+/* Adds the other parts to the first, in order. */
+static nj_status add_parts(void *argument, int64_t begin, int64_t end, int worker) {
   (void)worker;
   const grad_job *job = argument;
-  const nj_conv_shape *s = job->shape;
-  int64_t taps = s->kernel_h * s->kernel_w;
-  int64_t in = job->depthwise ? 1 : job->in, out = job->depthwise ? job->in : job->out;
-  for (int64_t i = begin; i < end; i++) {
-    float sum = 0.0f;
-    for (int64_t p = 0; p < job->parts; p++)
-      sum += job->partial[p * job->size + i];
-    int64_t o = i % out, c = i / out % in, t = i / out / in % taps, g = i / out / in / taps;
-    job->dw[((g * out + o) * in + c) * taps + t] = sum;
+  float *sum = job->partial;
+  for (int64_t p = 1; p < job->parts; p++) {
+    const float *part = job->partial + p * job->size;
+    for (int64_t i = begin; i < end; i++)
+      sum[i] += part[i];
   }
+  return NJ_OK;
+}
+
+#define LINE 64 /* output channels of a task */
+
+/* Puts (group, ky, kx, in, out) into (group, out, in, ky, kx): some input channels
+ * at a time, so that every row of the result is written in runs. */
+static nj_status rearrange(void *argument, int64_t index, int worker) {
+  (void)worker;
+  const grad_job *job = argument;
+  int64_t taps = job->shape->kernel_h * job->shape->kernel_w;
+  int64_t in = job->depthwise ? 1 : job->in, out = job->depthwise ? job->in : job->out;
+  int64_t lines = (out + LINE - 1) / LINE, group = index / lines;
+  int64_t first = index % lines * LINE, n = least(LINE, out - first);
+  int64_t step = most(1, 256 / taps); /* input channels of a run */
+  const float *from = job->partial + group * taps * in * out + first;
+  float *to = job->dw + (group * out + first) * in * taps;
+  float *run = nj_alloc(job->ctx, (size_t)(step * taps * LINE) * sizeof *run);
+  if (!run)
+    return NJ_ENOMEM;
+  for (int64_t c0 = 0; c0 < in; c0 += step) {
+    int64_t count = least(step, in - c0) * taps;
+    for (int64_t t = 0; t < taps; t++)
+      for (int64_t c = c0; c < c0 + count / taps; c++)
+        memcpy(run + ((c - c0) * taps + t) * LINE, from + (t * in + c) * out,
+               (size_t)n * sizeof *run);
+    for (int64_t j = 0; j < n; j++)
+      for (int64_t i = 0; i < count; i++)
+        to[j * in * taps + c0 * taps + i] = run[i * LINE + j];
+  }
+  nj_free(job->ctx, run);
   return NJ_OK;
 }
 
@@ -208,12 +248,19 @@ nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const flo
     memset(dw, 0, (size_t)job.size * sizeof *dw);
     return NJ_OK;
   }
-  job.partial = nj_calloc(ctx, (size_t)(job.parts * job.size), sizeof *job.partial);
-  if (!job.partial)
-    return NJ_ENOMEM;
-  nj_status st = nj_parallel(ctx, job.parts * job.groups * job.panels, grad_task, &job);
-  if (st == NJ_OK)
-    st = nj_parallel_range(ctx, job.size, 1 << 14, gather, &job);
+  nj_status st = make_offsets(&job);
+  if (!st) {
+    job.partial = nj_calloc(ctx, (size_t)(job.parts * job.size), sizeof *job.partial);
+    st = job.partial ? NJ_OK : NJ_ENOMEM;
+  }
+  if (!st)
+    st = nj_parallel(ctx, job.parts * job.groups * job.panels, grad_task, &job);
+  if (!st)
+    st = nj_parallel_range(ctx, job.size, 4096, add_parts, &job);
+  if (!st)
+    st = nj_parallel(ctx, job.groups * (((job.depthwise ? job.in : job.out) + LINE - 1) / LINE),
+                     rearrange, &job);
+  nj_free(ctx, job.offset);
   nj_free(ctx, job.partial);
   return st;
 }

@@ -17,7 +17,7 @@ static void inside(const nj_window *w, int64_t *begin, int64_t *first, int64_t *
 }
 
 static void copy_row(const nj_window *w, const float *from, float *to, int64_t count) {
-  int64_t c_n = w->channels, step = w->spread_w * c_n;
+  int64_t c_n = w->channels, step = w->spread_w * w->pitch;
   if (w->stride.channel == 1 && w->stride.x == c_n && step == c_n) {
     memcpy(to, from, (size_t)(count * c_n) * sizeof *to);
   } else if (w->stride.channel == 1) {
@@ -31,7 +31,7 @@ static void copy_row(const nj_window *w, const float *from, float *to, int64_t c
 }
 
 void nj_pad_rows(const nj_window *w, int64_t row0, int64_t rows, float *to) {
-  int64_t begin, first, count, row_size = w->width * w->channels;
+  int64_t begin, first, count, row_size = w->width * w->pitch;
   inside(w, &begin, &first, &count);
   for (int64_t r = row0; r < row0 + rows; r++, to += row_size) {
     int64_t y = r - w->pad_h;
@@ -43,10 +43,10 @@ void nj_pad_rows(const nj_window *w, int64_t row0, int64_t rows, float *to) {
     if (w->spread_w > 1) {
       memset(to, 0, (size_t)row_size * sizeof *to);
     } else {
-      int64_t end = (begin + count) * w->channels;
-      memset(to, 0, (size_t)(begin * w->channels) * sizeof *to);
+      int64_t end = (begin + count) * w->pitch;
+      memset(to, 0, (size_t)(begin * w->pitch) * sizeof *to);
       memset(to + end, 0, (size_t)(row_size - end) * sizeof *to);
     }
-    copy_row(w, from, to + begin * w->channels, count);
+    copy_row(w, from, to + begin * w->pitch, count);
   }
 }

@@ -14,9 +14,10 @@ typedef struct {
   int64_t pad_h, pad_w;       /* above and left; negative: cut off */
   int64_t spread_h, spread_w; /* input pixels lie this far apart, zeros between; 1: as they are */
   int64_t width; /* of a padded row, in pixels; what the input does not reach is zero */
+  int64_t pitch; /* floats from pixel to pixel of the copy; at least the channels */
 } nj_window;
 
-/* Copies padded rows [row0, row0 + rows) to `to` (rows, width, channels); row 0 is the topmost row
+/* Copies padded rows [row0, row0 + rows) to `to` (rows, width, pitch); row 0 is the topmost row
  * of padding, and rows below the input are zero. */
 void nj_pad_rows(const nj_window *window, int64_t row0, int64_t rows, float *to);
 

@@ -43,16 +43,16 @@ typedef struct {
   int relu; /* clamp at zero when done (NaN stays) */
 } nj_tile_rows;
 
-/* c[r][j] += sum over y < height, x < width of a[y*a_y + x*a_x + r] * b[y*b_y + x*b_x + j]: a sum
- * of outer products, for weight gradients. The sum is made from zero and then added, so that many
- * short sums lose less than one long one. */
+/* c[r][j] += sum over p < count of a[offset[p] + r] * b[p * b_row + j]: a sum of outer products, for
+ * weight gradients; offset tells where each pixel's row of a begins. The sum is made from zero and
+ * then added, so that many short sums lose less than one long one. */
 typedef struct {
   int64_t m;
   const float *a;
-  int64_t a_x, a_y;
+  const int64_t *offset;
+  int64_t count;
   const float *b;
-  int64_t b_x, b_y;
-  int64_t height, width;
+  int64_t b_row;
   int64_t columns; /* 1 … panel; b is read in whole vectors */
   float *c;
   int64_t c_row;

@@ -97,16 +97,14 @@ INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const
                        float *c) {
   nj_vf acc[R_MAX][V_MAX];
   UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) acc[r][v] = (nj_vf){0};
-  const int64_t a_x = job->a_x, b_x = job->b_x;
-  for (int64_t y = 0; y < job->height; y++) {
-    const float *p = a + y * job->a_y, *b = job->b + y * job->b_y;
-    for (int64_t x = job->width; x > 0; x--, p += a_x, b += b_x) {
-      nj_vf w[V_MAX];
-      UNROLL for (int v = 0; v < V; v++) w[v] = nj_vf_load(b + v * NJ_LANES);
-      UNROLL for (int r = 0; r < R; r++) {
-        nj_vf s = nj_vf_set(p[r]);
-        UNROLL for (int v = 0; v < V; v++) acc[r][v] += s * w[v];
-      }
+  const float *b = job->b;
+  for (int64_t i = 0; i < job->count; i++, b += job->b_row) {
+    const float *p = a + job->offset[i];
+    nj_vf w[V_MAX];
+    UNROLL for (int v = 0; v < V; v++) w[v] = nj_vf_load(b + v * NJ_LANES);
+    UNROLL for (int r = 0; r < R; r++) {
+      nj_vf s = nj_vf_set(p[r]);
+      UNROLL for (int v = 0; v < V; v++) acc[r][v] += s * w[v];
     }
   }
   UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) {
