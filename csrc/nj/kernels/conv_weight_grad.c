@@ -7,8 +7,8 @@
 #include "kernels/padded_rows.h"
 #include "kernels/tile.h"
 
-/* Bytes of padded input that a task keeps in the second-level cache; a unit has more rows where these would
- * give too few pixels to add up before the sums are put away. */
+/* Bytes of padded input that a task keeps in the second-level cache; a unit has more rows where
+ * these would give too few pixels to add up before the sums are put away. */
 #define ROWS_BYTES (128 << 10)
 #define PIXELS 128
 /* Partial sums are made over at most this many parts of the batch, and take at most this memory. */

@@ -1,5 +1,7 @@
 #include "kernels/tile.h"
 
+#include <string.h>
+
 #include "kernels/isa.h"
 
 #if NJ_LANES == 16
@@ -22,49 +24,29 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-/* A vector of `n` valid floats, zeros after. */
-INLINE nj_vf load_part(const float *p, int64_t n) {
-  nj_vf v = {0};
-  for (int64_t i = 0; i < n && i < NJ_LANES; i++)
-    v[i] = p[i];
-  return v;
-}
-
-INLINE void store_part(float *p, nj_vf v, int64_t n) {
-  if (n >= NJ_LANES) {
-    nj_vf_store(p, v);
-    return;
-  }
-  for (int64_t i = 0; i < n; i++)
-    p[i] = v[i];
-}
-
-INLINE nj_vf load_some(const float *p, int64_t n) {
-  return n >= NJ_LANES ? nj_vf_load(p) : load_part(p, n);
-}
-
+/* Tiles write whole vectors; columns that do not fill them pass through a buffer, see rows(). */
 INLINE void begin(const int R, const int V, nj_vf acc[R_MAX][V_MAX], const nj_tile_rows *job,
                   const float *c) {
+  if (job->start == NJ_TILE_ADD) {
+    UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) acc[r][v] =
+        nj_vf_load(c + r * job->c_row + v * NJ_LANES);
+    return;
+  }
   UNROLL for (int v = 0; v < V; v++) {
     nj_vf first = {0};
-    int64_t n = job->columns - v * NJ_LANES;
     if (job->start == NJ_TILE_BIAS)
-      first = load_some(job->bias + v * NJ_LANES, n);
-    UNROLL for (int r = 0; r < R; r++) acc[r][v] =
-        job->start == NJ_TILE_ADD ? load_some(c + r * job->c_row + v * NJ_LANES, n) : first;
+      first = nj_vf_load(job->bias + v * NJ_LANES);
+    UNROLL for (int r = 0; r < R; r++) acc[r][v] = first;
   }
 }
 
 INLINE void end(const int R, const int V, nj_vf acc[R_MAX][V_MAX], const nj_tile_rows *job,
                 float *c) {
-  UNROLL for (int v = 0; v < V; v++) {
-    int64_t n = job->columns - v * NJ_LANES;
-    UNROLL for (int r = 0; r < R; r++) {
-      nj_vf x = acc[r][v];
-      if (job->relu) /* the bits of x where x >= 0 or x is NaN */
-        x = (nj_vf)((nj_vi)x & ~(nj_vi)(x < (nj_vf){0}));
-      store_part(c + r * job->c_row + v * NJ_LANES, x, n);
-    }
+  UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) {
+    nj_vf x = acc[r][v];
+    if (job->relu) /* the bits of x where x >= 0 or x is NaN */
+      x = (nj_vf)((nj_vi)x & ~(nj_vi)(x < (nj_vf){0}));
+    nj_vf_store(c + r * job->c_row + v * NJ_LANES, x);
   }
 }
 
@@ -109,8 +91,7 @@ INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const
   }
   UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) {
     float *to = c + r * job->c_row + v * NJ_LANES;
-    int64_t n = job->columns - v * NJ_LANES;
-    store_part(to, load_some(to, n) + acc[r][v], n);
+    nj_vf_store(to, nj_vf_load(to) + acc[r][v]);
   }
 }
 
@@ -148,16 +129,44 @@ static const int64_t r_max[V_MAX] = {R_FOR_1, R_FOR_2, R_FOR_3, R_FOR_4};
 static const int64_t r_max[V_MAX] = {R_FOR_1, R_FOR_2};
 #endif
 
+/* A tile's worth of results whose columns do not fill whole vectors. */
+typedef struct {
+  float c[R_MAX * V_MAX * NJ_LANES], bias[V_MAX * NJ_LANES];
+} spare;
+
+static void copy_columns(const float *from, int64_t from_row, int64_t rows, int64_t columns,
+                         float *to, int64_t to_row) {
+  for (int64_t r = 0; r < rows; r++)
+    memcpy(to + r * to_row, from + r * from_row, (size_t)columns * sizeof *to);
+}
+
 /* Tiles are balanced: 8 rows with at most 6 a tile are 4 + 4, since a tile of 2 would wait for
  * its own multiply-adds. */
 static void rows(const nj_tile_rows *job) {
-  int64_t v = (job->columns + NJ_LANES - 1) / NJ_LANES - 1;
-  int64_t tiles = (job->m + r_max[v] - 1) / r_max[v], m = job->m;
+  int64_t v = (job->columns + NJ_LANES - 1) / NJ_LANES, width = v * NJ_LANES;
+  int64_t tiles = (job->m + r_max[v - 1] - 1) / r_max[v - 1], m = job->m;
   const float *a = job->a;
   float *c = job->c;
+  spare buffer;
+  nj_tile_rows whole = *job;
+  if (width != job->columns) {
+    whole.c_row = width;
+    whole.bias = buffer.bias;
+    memset(&buffer, 0, sizeof buffer);
+    if (job->start == NJ_TILE_BIAS)
+      memcpy(buffer.bias, job->bias, (size_t)job->columns * sizeof *buffer.bias);
+  }
   for (; tiles > 0; tiles--) {
     int64_t r = (m + tiles - 1) / tiles;
-    rows_table[v][r - 1](job, a, c);
+    rows_fn tile = rows_table[v - 1][r - 1];
+    if (width == job->columns) {
+      tile(job, a, c);
+    } else {
+      if (job->start == NJ_TILE_ADD)
+        copy_columns(c, job->c_row, r, job->columns, buffer.c, width);
+      tile(&whole, a, buffer.c);
+      copy_columns(buffer.c, width, r, job->columns, c, job->c_row);
+    }
     a += r * job->a_row;
     c += r * job->c_row;
     m -= r;
@@ -165,13 +174,24 @@ static void rows(const nj_tile_rows *job) {
 }
 
 static void outer(const nj_tile_outer *job) {
-  int64_t v = (job->columns + NJ_LANES - 1) / NJ_LANES - 1;
-  int64_t tiles = (job->m + r_max[v] - 1) / r_max[v], m = job->m;
+  int64_t v = (job->columns + NJ_LANES - 1) / NJ_LANES, width = v * NJ_LANES;
+  int64_t tiles = (job->m + r_max[v - 1] - 1) / r_max[v - 1], m = job->m;
   const float *a = job->a;
   float *c = job->c;
+  spare buffer;
+  nj_tile_outer whole = *job;
+  whole.c_row = width;
   for (; tiles > 0; tiles--) {
     int64_t r = (m + tiles - 1) / tiles;
-    outer_table[v][r - 1](job, a, c);
+    outer_fn tile = outer_table[v - 1][r - 1];
+    if (width == job->columns) {
+      tile(job, a, c);
+    } else {
+      memset(buffer.c, 0, (size_t)(r * width) * sizeof *buffer.c);
+      copy_columns(c, job->c_row, r, job->columns, buffer.c, width);
+      tile(&whole, a, buffer.c);
+      copy_columns(buffer.c, width, r, job->columns, c, job->c_row);
+    }
     a += r;
     c += r * job->c_row;
     m -= r;
