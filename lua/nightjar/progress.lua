@@ -23,6 +23,7 @@ local BAR_WIDTH = 24 -- characters
 ---@param seconds number
 ---@return string
 function progress.duration(seconds)
+  opts.arg("progress.duration", 1, "seconds", seconds, "number")
   if seconds ~= seconds or seconds == math.huge then return "?" end
   local s = math.floor(seconds + 0.5)
   if s < 3600 then return ("%d:%02d"):format(s // 60, s % 60) end

@@ -179,6 +179,10 @@ end
 ---@param epoch integer the running epoch
 ---@return number factor
 function Schedule:apply(optimizer, step, epoch)
+  if type(optimizer) ~= "table" or type(optimizer.groups) ~= "table" then
+    error("schedule:apply: argument 1 (optimizer) must be an optimizer, got "
+      .. opts.type_name(optimizer), 2)
+  end
   local factor = self:factor(self.unit == "epoch" and epoch or step)
   for _, group in ipairs(optimizer.groups) do group.lr = group.base_lr * factor end
   return factor
@@ -227,6 +231,7 @@ end
 --- Takes back what state_dict gave.
 ---@param saved table
 function Schedule:load_state_dict(saved)
+  opts.arg("schedule:load_state_dict", 1, "saved", saved, "table")
   if saved.kind ~= self.kind then
     error(("schedule:load_state_dict: the state is of a %s schedule, this is %s"):format(saved.kind,
       self.kind), 2)

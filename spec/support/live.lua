@@ -2,18 +2,28 @@
 -- userdata or table (a metatable whose __name begins with "nightjar.").
 local live = {}
 
--- The Lua modules of the namespace, read from the folder: lua/nightjar/loss/init.lua is nj.loss.
-local function lua_modules()
-  local names = {}
-  local pipe = assert(io.popen "cd lua/nightjar && ls -d */init.lua *.lua 2> /dev/null")
-  for path in pipe:lines() do
-    local name = path:match "^(%w+)/init%.lua$" or path:match "^([%w_]+)%.lua$"
-    if name ~= "init" then
-      names[#names + 1] = name
-    end
+-- Some tables load their parts when first asked: their __index function keeps the names in a table.
+local function load_lazy_parts(object)
+  local meta = getmetatable(object)
+  local index = meta and rawget(meta, "__index")
+  if type(index) ~= "function" then
+    return
   end
-  pipe:close()
-  return names
+  local i = 1
+  while true do
+    local name, names = debug.getupvalue(index, i)
+    if not name then
+      return
+    end
+    if type(names) == "table" and names ~= object then
+      for key in next, names do
+        if type(key) == "string" then
+          pcall(function() return object[key] end)
+        end
+      end
+    end
+    i = i + 1
+  end
 end
 
 local function is_public(name)
@@ -34,18 +44,16 @@ end
 ---@return table<string, table<string, function>>
 function live.modules()
   local nj = require "nightjar"
-  for _, name in ipairs(lua_modules()) do
-    local _ = nj[name] -- loads it where the namespace has it
-  end
   local found = {}
   local function walk(name, object)
     if found[name] then
       return
     end
+    load_lazy_parts(object)
     found[name] = functions_of(object)
     local meta = getmetatable(object)
     if meta and type(meta.__call) == "function" and name ~= "nightjar" then
-      found[name].__call = meta.__call
+      found[name].__call = function(...) return object(...) end
     end
     for key, value in pairs(object) do
       if is_public(key) and type(value) == "table" and not key:find "^[A-Z]" and #value == 0 then

@@ -280,6 +280,9 @@ end
 ---@return string[] texts n of them, or fewer when the grammar has no more to say
 ---@return table[] phrases one list for each text
 function captions.several(description, n, rng, options)
+  opts.arg("captions.several", 1, "description", description, "table")
+  opts.arg("captions.several", 2, "n", n, { type = "integer", min = 0, max = 10000 })
+  opts.arg("captions.several", 3, "rng", rng, "nightjar.Rng")
   local texts, phrases, seen = {}, {}, {}
   for _ = 1, n * 30 do
     if #texts == n then break end

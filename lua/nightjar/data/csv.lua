@@ -287,6 +287,7 @@ end
 ---@return string? message
 ---@return string? code
 function csv.reader(source, options)
+  opts.arg("csv.reader", 1, "source", source, "callable")
   local o = check_reader_options("csv.reader", options)
   return start(new_reader(source, nil, o.name or "input", o), o)
 end
@@ -372,6 +373,8 @@ end
 ---@param separator? string default ","
 ---@return string
 function csv.format(row, separator)
+  opts.arg("csv.format", 1, "row", row, "table")
+  opts.arg("csv.format", 2, "separator", separator, { type = "string", optional = true })
   separator = separator or ","
   local fields = {}
   for i = 1, row.n or #row do

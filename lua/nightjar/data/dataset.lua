@@ -36,6 +36,7 @@ Dataset.__name = "nightjar.Dataset"
 ---@return nightjar.Dataset
 function dataset.new(fields)
   opts.arg("dataset.new", 1, "fields", fields, "table")
+  opts.arg("dataset.new", 1, "fields.clips", fields.clips, "table")
   local self = {}
   for key, value in pairs(fields) do self[key] = value end
   self.missing = self.missing or {}

@@ -31,6 +31,8 @@ end
 ---@param max_norm number
 ---@return number
 function clip.factor(norm, max_norm)
+  opts.arg("clip.factor", 1, "norm", norm, "number")
+  opts.arg("clip.factor", 2, "max_norm", max_norm, "number")
   local factor = max_norm / (norm + 1e-6)
   return factor < 1 and factor or 1
 end
