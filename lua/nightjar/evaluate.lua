@@ -33,8 +33,12 @@ end
 ---@param progress? fun(done: integer, total: integer)
 ---@return any vectors (n, D), table[] kept, { id: string, error: string }[] failed
 function evaluate.clips(model, clips, progress)
+  opts.arg("evaluate.clips", 1, "model", model, "table")
+  opts.arg("evaluate.clips", 2, "clips", clips, "table")
+  opts.arg("evaluate.clips", 3, "progress", progress, { type = "callable", optional = true })
   local rows, kept, failed = {}, {}, {}
   for i, clip in ipairs(clips) do
+    opts.arg("evaluate.clips", 2, "clips, an item", clip, "table")
     if clip.path then
       local result = model:audio({ clip.path })[1]
       if result.error then
@@ -56,6 +60,8 @@ end
 ---@return string? message
 ---@return string? code
 function evaluate.run(model, dataset, options)
+  opts.arg("evaluate.run", 1, "model", model, "table")
+  opts.arg("evaluate.run", 2, "dataset", dataset, "table")
   local o = opts.check("evaluate", options, { definition = "string", progress = "function" })
   local vectors, kept, failed = evaluate.clips(model, dataset.clips, o.progress)
   for _, failure in ipairs(failed) do
@@ -81,6 +87,7 @@ end
 ---@param prompts table<string, string[]> captions of each class; their vectors are averaged
 ---@return any result a nj.metrics classification result
 function evaluate.classes(model, clips, prompts)
+  opts.arg("evaluate.classes", 3, "prompts", prompts, "table")
   local vectors, kept = evaluate.clips(model, clips)
   local labels, rows, targets, index = {}, {}, {}, {}
   for label in pairs(prompts) do labels[#labels + 1] = label end

@@ -88,6 +88,8 @@ function temperature.apply(fname, S, t)
     end
     return S / t
   end
+  opts.arg("temperature.apply", 1, "fname", fname, "string")
+  opts.arg(fname, 2, "temperature", t, "tensor", 4)
   if t:numel() ~= 1 then
     error(("%s: option 'temperature' must be a tensor of one element, got shape (%s)"):format(fname,
       table.concat(t.shape, ", ")), 3)
