@@ -8,7 +8,7 @@
 
 static const char *const ties_names[] = {"stable", "optimistic", "pessimistic", "mean", NULL};
 
-/* rank.ranks(scores, offsets, items, ties) -> tensor (P) */
+/* _rank.ranks(scores, offsets, items, ties) -> tensor (P) */
 static int rank_ranks(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *scores = njl_check_tensor(L, 1);
@@ -21,7 +21,7 @@ static int rank_ranks(lua_State *L) {
   return 1;
 }
 
-/* rank.resample_counts(rng, clusters, resamples) -> tensor (resamples, clusters) int32 */
+/* _rank.resample_counts(rng, clusters, resamples) -> tensor (resamples, clusters) int32 */
 static int rank_resample_counts(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_rng *rng = njl_check_rng(L, 1);
@@ -34,7 +34,7 @@ static int rank_resample_counts(lua_State *L) {
   return 1;
 }
 
-/* rank.resampled_mean(sums, sizes, counts) -> tensor (resamples, m) */
+/* _rank.resampled_mean(sums, sizes, counts) -> tensor (resamples, m) */
 static int rank_resampled_mean(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *sums = njl_check_tensor(L, 1);
@@ -46,7 +46,7 @@ static int rank_resampled_mean(lua_State *L) {
   return 1;
 }
 
-/* rank.resampled_median(values, clusters, counts) -> tensor (resamples) */
+/* _rank.resampled_median(values, clusters, counts) -> tensor (resamples) */
 static int rank_resampled_median(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *values = njl_check_tensor(L, 1);
@@ -58,7 +58,7 @@ static int rank_resampled_median(lua_State *L) {
   return 1;
 }
 
-/* rank.resampled_ap(order, relevant, clusters, counts) -> tensor (resamples, queries) */
+/* _rank.resampled_ap(order, relevant, clusters, counts) -> tensor (resamples, queries) */
 static int rank_resampled_ap(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *order = njl_check_tensor(L, 1);
@@ -84,5 +84,5 @@ void njl_open_rank(lua_State *L);
 
 void njl_open_rank(lua_State *L) {
   luaL_newlib(L, functions);
-  lua_setfield(L, -2, "rank");
+  lua_setfield(L, -2, "_rank"); /* the metrics' own, not for users */
 }

@@ -100,6 +100,4 @@ end
 --- What losses accept as `temperature`.
 temperature.kinds = "number|tensor|nightjar.Temperature"
 
-return setmetatable(temperature, {
-  __call = function(_, options) return temperature.new(options) end,
-})
+return temperature

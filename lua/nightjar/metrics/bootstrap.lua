@@ -17,7 +17,7 @@ bootstrap.rules = {
 ---@param o table checked options
 ---@return nightjar.Tensor (resamples, clips) int32
 function bootstrap.counts(clips, o)
-  return core.rank.resample_counts(core.rng(o.seed), clips, o.bootstrap)
+  return core._rank.resample_counts(core.rng(o.seed), clips, o.bootstrap)
 end
 
 -- The value at quantile q of a sorted list, between neighbours in proportion.
@@ -59,7 +59,7 @@ end
 ---@return table<string, { [1]: number, [2]: number }>
 function bootstrap.means(names, sums, sizes, counts, confidence)
   local f64 = { dtype = "float64" }
-  local rows = core.rank.resampled_mean(core.tensor(sums, f64), core.tensor(sizes, f64), counts)
+  local rows = core._rank.resampled_mean(core.tensor(sums, f64), core.tensor(sizes, f64), counts)
     :totable()
   local out = {}
   for m, name in ipairs(names) do out[name] = bootstrap.interval(column(rows, m), confidence) end
@@ -82,7 +82,7 @@ function bootstrap.medians(values, clips, counts)
   for position, i in ipairs(order) do
     sorted[position], clusters[position] = values[i], clips[i] - 1
   end
-  return core.rank.resampled_median(core.tensor(sorted, { dtype = "float64" }),
+  return core._rank.resampled_median(core.tensor(sorted, { dtype = "float64" }),
     core.tensor(clusters, { dtype = "int64" }), counts):totable()
 end
 

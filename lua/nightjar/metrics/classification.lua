@@ -86,7 +86,7 @@ local function map_interval(scores, members, clusters, counts, confidence)
   end
   for clip, cluster in ipairs(clusters) do zero_based[clip] = cluster - 1 end
   local order = scores:argsort(2, { descending = true }) - 1
-  local rows = core.rank.resampled_ap(order, core.tensor(relevant, { dtype = "uint8" }),
+  local rows = core._rank.resampled_ap(order, core.tensor(relevant, { dtype = "uint8" }),
     core.tensor(zero_based, { dtype = "int64" }), counts):totable()
   local values = {}
   for b, row in ipairs(rows) do values[b] = 100 * mean_of(row) end

@@ -74,7 +74,7 @@ function ranks.of(scores, relevant, options)
     end
     offsets[row + 1] = #items
   end
-  local flat = core.rank.ranks(scores, core.tensor(offsets, { dtype = "int64" }),
+  local flat = core._rank.ranks(scores, core.tensor(offsets, { dtype = "int64" }),
     core.tensor(items, { dtype = "int64" }), o.ties):totable()
   local out = {}
   for row = 1, rows do

@@ -5,21 +5,12 @@
 ---     nj.optim.clip.norm(optimizer, 2)
 ---     optimizer:step()
 ---     optimizer:zero_grad()
-local modules = {
-  adam = { "nightjar.optim.adam", "adam" },
-  adamw = { "nightjar.optim.adam", "adamw" },
-  bert_adam = { "nightjar.optim.adam", "bert_adam" },
-  sgd = { "nightjar.optim.sgd" },
-  clip = { "nightjar.optim.clip" },
-}
+local adam = require "nightjar.optim.adam"
 
-return setmetatable({}, {
-  __index = function(self, key)
-    local from = modules[key]
-    if not from then return nil end
-    local value = require(from[1])
-    if from[2] then value = value[from[2]] end
-    rawset(self, key, value)
-    return value
-  end,
-})
+return {
+  adam = adam.adam,
+  adamw = adam.adamw,
+  bert_adam = adam.bert_adam,
+  sgd = require "nightjar.optim.sgd",
+  clip = require "nightjar.optim.clip",
+}

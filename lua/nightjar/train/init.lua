@@ -59,7 +59,7 @@ local train = {}
 ---@return table result { steps, epochs, loss, metric, best = { { metric, path, epoch, step } … },
 ---  stopped = "epochs"|"max_steps"|"early_stop", resumed_from, checkpoint, seconds }
 function train.run(options)
-  return (run.run(options))
+  return run.run(options)
 end
 
 --- Reads the weights and buffers of a checkpoint into a model.

@@ -310,7 +310,7 @@ function run.run(given)
   self.resumed_from = resumed and resumed.step or nil
   self.before, self.began = self.state.seconds, core.system.clock()
   self.report = reporter.new(o, self.state, resumed and (resumed.log_lines or 0))
-  local ending <close> = setmetatable({}, {
+  local _ <close> = setmetatable({}, {
     __close = function(_, err)
       if err then self.report:say(("stopped at step %d%s"):format(self.state.step,
         self:where_to_go_on())) end
@@ -324,7 +324,7 @@ function run.run(given)
   end
   self:loop()
   self.state.seconds = self.before + core.system.clock() - self.began
-  return self:result(), ending
+  return self:result()
 end
 
 return run
