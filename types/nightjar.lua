@@ -42,6 +42,10 @@ function nj.rng(seed, stream) end
 ---@param seed integer
 function nj.seed(seed) end
 
+---That generator itself, not a copy: what a checkpoint must keep.
+---@return nightjar.Rng
+function nj.default_rng() end
+
 ---A seeded generator of random numbers (Philox-4x32-10). Made by `nj.rng`.
 ---@class nightjar.Rng
 local Rng = {}
@@ -849,3 +853,622 @@ function Tensor:masked_select(mask) end
 ---Places of the elements that are not 0: a vector of a vector's, else one row each.
 ---@return nightjar.Tensor int64
 function Tensor:nonzero() end
+
+-- ---- losses ----
+
+---Losses of a batch's similarities: rows audio, columns text, pair i on the diagonal.
+---@class nightjar.loss
+nj.loss = {}
+
+---A list of numbers or strings, or an integer tensor: equal for pairs of one clip.
+---@alias nightjar.Ids (integer|number|string)[]|nightjar.Tensor
+
+---@class nightjar.LossOptions
+---@field temperature? number|nightjar.Tensor|nightjar.Temperature 0.07 when left out
+---@field ids? nightjar.Ids the clip of each pair
+
+---@class nightjar.NtXentOptions: nightjar.LossOptions
+---@field same_clip? "mask"|"positives"|"negatives" what pairs of one clip are to each other: left out of the denominators ("mask", when left out), positives that share the target, or plain negatives
+---@field reduction? "mean"|"sum" of the two directions; "mean" when left out
+---@field direction? "both"|"audio_to_text"|"text_to_audio" "both" when left out
+
+---NT-Xent, or InfoNCE: each clip must pick its text among those of the batch, and each text its
+---clip.
+---@param S nightjar.Tensor (B, B) similarities before the temperature
+---@param options? nightjar.NtXentOptions
+---@return nightjar.Tensor loss of one element
+function nj.loss.nt_xent(S, options) end
+
+---The same as `nt_xent`.
+---@param S nightjar.Tensor (B, B)
+---@param options? nightjar.NtXentOptions
+---@return nightjar.Tensor loss of one element
+function nj.loss.info_nce(S, options) end
+
+---@class nightjar.SoftNtXentOptions: nightjar.LossOptions
+---@field audio_ids? (integer|number|string)[] the clip of each row, for a matrix that is not square
+---@field text_ids? (integer|number|string)[] the clip of each column
+
+---NT-Xent with the target of each anchor spread evenly over the pairs of its clip (WavCaps).
+---@param S nightjar.Tensor (N, M) similarities before the temperature
+---@param options nightjar.SoftNtXentOptions `ids`, or both `audio_ids` and `text_ids`
+---@return nightjar.Tensor loss of one element
+function nj.loss.soft_nt_xent(S, options) end
+
+---The DCASE baseline's loss: pairs of one clip left out, the two directions summed.
+---@param S nightjar.Tensor (B, B)
+---@param options? nightjar.LossOptions
+---@return nightjar.Tensor loss of one element
+function nj.loss.dcase(S, options) end
+
+---@class nightjar.HardNegativeOptions: nightjar.LossOptions
+---@field beta? number how sharply hard negatives are preferred; 0.15 when left out
+
+---InfoNCE with hard negatives weighted up, as in MGA-CLAP.
+---@param S nightjar.Tensor (B, B)
+---@param options? nightjar.HardNegativeOptions
+---@return nightjar.Tensor loss of one element
+function nj.loss.hard_negative(S, options) end
+
+---@class nightjar.TripletOptions
+---@field margin? number 0.2 when left out
+---@field ids? nightjar.Ids the clip of each pair
+
+---The hinge over all negatives of each row and each column, over B.
+---@param S nightjar.Tensor (B, B) cosine similarities
+---@param options? nightjar.TripletOptions
+---@return nightjar.Tensor loss of one element
+function nj.loss.triplet_sum(S, options) end
+
+---The hinge over the hardest negative of each row and each column (VSE++), over B.
+---@param S nightjar.Tensor (B, B) cosine similarities
+---@param options? nightjar.TripletOptions
+---@return nightjar.Tensor loss of one element
+function nj.loss.triplet_max(S, options) end
+
+---Polynomial weights of each positive and of its hardest negative, over B.
+---@param S nightjar.Tensor (B, B) cosine similarities
+---@param options? nightjar.TripletOptions
+---@return nightjar.Tensor loss of one element
+function nj.loss.triplet_weighted(S, options) end
+
+---The loss of a name, to be called with (S, options).
+---@param name string one of `nj.loss.names()`
+---@return fun(S: nightjar.Tensor, options?: table): nightjar.Tensor
+function nj.loss.get(name) end
+
+---The names of all losses, sorted.
+---@return string[]
+function nj.loss.names() end
+
+---Cosine similarity of every clip with every text.
+---@param audio nightjar.Tensor (N, D)
+---@param text nightjar.Tensor (M, D)
+---@return nightjar.Tensor (N, M)
+function nj.loss.cosine(audio, text) end
+
+---WavCaps' regulariser: mean |a| / ‖a‖ + mean |t| / ‖t‖.
+---@param audio nightjar.Tensor (B, D)
+---@param text nightjar.Tensor (B, D)
+---@return nightjar.Tensor loss of one element
+function nj.loss.embed_reg(audio, text) end
+
+---@class nightjar.TemperatureOptions
+---@field initial? number 0.07 when left out
+---@field form? "log"|"raw"|"absolute" S·exp(p) (when left out), S/p, or S/|p|
+---@field max_scale? number the largest 1/temperature, for form "log"; none when left out
+---@field dtype? "float32"|"float64"
+
+---A learnable temperature.
+---@param options? nightjar.TemperatureOptions
+---@return nightjar.Temperature
+function nj.loss.temperature(options) end
+
+---A learnable temperature. Made by `nj.loss.temperature`.
+---@class nightjar.Temperature
+---@field form "log"|"raw"|"absolute"
+---@field parameter nightjar.Tensor (1)
+local Temperature = {}
+
+---Its parameter, for optimisers and checkpoints.
+---@return table[] one { name, tensor }
+function Temperature:parameters() end
+
+---The temperature as a number.
+---@return number
+function Temperature:value() end
+
+---Similarities over the temperature.
+---@param S nightjar.Tensor
+---@return nightjar.Tensor
+function Temperature:apply(S) end
+
+-- ---- optimisers ----
+
+---Optimisers. Parameters are a model (anything with a method `parameters`), a list of tensors, of
+---`{ name, tensor }`, or of groups `{ params = …, lr = … }` with options of their own.
+---@class nightjar.optim
+nj.optim = {}
+
+---@class nightjar.AdamOptions
+---@field lr? number 1e-3 when left out
+---@field beta1? number 0.9 when left out
+---@field beta2? number 0.999 when left out
+---@field eps? number 1e-8 when left out
+---@field weight_decay? number 0 when left out (adamw: 0.01)
+---@field amsgrad? boolean
+
+---Adam; weight decay joins the gradient.
+---@param parameters any
+---@param options? nightjar.AdamOptions
+---@return nightjar.Optimizer
+function nj.optim.adam(parameters, options) end
+
+---AdamW; weight decay apart from the gradient.
+---@param parameters any
+---@param options? nightjar.AdamOptions
+---@return nightjar.Optimizer
+function nj.optim.adamw(parameters, options) end
+
+---@class nightjar.BertAdamOptions
+---@field lr? number 1e-3 when left out
+---@field beta1? number 0.9 when left out
+---@field beta2? number 0.999 when left out
+---@field eps? number 1e-6 when left out
+---@field weight_decay? number 0.01 when left out
+---@field max_grad_norm? number of each parameter's gradient; 1 when left out, 0 for none
+
+---BERT's Adam: no bias correction, each parameter's gradient clipped on its own.
+---@param parameters any
+---@param options? nightjar.BertAdamOptions
+---@return nightjar.Optimizer
+function nj.optim.bert_adam(parameters, options) end
+
+---@class nightjar.SgdOptions
+---@field lr number
+---@field momentum? number
+---@field dampening? number
+---@field weight_decay? number
+---@field nesterov? boolean
+
+---Stochastic gradient descent.
+---@param parameters any
+---@param options nightjar.SgdOptions
+---@return nightjar.Optimizer
+function nj.optim.sgd(parameters, options) end
+
+---Clipping of gradients, between `backward` and the optimiser's step.
+---@class nightjar.optim.clip
+nj.optim.clip = {}
+
+---The Euclidean norm of all gradients as one vector.
+---@param source any an optimiser, a model or a list of tensors
+---@return number
+function nj.optim.clip.total_norm(source) end
+
+---What gradients of a norm are multiplied by to be at most max_norm long.
+---@param norm number
+---@param max_norm number
+---@return number
+function nj.optim.clip.factor(norm, max_norm) end
+
+---Scales all gradients so that their norm is at most max_norm.
+---@param source any an optimiser, a model or a list of tensors
+---@param max_norm number
+---@return number norm before
+function nj.optim.clip.norm(source, max_norm) end
+
+---Brings every element of every gradient into [-limit, limit].
+---@param source any an optimiser, a model or a list of tensors
+---@param limit number
+function nj.optim.clip.value(source, limit) end
+
+---An optimiser. Made by the functions of `nj.optim`.
+---@class nightjar.Optimizer
+---@field kind string "adam", "adamw", "bert_adam" or "sgd"
+---@field groups table[] each with `params`, `lr`, `base_lr` and the rest of its options
+local Optimizer = {}
+
+---Iterates over the parameters, { name, tensor }, and their groups.
+---@return fun(): table?, table?
+function Optimizer:parameters() end
+
+---One update of every parameter that has a gradient.
+---@param scale? number what gradients are multiplied by; 1 when left out
+function Optimizer:step(scale) end
+
+---Forgets all gradients.
+function Optimizer:zero_grad() end
+
+---The state, for checkpoints; tensors are shared, not copied.
+---@return table
+function Optimizer:state_dict() end
+
+---Takes a state back.
+---@param saved table
+function Optimizer:load_state_dict(saved) end
+
+-- ---- schedules ----
+
+---Learning-rate schedules: a factor on every group's `base_lr`. Steps and epochs count from 1.
+---@class nightjar.schedule
+nj.schedule = {}
+
+---@class nightjar.ScheduleOptions
+---@field warmup? integer length of a linear rise; 0 when left out
+---@field unit? "step"|"epoch" what is counted; "step" when left out
+
+---@class nightjar.DecayOptions: nightjar.ScheduleOptions
+---@field steps integer the whole length, warm-up included
+---@field final? number the factor at the end; 0 when left out
+
+---@class nightjar.StepScheduleOptions: nightjar.ScheduleOptions
+---@field every? integer
+---@field milestones? integer[] instead of `every`
+---@field gamma? number 0.1 when left out
+
+---@class nightjar.PlateauOptions: nightjar.ScheduleOptions
+---@field mode? "max"|"min" which way the metric improves; "max" when left out
+---@field factor? number 0.1 when left out
+---@field patience? integer 10 when left out
+---@field threshold? number relative change that counts; 1e-4 when left out
+---@field cooldown? integer 0 when left out
+---@field least? number the smallest factor; 0 when left out
+
+---@class nightjar.BertWarmupOptions
+---@field steps integer
+---@field warmup? number a fraction of `steps`; 0.1 when left out
+---@field unit? "step"|"epoch"
+
+---Rises and stays.
+---@param options? nightjar.ScheduleOptions
+---@return nightjar.Schedule
+function nj.schedule.constant(options) end
+
+---Half a cosine down to `final`.
+---@param options nightjar.DecayOptions
+---@return nightjar.Schedule
+function nj.schedule.cosine(options) end
+
+---A straight line down to `final`.
+---@param options nightjar.DecayOptions
+---@return nightjar.Schedule
+function nj.schedule.linear(options) end
+
+---Multiplied by gamma every so often, or at milestones.
+---@param options nightjar.StepScheduleOptions
+---@return nightjar.Schedule
+function nj.schedule.step(options) end
+
+---Multiplied by a factor when a metric stops improving.
+---@param options? nightjar.PlateauOptions
+---@return nightjar.Schedule
+function nj.schedule.plateau(options) end
+
+---BertAdam's warm-up cosine, which begins at 0.
+---@param options nightjar.BertWarmupOptions
+---@return nightjar.Schedule
+function nj.schedule.bert_warmup_cosine(options) end
+
+---A schedule. Made by the functions of `nj.schedule`.
+---@class nightjar.Schedule
+---@field kind string
+---@field unit "step"|"epoch"
+local Schedule = {}
+
+---The factor at a step or epoch.
+---@param position integer
+---@return number
+function Schedule:factor(position) end
+
+---Sets every group's lr.
+---@param optimizer nightjar.Optimizer
+---@param step integer the update about to be made
+---@param epoch integer
+---@return number factor
+function Schedule:apply(optimizer, step, epoch) end
+
+---Tells a plateau schedule a value of its metric; others ignore it.
+---@param value number
+function Schedule:observe(value) end
+
+---The state, for checkpoints.
+---@return table
+function Schedule:state_dict() end
+
+---Takes a state back.
+---@param saved table
+function Schedule:load_state_dict(saved) end
+
+-- ---- training ----
+
+---Training: `nj.train { … }` is `nj.train.run { … }`.
+---@class nightjar.train
+nj.train = {}
+
+---@class nightjar.TrainOptions
+---@field step fun(batch: any, info: {epoch: integer, batch: integer, step: integer}): nightjar.Tensor, table? the loss of a batch, and numbers for the log
+---@field batches any a list, a function (epoch) giving an iterator, or a loader
+---@field optimizer nightjar.Optimizer
+---@field epochs? integer this, or `max_steps`
+---@field max_steps? integer updates
+---@field model? any with a method parameters, and optionally buffers and train(on)
+---@field parameters? any more that checkpoints must hold
+---@field schedule? nightjar.Schedule
+---@field accumulate? integer batches averaged for one update; 1 when left out
+---@field clip_grad? number|{norm: number?, value: number?}
+---@field evaluate? fun(info: {epoch: integer, step: integer}): table|number called without recording
+---@field evaluate_every? integer epochs; 1 when left out
+---@field metric? string|fun(results: table): number which number, "text_to_audio.R@1" say; the loss when there is no `evaluate`
+---@field mode? "max"|"min"
+---@field keep_best? integer number of best checkpoints
+---@field early_stop? {patience: integer, min_delta: number?}
+---@field checkpoint? string folder
+---@field checkpoint_every? integer updates, beside each epoch's end
+---@field resume? boolean go on from the folder's last checkpoint, bit for bit
+---@field overwrite? boolean begin anew although the folder holds a run
+---@field rngs? table<string, nightjar.Rng> generators that `step` and `batches` draw from
+---@field log? string path of a JSONL file
+---@field log_every? integer updates; 1 when left out
+---@field progress? boolean|nightjar.Progress
+---@field metadata? table<string, string> stored in the checkpoints
+
+---@class nightjar.TrainResult
+---@field steps integer
+---@field epochs integer
+---@field loss number? mean of the last epoch
+---@field metric number? the last
+---@field best {metric: number, path: string, epoch: integer, step: integer}[] best first
+---@field stopped "epochs"|"max_steps"|"early_stop"
+---@field resumed_from integer? a step
+---@field checkpoint string? path of the last
+---@field seconds number of all runs together
+
+---Trains.
+---@param options nightjar.TrainOptions
+---@return nightjar.TrainResult
+function nj.train.run(options) end
+
+---Reads the weights and buffers of a checkpoint into a model.
+---@param path string
+---@param model any with a method parameters, or a list of { name, tensor }
+---@return true? ok
+---@return string? message
+---@return string? code
+function nj.train.load_weights(path, model) end
+
+---Logs of one JSON object a line.
+---@class nightjar.log
+nj.log = {}
+
+---Opens a log; with `keep`, after that many lines of an existing one.
+---@param path string
+---@param options? {keep: integer?}
+---@return nightjar.Log? log
+---@return string? message
+---@return string? code
+function nj.log.open(path, options) end
+
+---Reads a log back; a last line that was cut is left out.
+---@param path string
+---@return table[]? entries
+---@return string? message
+---@return string? code
+function nj.log.read(path) end
+
+---A log. Made by `nj.log.open`.
+---@class nightjar.Log
+---@field path string
+---@field lines integer
+local Log = {}
+
+---Writes an entry.
+---@param entry table
+---@return nightjar.Log
+function Log:write(entry) end
+
+---Closes the file.
+function Log:close() end
+
+---Progress of long work: `nj.progress { … }` is `nj.progress.new { … }`.
+---@class nightjar.progress
+nj.progress = {}
+
+---@class nightjar.ProgressOptions
+---@field total? integer
+---@field label? string
+---@field stream? file* io.stderr when left out
+---@field terminal? boolean draw a bar; whether the stream is a terminal when left out
+---@field every? number seconds between plain lines; 10 when left out
+---@field start? integer done before
+---@field clock? fun(): number
+
+---Starts a bar on a terminal, plain lines elsewhere.
+---@param options? nightjar.ProgressOptions
+---@return nightjar.Progress
+function nj.progress.new(options) end
+
+---Seconds as 0:07, 12:30 or 1:02:03.
+---@param seconds number
+---@return string
+function nj.progress.duration(seconds) end
+
+---A bar. Made by `nj.progress`.
+---@class nightjar.Progress
+local Progress = {}
+
+---Tells how far the work is.
+---@param done integer
+---@param values? table<string, number|string> shown at the end of the line
+---@return nightjar.Progress
+function Progress:update(done, values) end
+
+---Writes a line above the bar.
+---@param text string
+---@return nightjar.Progress
+function Progress:message(text) end
+
+---The line as it would be shown now.
+---@return string
+function Progress:text() end
+
+---Shows the last state and ends the line.
+---@return nightjar.Progress
+function Progress:finish() end
+
+---What Lua's own library does not tell about the process.
+---@class nightjar.system
+nj.system = {}
+
+---Seconds since some fixed moment; never jumps.
+---@return number
+function nj.system.clock() end
+
+---Whether a file is a terminal.
+---@param file file*
+---@return boolean
+function nj.system.is_terminal(file) end
+
+---Width of a terminal in characters.
+---@param file file*
+---@return integer?
+function nj.system.columns(file) end
+
+---Bytes of the process in memory, where the system tells.
+---@return integer?
+function nj.system.resident() end
+
+---Returns when a file's bytes, or a folder's names, are on the disk.
+---@param path string
+---@return true? ok
+---@return string? message
+---@return string? code
+function nj.system.sync(path) end
+
+-- ---- metrics ----
+
+---Metrics. Scores of retrieval are (texts, clips), greater is better.
+---@class nightjar.metrics
+nj.metrics = {}
+
+---@class nightjar.MetricOptions
+---@field ties? "stable"|"optimistic"|"pessimistic"|"mean" "stable" when left out: the lower index first
+---@field bootstrap? integer resamples of clips; 1000 when left out, 0 for no intervals
+---@field confidence? number 0.95 when left out
+---@field seed? integer of the resamples; 1 when left out
+
+---@class nightjar.RetrievalOptions: nightjar.MetricOptions
+---@field clip_of? integer[]|nightjar.Tensor the clip (column) of each text (row)
+---@field captions_per_clip? integer instead: texts sorted by clip, so many each
+
+---Retrieval in one direction: fields "R@1", "R@5", "R@10", "R@50" and "mAP@10" too, in percent.
+---@class nightjar.RetrievalDirection
+---@field median_rank integer
+---@field mean_rank number
+---@field queries integer
+---@field gallery integer
+---@field ci table<string, number[]>? { low, high } of each number
+---@field chance table<string, number> what ranking at random would score
+---@field ranks number[]? 0-based rank of each query's best item
+
+---What `nj.metrics.retrieval` found; prints as a table.
+---@class nightjar.Retrieval
+---@field clips integer
+---@field captions integer
+---@field text_to_audio nightjar.RetrievalDirection
+---@field audio_to_text nightjar.RetrievalDirection
+---@field dcase {text_to_audio: nightjar.RetrievalDirection, audio_to_text: nightjar.RetrievalDirection}
+local Retrieval = {}
+
+---The numbers as plain tables, for JSON.
+---@return table
+function Retrieval:plain() end
+
+---Measures retrieval in both directions, by both definitions, with intervals and chance.
+---@param scores nightjar.Tensor|number[][] (texts, clips)
+---@param options? nightjar.RetrievalOptions
+---@return nightjar.Retrieval
+function nj.metrics.retrieval(scores, options) end
+
+---@class nightjar.ClassificationOptions: nightjar.MetricOptions
+---@field labels (integer|integer[])[]|nightjar.Tensor class (row) of each clip (column), or a list of them
+---@field clusters? any[] the recording of each clip: these are resampled
+---@field names? string[] of the classes
+
+---What `nj.metrics.classification` found; prints as a table.
+---@class nightjar.Classification
+---@field mAP number percent, over the classes
+---@field accuracy number? percent; "accuracy@5" too
+---@field ap number[] of each class
+---@field ci table<string, number[]>?
+---@field chance table<string, number>
+---@field clips integer
+---@field classes integer
+local Classification = {}
+
+---The numbers as plain tables, for JSON.
+---@return table
+function Classification:plain() end
+
+---Measures how the caption of a class finds its clips, and how clips find their class.
+---@param scores nightjar.Tensor|number[][] (classes, clips)
+---@param options nightjar.ClassificationOptions
+---@return nightjar.Classification
+function nj.metrics.classification(scores, options) end
+
+---0-based ranks of the relevant items of each query.
+---@param scores nightjar.Tensor|number[][] (queries, items)
+---@param relevant (integer|integer[])[] relevant items of each query
+---@param options? {ties: string?}
+---@return number[][]
+function nj.metrics.ranks(scores, relevant, options) end
+
+---Average precision of each query, in [0, 1].
+---@param scores nightjar.Tensor|number[][] (queries, items)
+---@param relevant (integer|integer[])[] relevant items of each query
+---@param options? {ties: string?, cutoff: integer?}
+---@return number[]
+function nj.metrics.average_precision(scores, relevant, options) end
+
+---What ranking at random scores, computed for n relevant items among N; rates are fractions.
+---@class nightjar.metrics.chance
+nj.metrics.chance = {}
+
+---P(no relevant item in the first k).
+---@param items integer
+---@param relevant integer
+---@param k integer
+---@return number
+function nj.metrics.chance.none_in_first(items, relevant, k) end
+
+---P(a relevant item in the first k).
+---@param items integer
+---@param relevant integer
+---@param k integer
+---@return number
+function nj.metrics.chance.hit(items, relevant, k) end
+
+---Expected share of the relevant items in the first k.
+---@param items integer
+---@param k integer
+---@return number
+function nj.metrics.chance.recall(items, k) end
+
+---Expected average precision.
+---@param items integer
+---@param relevant integer
+---@param cutoff? integer
+---@return number
+function nj.metrics.chance.average_precision(items, relevant, cutoff) end
+
+---Expected rank, from 1, of the best relevant item.
+---@param items integer
+---@param relevant integer
+---@return number
+function nj.metrics.chance.mean_rank(items, relevant) end
+
+---Median rank, from 1, of the best relevant item over queries.
+---@param items integer
+---@param queries table<integer, integer> number of relevant items to number of queries
+---@return integer
+function nj.metrics.chance.median_rank(items, queries) end

@@ -55,14 +55,14 @@ end
 --- Text→audio and audio→text retrieval over all captions of a data set.
 ---@param model table
 ---@param dataset table of nj.data
----@param options? table `definition`: see nj.metrics.retrieval; `progress`: function(done, total)
+---@param options? table `progress`: function(done, total); `bootstrap`: see nj.metrics.retrieval
 ---@return any|nil result a nj.metrics retrieval result
 ---@return string? message
 ---@return string? code
 function evaluate.run(model, dataset, options)
   opts.arg("evaluate.run", 1, "model", model, "table")
   opts.arg("evaluate.run", 2, "dataset", dataset, "table")
-  local o = opts.check("evaluate", options, { definition = "string", progress = "function" })
+  local o = opts.check("evaluate", options, { progress = "function", bootstrap = "integer" })
   local vectors, kept, failed = evaluate.clips(model, dataset.clips, o.progress)
   for _, failure in ipairs(failed) do
     warn(("nightjar: eval: %s: %s\n"):format(failure.id, failure.error))
@@ -78,7 +78,7 @@ function evaluate.run(model, dataset, options)
       dataset.name or "data set", #kept), "ENOTFOUND"
   end
   local scores = model:text(texts):matmul(vectors:transpose(1, 2))
-  return metrics.retrieval(scores, { clip_of = clip_of, definition = o.definition })
+  return metrics.retrieval(scores, { clip_of = clip_of, bootstrap = o.bootstrap })
 end
 
 --- Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.

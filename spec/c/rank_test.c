@@ -159,3 +159,47 @@ TEST(resample_counts_sum_to_the_number_of_clusters) {
   CHECK_INT(nj_memory_get(ctx).live, 0);
   nj_ctx_release(ctx);
 }
+
+/* Every allocation of every function fails once: an error each time, and nothing stays behind. */
+TEST(ranks_and_resamples_survive_failing_memory) {
+  nj_ctx *ctx = fresh();
+  CHECK(ctx);
+  nj_tensor *wide = NULL, *scores = NULL, *sums = NULL, *counts = NULL, *order = NULL, *mask = NULL;
+  nj_rng rng = nj_rng_make(4, 0);
+  CHECK_OK(nj_zeros(ctx, NJ_F64, 2, (int64_t[]){3, 4}, &wide));
+  CHECK_OK(nj_alias(wide, 2, (int64_t[]){2, 3}, (int64_t[]){1, 4}, 0, &scores)); /* strided */
+  CHECK_OK(nj_alias(wide, 2, (int64_t[]){3, 2}, (int64_t[]){4, 2}, 0, &sums));
+  CHECK_OK(nj_resample_counts(ctx, &rng, 3, 5, &counts));
+  CHECK_OK(nj_zeros(ctx, NJ_I64, 2, (int64_t[]){2, 3}, &order));
+  CHECK_OK(nj_zeros(ctx, NJ_U8, 2, (int64_t[]){2, 3}, &mask));
+  nj_tensor *starts = ints(ctx, 3, (int64_t[]){0, 1, 2}), *items = ints(ctx, 2, (int64_t[]){0, 2});
+  nj_tensor *clusters = ints(ctx, 3, (int64_t[]){0, 1, 2});
+  nj_tensor *values = NULL;
+  CHECK_OK(nj_alias(wide, 1, (int64_t[]){3}, (int64_t[]){2}, 0, &values));
+  size_t before = nj_memory_get(ctx).live;
+  for (int which = 0; which < 5; which++) {
+    nj_status st = NJ_ENOMEM;
+    for (int64_t after = 0; st == NJ_ENOMEM; after++) {
+      CHECK(after < 20);
+      nj_tensor *out = NULL;
+      nj_memory_fail_after(ctx, after);
+      switch (which) {
+      case 0: st = nj_ranks(ctx, scores, starts, items, NJ_TIES_MEAN, &out); break;
+      case 1: st = nj_resample_counts(ctx, &rng, 3, 5, &out); break;
+      case 2: st = nj_resampled_mean(ctx, sums, sums, counts, &out); break;
+      case 3: st = nj_resampled_median(ctx, values, clusters, counts, &out); break;
+      default: st = nj_resampled_ap(ctx, order, mask, clusters, counts, &out);
+      }
+      nj_memory_fail_after(ctx, -1);
+      CHECK(st == NJ_OK || st == NJ_ENOMEM);
+      CHECK((out == NULL) == (st != NJ_OK));
+      nj_release(out);
+      CHECK_INT(nj_memory_get(ctx).live, before);
+    }
+  }
+  nj_tensor *all[] = {wide, scores, sums, counts, order, mask, starts, items, clusters, values};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    nj_release(all[i]);
+  CHECK_INT(nj_memory_get(ctx).live, 0);
+  nj_ctx_release(ctx);
+}

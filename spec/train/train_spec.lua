@@ -308,6 +308,30 @@ describe("train", function()
     assert.are.same(whole:totable(), w:totable())
   end)
 
+  it("counts the batches of a loader that leaves some out by their numbers", function()
+    local skips = {}
+    local loader = { batches = function(_, epoch, skip)
+      skips[#skips + 1] = epoch .. "+" .. skip
+      local i = skip
+      return function()
+        i = i + 1
+        if i == 2 then i = 3 end -- batch 2 cannot be read
+        if i <= 4 then return { number = i, x = nj.tensor { i, i } } end
+      end
+    end }
+    local function run(more)
+      local w = weight()
+      more.batches, more.epochs = loader, 1
+      more.step = function(batch) return (w - batch.x):square():sum() end
+      nj.train(simple(w, more))
+      return w:totable()
+    end
+    local whole = run {}
+    run { max_steps = 2, checkpoint = folder }
+    assert.are.same(whole, run { checkpoint = folder, resume = true })
+    assert.are.same({ "1+0", "1+0", "1+3" }, skips)
+  end)
+
   it("says what was wrong", function()
     local w = weight()
     local function wrong(message, more) fails(message, simple(w, more)) end

@@ -173,6 +173,10 @@ local function classification(scores, options)
   return setmetatable(result, Classification)
 end
 
+--- The numbers as plain tables, for JSON: without metatable, and without what is not finite.
+---@return table
+function Classification:plain() return report.plain(self) end
+
 function Classification:__tostring()
   local head = { ("%d clips, %d classes; ties: %s"):format(self.clips, self.classes,
     ranks.ties_text[self.ties]) }

@@ -62,4 +62,19 @@ function report.table(head, names, row)
   return table.concat(out, "\n")
 end
 
+--- A copy without metatable, lists of ranks and numbers that JSON does not have (nan, inf).
+---@param value any
+---@return any
+function report.plain(value)
+  if type(value) == "table" then
+    local out = {}
+    for key, item in pairs(value) do
+      if key ~= "ranks" then out[key] = report.plain(item) end
+    end
+    return out
+  end
+  if value ~= value or value == math.huge or value == -math.huge then return nil end
+  return value
+end
+
 return report

@@ -257,6 +257,10 @@ end
 local ROWS = { "R@1", "R@5", "R@10", "R@50", "mAP@10", "median_rank", "mean_rank" }
 local DCASE_ROWS = { "R@1", "R@5", "R@10", "R@50", "mAP@10" }
 
+--- The numbers as plain tables, for JSON: without metatable, and without what is not finite.
+---@return table
+function Retrieval:plain() return report.plain(self) end
+
 function Retrieval:__tostring()
   local head = { ("%d clips, %d captions; ties: %s"):format(self.clips, self.captions,
     ranks.ties_text[self.ties]) }

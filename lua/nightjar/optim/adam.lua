@@ -2,7 +2,7 @@
 --- and the Adam of BERT. Parity with torch.optim and with Cap4Video's BertAdam.
 local core = require "nightjar.core"
 local clip = require "nightjar.optim.clip"
-local optimizer = require "nightjar.optim.optimizer"
+local new = require("nightjar.optim.optimizer").new
 
 local adam = {}
 
@@ -40,7 +40,7 @@ end
 ---  weight_decay (0), amsgrad (false)
 ---@return nightjar.Optimizer
 function adam.adam(parameters, options)
-  return optimizer.new("adam", parameters, options, rules(1e-3, 0), slots, update(false))
+  return new("adam", parameters, options, rules(1e-3, 0), slots, update(false))
 end
 
 --- AdamW: the parameter itself decays by lr · weight_decay, apart from the gradient.
@@ -48,7 +48,7 @@ end
 ---@param options? table as in adam, but weight_decay defaults to 0.01
 ---@return nightjar.Optimizer
 function adam.adamw(parameters, options)
-  return optimizer.new("adamw", parameters, options, rules(1e-3, 0.01), slots, update(true))
+  return new("adamw", parameters, options, rules(1e-3, 0.01), slots, update(true))
 end
 
 --- BERT's Adam as whwu95/Cap4Video trains with it: no bias correction, decay apart from the
@@ -62,7 +62,7 @@ function adam.bert_adam(parameters, options)
   local own = rules(1e-3, 0.01)
   own.amsgrad, own.eps = nil, { type = "number", default = 1e-6, min = 0 }
   own.max_grad_norm = { type = "number", default = 1, min = 0 }
-  return optimizer.new("bert_adam", parameters, options, own,
+  return new("bert_adam", parameters, options, own,
     function() return { "exp_avg", "exp_avg_sq" } end,
     function(group, parameter, grad, state, scale)
       if group.max_grad_norm > 0 then

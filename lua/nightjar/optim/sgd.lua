@@ -1,6 +1,6 @@
 --- Stochastic gradient descent with momentum, as torch.optim.SGD defines it.
 local core = require "nightjar.core"
-local optimizer = require "nightjar.optim.optimizer"
+local new = require("nightjar.optim.optimizer").new
 
 local RULES = {
   lr = { type = "number", required = true, min = 0 },
@@ -29,7 +29,7 @@ end
 ---  gradient), nesterov (false; needs a momentum and no dampening)
 ---@return nightjar.Optimizer
 local function sgd(parameters, options)
-  local self = optimizer.new("sgd", parameters, options, RULES, slots, update)
+  local self = new("sgd", parameters, options, RULES, slots, update)
   for g, group in ipairs(self.groups) do
     if group.nesterov and (group.momentum == 0 or group.dampening ~= 0) then
       error(("sgd: group %d: nesterov needs a momentum and no dampening"):format(g), 2)

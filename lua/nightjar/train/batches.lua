@@ -7,7 +7,8 @@
 ---                           dropped
 ---   a loader                an object with a method `batches(epoch, skip)` that gives an iterator
 ---                           beginning after `skip` batches, the same for the same epoch whenever
----                           asked; `#loader` may tell the number of batches of an epoch
+---                           asked; `#loader` may tell the number of batches of an epoch. A loader
+---                           that may leave out batches gives their numbers as batch.number
 local opts = require "nightjar.opts"
 
 local batches = {}
@@ -39,6 +40,19 @@ function batches.count(source)
     return ok and math.type(count) == "integer" and count > 0 and count or nil
   end
   return #source
+end
+
+--- How many batches to skip to go on after this one.
+---@param source any
+---@param batch any
+---@param before integer the position before it
+---@return integer
+function batches.position(source, batch, before)
+  if type(source) ~= "function" and is_loader(source) and type(batch) == "table" then
+    local number = rawget(batch, "number")
+    if math.type(number) == "integer" then return number end
+  end
+  return before + 1
 end
 
 local function list_iterator(list, skip)

@@ -1,6 +1,8 @@
 --- The loop behind nj.train. A run is its options, the parts a checkpoint holds, and a state of
 --- plain values that says where it is:
 ---   epoch, batch   the running epoch and how many of its batches are used
+---   position       what a loader must skip to go on: loaders may leave out batches that they
+---                  cannot read, and number what they give (batch.number)
 ---   step           updates made
 ---   loss_sum       of the epoch's batches so far, over `batch` of them
 ---   epoch_rngs     generators as they were when the epoch began
@@ -142,9 +144,10 @@ function Run:train_epoch()
     entry, count = { loss = 0.0 }, 0
     if o.checkpoint_every and state.step % o.checkpoint_every == 0 then self:save() end
   end
-  for batch in batches.iterate(o.batches, state.epoch, state.batch, rewind, forward) do
+  for batch in batches.iterate(o.batches, state.epoch, state.position, rewind, forward) do
     local value, more = self:backward(batch)
     state.batch, state.loss_sum = state.batch + 1, state.loss_sum + value
+    state.position = batches.position(o.batches, batch, state.position)
     add_parts(entry, more)
     entry.loss, count = entry.loss + value, count + 1
     if count == o.accumulate then
@@ -222,7 +225,7 @@ function Run:end_epoch()
   local stop = self:should_stop(metric)
   state.loss, state.metric = loss, metric or state.metric
   local epoch = state.epoch
-  state.epoch, state.batch = epoch + 1, 0
+  state.epoch, state.batch, state.position = epoch + 1, 0, 0
   state.stopped = stop and "early_stop" or nil
   if metric and self.best:admits(metric) then
     local file = self.best:file_name(epoch, state.step)
@@ -267,7 +270,7 @@ function Run:result()
 end
 
 local function fresh_state()
-  return { epoch = 1, batch = 0, step = 0, seconds = 0.0, loss_sum = 0.0 }
+  return { epoch = 1, batch = 0, position = 0, step = 0, seconds = 0.0, loss_sum = 0.0 }
 end
 
 -- Takes up a saved run; nil when there is none to take up.
