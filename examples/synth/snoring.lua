@@ -31,5 +31,14 @@ return function(rng, seconds)
     signal.add(wave, breath_out(rng), t + 1.4, 0.03)
     t = t + rng:uniform(2.3, 2.8)
   end
-  return signal.finish(signal.room(rng, wave, 0.08, -16), 0.6)
+  -- Throat, nose and pillow: uneven, with broad peaks near 1 and 3 kHz.
+  wave = signal.shape(signal.colour(rng, wave, 4), {
+    { 60, 4 }, { 180, 0 }, { 400, -6 }, { 700, -8 }, { 1000, -3 }, { 1500, -8 }, { 3000, -4 },
+    { 5000, -8 }, { 14000, -12 },
+  })
+  local room = signal.shape(signal.noise(rng, seconds), {
+    { 60, 6 }, { 185, 0 }, { 400, -12 }, { 1500, -20 }, { 6000, -28 }, { 14000, -36 },
+  })
+  wave = signal.level(signal.room(rng, wave, 0.08, -16), -18)
+  return signal.finish(wave + signal.level(room, -42), 0.6)
 end
