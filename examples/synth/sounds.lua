@@ -48,8 +48,8 @@ function synth.make(kind, options)
   return nj.no_grad(require("examples.synth." .. kind), rng, options.seconds or 5)
 end
 
---- Writes one sound of each kind as 16-bit WAV. The files are called sound-01.wav … in an order
---- that says nothing, so that only listening finds them; what-is-what.csv tells people.
+--- Writes one sound of each kind as 16-bit WAV, called by its kind: names help people, and nothing
+--- in nightjar looks at them. what-is-what.csv says in a sentence what each is.
 ---@param dir string made when it is not there
 ---@param options? { seed?: integer, seconds?: number }
 ---@return { file: string, kind: string, text: string }[]? written
@@ -59,10 +59,9 @@ function synth.write_all(dir, options)
   options = options or {}
   local ok, message, code = fs.make_folders(dir)
   if not ok then return nil, message, code end
-  local names = nj.rng(options.seed or 1, 0):shuffle(synth.names())
   local rows = {}
-  for i, kind in ipairs(names) do
-    local file = ("sound-%02d.wav"):format(i)
+  for i, kind in ipairs(synth.names()) do
+    local file = kind .. ".wav"
     ok, message, code = nj.audio.write(fs.join(dir, file), synth.make(kind, options), synth.rate)
     if not ok then return nil, message, code end
     rows[i] = { file = file, kind = kind, text = synth.kinds[kind] }

@@ -43,7 +43,7 @@ describe("examples.synth", function()
     assert.is_true(share(make "dog", 300, 2000) > 0.7)
   end)
 
-  it("writes one file of each kind under names that say nothing", function()
+  it("writes one file of each kind, called by it", function()
     local dir = temporary.folder()
     finally(function() temporary.remove(dir) end)
     local rows = assert(synth.write_all(dir .. "/sounds", { seconds = 0.8 }))
@@ -53,13 +53,13 @@ describe("examples.synth", function()
     local order = {}
     for i, row in ipairs(rows) do
       order[i] = row.kind
-      assert.matches("^sound%-%d%d%.wav$", row.file)
+      assert.equal(row.kind .. ".wav", row.file)
       local info = assert(nj.audio.info(dir .. "/sounds/" .. row.file))
       assert.equal("PCM_16", info.encoding)
       assert.equal(32000, info.rate)
       assert.equal(1, info.channels)
     end
-    assert.are_not.same(synth.names(), order)
+    assert.same(synth.names(), order)
     assert.equal("file", fs.kind(dir .. "/sounds/what-is-what.csv"))
   end)
 
