@@ -43,7 +43,8 @@ local function learn_vocabulary(train, scenes)
   return assert(nj.text.train_wordpiece(lines, { size = 2000, min_frequency = 2 }))
 end
 
-local function make_model(vocabulary)
+-- time_width: SpecAugment's stripes while training, in frames of 20 ms.
+local function make_model(vocabulary, time_width)
   return nj.model({
     name = "nightjar-small",
     audio = {
@@ -52,7 +53,7 @@ local function make_model(vocabulary)
         kind = "convnet", mels = 64, channels = { 16, 32, 64, 128, 256 },
         -- The last block keeps its time steps: a frame is 0.32 s.
         pool_time = { 2, 2, 2, 2, 1 }, pool_mel = { 2, 2, 2, 2, 2 },
-        dropout = 0.1, time_width = 32, freq_width = 8,
+        dropout = 0.1, time_width = time_width, freq_width = 8,
       },
     },
     text = {
@@ -168,8 +169,9 @@ local function interleave(singles, scenes)
 end
 
 local function refine(model, train, validation)
+  -- Whole clips, silence included: a search meets them so.
   local shared = { seed = options.seed + 100, front_end = model.audio_tower.front_end,
-    tokenizer = model.text_tower.tokenizer, trim = true, cache_mb = 1500 }
+    tokenizer = model.text_tower.tokenizer, cache_mb = 1500 }
   local function loader(source, more)
     for key, value in pairs(shared) do more[key] = value end
     return nj.data.loader(source, more)
@@ -259,15 +261,19 @@ print(train)
 print(validation)
 local words = learn_vocabulary(train, nj.data.scenes(train, { seed = 1000 + options.seed, size = 4000 }))
 print(("%d pieces of words"):format(#words))
-local model = make_model(words)
-print(model)
-for _, stage in ipairs { fit, refine } do
+local function run_stage(stage, model)
   local result = stage(model, train, validation)
   local best = result.best[1]
   print(("%d steps (%s), %.0f s; best: epoch %d, %.1f"):format(result.steps, result.stopped,
     result.seconds, best.epoch, best.metric))
   assert(nj.train.load_weights(best.path, model))
+  return model
 end
+
+print(make_model(words, 32))
+local first = run_stage(fit, make_model(words, 32))
+-- Short events would vanish under stripes of 0.6 s, so the second stage has shorter ones.
+local model = run_stage(refine, make_model(words, 8):load_state(first:state()))
 model:eval()
 calibrate(model, train, validation)
 assert(model:save(options.out))

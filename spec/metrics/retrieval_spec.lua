@@ -175,12 +175,9 @@ describe("retrieval", function()
     fails("metrics.retrieval: nothing to measure: scores have shape (0, 0)", nj.zeros(0, 0))
   end)
 
-  it("handles Clotho's size quickly", function()
+  it("handles Clotho's size", function()
     local big = nj.randn(5225, 1045, { rng = nj.rng(5) })
-    local started = os.clock() -- seconds of all cores, whatever else the machine does
     local r = retrieval(big, { captions_per_clip = 5 })
-    local seconds = os.clock() - started
-    assert.is_true(seconds < 2, ("took %.2f s"):format(seconds))
     -- what ranks at random must be near chance
     for _, side in ipairs { "text_to_audio", "audio_to_text" } do
       for _, name in ipairs { "R@10", "R@50", "mean_rank", "median_rank" } do
