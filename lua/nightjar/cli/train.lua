@@ -6,7 +6,8 @@ local output = require "nightjar.cli.output"
 local command = { summary = "Run a training script, or train what a JSON file describes." }
 
 function command.declare(parser)
-  parser:argument("script", "A Lua script (see examples/), or a .json configuration."):argname "FILE"
+  parser:argument("script", "A Lua script (see examples/), or a .json configuration.")
+    :argname "FILE"
   parser:argument("arguments", "Passed on to the script."):args "*"
 end
 
@@ -27,7 +28,10 @@ function command.run(arguments)
   if not text then return output.fail(message) end
   local configuration, _, problem = json.decode(text)
   if not configuration then return output.fail(arguments.script .. ": " .. problem) end
-  return require("nightjar.train.recipe").run(configuration)
+  local result
+  result, message = require("nightjar.train.recipe").run(configuration)
+  if not result then return output.fail(message) end
+  return 0
 end
 
 return command
