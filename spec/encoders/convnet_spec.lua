@@ -1,0 +1,206 @@
+local nj = require "nightjar"
+local near = require "spec.support.near"
+
+local function small(options)
+  local o = { channels = { 3, 4 }, mels = 8, dropout = 0.3, time_stripes = 1, time_width = 4,
+    freq_stripes = 1, freq_width = 2, rng = nj.rng(7) }
+  for key, value in pairs(options or {}) do o[key] = value end
+  return nj.encoders.convnet(o)
+end
+
+-- Running statistics and affine weights as training leaves them: none of them trivial.
+local function trained(net, seed)
+  nj.no_grad(function()
+    for i, b in ipairs(net:buffers()) do
+      local noise = nj.rand(b.tensor.shape, { rng = nj.rng(seed + i) })
+      b.tensor:copy_(b.name:find "var" and noise + 0.5 or noise - 0.5)
+    end
+    for i, p in ipairs(net:parameters()) do
+      if p.name:find "bn" then
+        p.tensor:copy_(nj.rand(p.tensor.shape, { rng = nj.rng(seed + 50 + i) }) + 0.25)
+      end
+    end
+  end)
+  return net
+end
+
+local function mel(...) return nj.randn({ ... }, { rng = nj.rng(5) }) end
+local function lengths(list) return nj.tensor(list, { dtype = "int64" }) end
+
+-- The network by its definition, out of nj.nn's operations in float64, running statistics or, while
+-- training, the batch's.
+local function composition(net, x, training)
+  local nn, p, d = nj.nn, {}, net:descriptor()
+  for name, tensor in pairs(net:state()) do
+    p[name] = tensor:detach():to "float64"
+    if not name:find "running" then p[name]:requires_grad_() end
+  end
+  local function norm(y, at)
+    return nn.batch_norm(y, p[at .. ".weight"], p[at .. ".bias"], {
+      mean = p[at .. ".running_mean"], var = p[at .. ".running_var"],
+      training = training })
+  end
+  local y = norm(x:to "float64":transpose(2, 3), "bn0"):transpose(2, 3):unsqueeze(2)
+  for i = 1, #d.channels do
+    local at = ("conv_block%d."):format(i)
+    for k = 1, 2 do
+      y = norm(nn.conv2d(y, p[at .. "conv" .. k .. ".weight"], { padding = 1 }), at .. "bn" .. k):relu()
+    end
+    y = nn.avg_pool2d(y, { d.pool_time[i], d.pool_mel[i] })
+  end
+  local frames = y:mean(4):transpose(2, 3)
+  return frames, frames:max(2) + frames:mean(2), p
+end
+
+describe("nj.encoders.convnet", function()
+  for _, training in ipairs { false, true } do
+    it("is what its operations compose to, " .. (training and "training" or "evaluating"), function()
+      local net = trained(small { dropout = 0, time_stripes = 0, freq_stripes = 0 }, 10)
+      local x = mel(2, 12, 8)
+      if training then net:train() end
+      local want, want_clip, p = composition(net, x, training)
+      local frames, clip = net(x)
+      assert.same({ 2, 3, 4 }, frames.shape)
+      near(want:detach(), frames:detach():to "float64", { atol = 2e-5 })
+      near(want_clip:detach(), clip:detach():to "float64", { atol = 2e-5 })
+      local r = nj.randn({ 2, 4 }, { rng = nj.rng(3) });
+      (clip * r):sum():backward();
+      (want_clip * r:to "float64"):sum():backward()
+      for _, q in ipairs(net:parameters()) do
+        near(p[q.name].grad, q.tensor.grad:to "float64", { atol = 5e-5, rtol = 1e-3 }, q.name)
+      end
+    end)
+  end
+
+  it("gives gradients of its input that differences confirm", function()
+    local net = trained(small { channels = { 2 } }, 20)
+    local x, r = mel(1, 4, 8), nj.randn({ 1, 2 }, { rng = nj.rng(4) })
+    local function value() return nj.no_grad(function() return (select(2, net(x)) * r):sum():item() end) end
+    x:requires_grad_();
+    (select(2, net(x)) * r):sum():backward()
+    local flat, eps = x:detach():view(32), 1e-2
+    local agree = 0
+    for i = 1, 32 do
+      local at = flat[i]
+      flat[i] = at + eps
+      local above = value()
+      flat[i] = at - eps
+      local below = value()
+      flat[i] = at
+      if math.abs((above - below) / (2 * eps) - x.grad:reshape(32)[i]) < 2e-2 then agree = agree + 1 end
+    end
+    assert(agree >= 30, agree .. " of 32 agree") -- a step may cross a corner of ReLU or of the maximum
+  end)
+
+  it("pools by its options and tells how many frames are left", function()
+    local net = small { channels = { 2, 3, 4 }, pool_time = { 2, 3, 1 }, pool_mel = { 2, 2, 1 } }
+    local frames, clip, left = net(mel(2, 25, 8), lengths { 25, 13 })
+    assert.same({ 2, 4, 4 }, frames.shape)
+    assert.same({ 2, 4 }, clip.shape)
+    assert.same({ 4, 2 }, left:totable())
+    assert.same({ 1, 4 }, select(3, net(mel(2, 25, 8), lengths { 1, 25 })):totable())
+  end)
+
+  it("does not let what lies behind a clip's end into its vector", function()
+    local net = trained(small(), 30)
+    local x = mel(2, 20, 8)
+    local noisy = x:clone()
+    noisy[{ 1, { 13, 20 } }] = 1e4
+    local frames, clip = net(x, lengths { 12, 20 })
+    local other_frames, other = net(noisy, lengths { 12, 20 })
+    assert.equal(clip:bytes(), other:bytes())
+    assert.equal(frames:contiguous():bytes(), other_frames:contiguous():bytes())
+  end)
+
+  it("keeps a padded clip's frames away from its end as they are unpadded", function()
+    local net = trained(small(), 40)
+    local x = mel(1, 40, 8)
+    local padded = x:pad { { 0, 24 }, { 0, 0 } }
+    local want, want_clip = net(x)
+    local frames, clip, left = net(padded, lengths { 40 })
+    assert.same({ 10 }, left:totable())
+    -- Behind the end there is silence after bn0 in both; but a bias behind the first BatchNorm makes
+    -- the padding's activations other than zero, and the second convolution sees two of them: 2 of
+    -- block 1's frames, of which pooling leaves 1, and 3 of block 2's, of which pooling leaves 2.
+    near(want[{ {}, { 1, 8 } }], frames[{ {}, { 1, 8 } }], { atol = 1e-6 })
+    assert(near.max_abs(want_clip, clip) < 1, "the clip vector is far off")
+    assert.not_equal(0, (near.max_abs(want_clip, clip)))
+  end)
+
+  it("gives a clip of a batch the bits it has alone", function()
+    local net = trained(small { channels = { 16, 32 } }, 50)
+    local x = mel(3, 24, 8)
+    local frames, clip = net(x)
+    for i = 1, 3 do
+      local f, c = net(x[{ { i, i } }])
+      assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
+      assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
+    end
+  end)
+
+  it("gives the same bits, gradients too, with one thread as with two", function()
+    local before = nj.threads()
+    local function run(threads)
+      nj.threads(threads)
+      local net = small { channels = { 16, 32 }, mels = 32 }:train()
+      local _, clip = net(mel(4, 60, 32), nil, { rng = nj.rng(1) })
+      clip:square():sum():backward()
+      local bytes = { clip:detach():bytes() }
+      for _, p in ipairs(net:parameters()) do bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes() end
+      return table.concat(bytes)
+    end
+    local one, two = run(1), run(2)
+    nj.threads(before)
+    assert(one == two)
+  end)
+
+  it("drops out, masks stripes and follows the batch's statistics while training only", function()
+    local net = small()
+    local x = mel(2, 16, 8)
+    local function statistics()
+      local out = {}
+      for _, b in ipairs(net:buffers()) do out[#out + 1] = b.tensor:bytes() end
+      return table.concat(out)
+    end
+    local before = statistics()
+    local _, a = net(x)
+    assert.equal(before, statistics())
+    net:train()
+    local _, b = net(x, nil, { rng = nj.rng(1) })
+    assert.not_equal(before, statistics())
+    assert.not_equal(a:bytes(), b:bytes())
+    assert.equal(b:bytes(), select(2, net(x, nil, { rng = nj.rng(1) })):bytes())
+    assert.not_equal(b:bytes(), select(2, net(x, nil, { rng = nj.rng(2) })):bytes())
+  end)
+
+  it("says what is wrong", function()
+    local net = small()
+    local function message(text, f) assert.error_matches(f, text, nil, true) end
+    message("convnet: expected log-mels of shape (batch, frames, 8), got (2, 16, 9)",
+      function() net(mel(2, 16, 9)) end)
+    message("convnet: expected float32 log-mels, got float64",
+      function() net(mel(2, 16, 8):to "float64") end)
+    message("convnet: 3 frames are too few, one output frame takes 4", function() net(mel(1, 3, 8)) end)
+    message("convnet: lengths must be int64 of shape (2), got int64 (3)",
+      function() net(mel(2, 16, 8), lengths { 1, 2, 3 }) end)
+    message("convnet: clip 2 has a length of 17 frames, expected 1 to 16",
+      function() net(mel(2, 16, 8), lengths { 16, 17 }) end)
+    message("convnet: clip 1 has a length of 0 frames, expected 1 to 16",
+      function() net(mel(2, 16, 8), lengths { 0, 16 }) end)
+    message("convnet: option 'channels' is required, for example {64, 128, 256, 512}",
+      function() nj.encoders.convnet {} end)
+    message("convnet: option 'pool_time' has 1 entries, 'channels' has 2",
+      function() small { pool_time = { 2 } } end)
+    message("convnet: entry 2 of option 'channels' must be a positive integer",
+      function() small { channels = { 4, 0 } } end)
+    message("convnet: 8 mel bins are pooled away by block 2", function() small { pool_mel = { 4, 4 } } end)
+    message("did you mean 'channels'", function() small { chanels = { 1 } } end)
+  end)
+
+  it("takes no clips at all", function()
+    local frames, clip, left = small()(nj.zeros(0, 16, 8))
+    assert.same({ 0, 4, 4 }, frames.shape)
+    assert.same({ 0, 4 }, clip.shape)
+    assert.same({ 0 }, left.shape)
+  end)
+end)
