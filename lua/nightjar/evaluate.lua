@@ -6,25 +6,35 @@ local opts = require "nightjar.opts"
 
 local evaluate = {}
 
+local function open_esc50(root, split)
+  local fold = math.tointeger(tonumber(split))
+  if fold and fold >= 1 and fold <= 5 then return data.esc50(root, { folds = { fold } }) end
+  for _, known in ipairs { "train", "val", "test", "all" } do
+    if split == known then return data.esc50(root, { split = split }) end
+  end
+  return nil, ("esc50: a split is train, val, test, all or a fold from 1 to 5, got '%s'"):format(split),
+    "EARG"
+end
+
 --- Opens a data set by the name of its kind.
 ---@param kind "folder"|"esc50"|"audiocaps"|"clotho"
 ---@param root string its folder
----@param split? string esc50: a fold
+---@param options? { split?: string, captions?: string } split: of audiocaps and clotho; of esc50 train,
+---  val, test or a fold (5). captions: a CSV of captions, for folder
 ---@return table|nil dataset
 ---@return string? message
 ---@return string? code
-function evaluate.open(kind, root, split)
+function evaluate.open(kind, root, options)
   opts.arg("evaluate.open", 1, "kind", kind,
     { type = "string", one_of = { "folder", "esc50", "audiocaps", "clotho" } })
-  local options = {}
-  if kind == "esc50" then
-    local fold = math.tointeger(tonumber(split or 5))
-    if not fold then return nil, "esc50: the split is a fold, 1 to 5", "EARG" end
-    options.folds = { fold }
-  elseif kind ~= "folder" then
-    options.split = split
+  local o = opts.check("evaluate.open", options, { split = "string", captions = "string" })
+  if kind == "folder" then
+    if o.split then return nil, "a folder has no splits", "EARG" end
+    return data.folder(root, { csv = o.captions })
   end
-  return data[kind](root, options)
+  if o.captions then return nil, kind .. " has its own captions", "EARG" end
+  if kind == "esc50" then return open_esc50(root, o.split or "5") end
+  return data[kind](root, { split = o.split })
 end
 
 --- Vectors of clips as one matrix; clips whose sound cannot be read are left out.
@@ -55,18 +65,17 @@ end
 --- Text→audio and audio→text retrieval over all captions of a data set.
 ---@param model table
 ---@param dataset table of nj.data
----@param options? table `progress`: function(done, total); `bootstrap`: see nj.metrics.retrieval
+---@param options? table `bootstrap`, `seed`: see nj.metrics.retrieval; `progress`: function(done,
+---  total)
 ---@return any|nil result a nj.metrics retrieval result
----@return string? message
+---@return table|string failed { id, error } of each clip that could not be read; or a message
 ---@return string? code
 function evaluate.run(model, dataset, options)
   opts.arg("evaluate.run", 1, "model", model, "table")
   opts.arg("evaluate.run", 2, "dataset", dataset, "table")
-  local o = opts.check("evaluate", options, { progress = "function", bootstrap = "integer" })
+  local o = opts.check("evaluate", options,
+    { bootstrap = "integer", seed = "integer", progress = "function" })
   local vectors, kept, failed = evaluate.clips(model, dataset.clips, o.progress)
-  for _, failure in ipairs(failed) do
-    warn(("nightjar: eval: %s: %s\n"):format(failure.id, failure.error))
-  end
   local texts, clip_of = {}, {}
   for i, clip in ipairs(kept) do
     for _, caption in ipairs(clip.captions) do
@@ -78,7 +87,7 @@ function evaluate.run(model, dataset, options)
       dataset.name or "data set", #kept), "ENOTFOUND"
   end
   local scores = model:text(texts):matmul(vectors:transpose(1, 2))
-  return metrics.retrieval(scores, { clip_of = clip_of, bootstrap = o.bootstrap })
+  return metrics.retrieval(scores, { clip_of = clip_of, bootstrap = o.bootstrap, seed = o.seed }), failed
 end
 
 --- Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.

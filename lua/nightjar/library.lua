@@ -67,9 +67,17 @@ function library.open(path, options)
   return setmetatable({ path = path, model = o.model, catalogue = catalogue }, Library)
 end
 
+-- One name for one place, from wherever it is named: absolute, without "." and "..".
 local function absolute(path)
-  path = path:sub(1, 1) == "/" and path or fs.join(lfs.currentdir(), path)
-  return (path:gsub("/%./", "/"):gsub("/+$", ""))
+  local parts = {}
+  for part in fs.join(lfs.currentdir(), path):gmatch "[^/]+" do
+    if part == ".." then
+      parts[#parts] = nil
+    elseif part ~= "." then
+      parts[#parts + 1] = part
+    end
+  end
+  return "/" .. table.concat(parts, "/")
 end
 
 --- The sound files at a path: itself, or those of the folder.
@@ -100,8 +108,9 @@ local function plan(self, root, files)
       work.encode[#work.encode + 1] = { path = path, size = size or 0, mtime = mtime or 0, old = old }
     end
   end
+  local below = root == "/" and "/" or root .. "/"
   for path in pairs(known) do
-    local inside = path == root or path:sub(1, #root + 1) == root .. "/"
+    local inside = path == root or path:sub(1, #below) == below
     if inside and not there[path] then work.remove[#work.remove + 1] = path end
   end
   table.sort(work.remove)
@@ -226,7 +235,7 @@ local function rank(self, query, k)
   if not vectors then return nil, ids, code end
   local n = vectors.shape[1]
   local hits = {}
-  if n == 0 or k < 1 then return hits end
+  if n == 0 then return hits end
   local cosines, places = vectors:matmul(query):topk(math.min(k, n))
   local probabilities = self.model:probabilities(query, cosines)
   for i = 1, cosines.shape[1] do
@@ -252,7 +261,7 @@ end
 function Library:search(text, options)
   opts.arg("library:search", 1, "text", text, "string")
   local o = opts.check("library:search", options,
-    { k = { type = "integer", default = 5 }, at_least = "number" })
+    { k = { type = "integer", default = 5, min = 1 }, at_least = "number" })
   local hits, message, code = rank(self, self.model:text(text)[1], o.k)
   if not hits then return nil, message, code end
   while o.at_least and #hits > 0 and hits[#hits].score < o.at_least do hits[#hits] = nil end
@@ -265,7 +274,8 @@ end
 ---@param options? table `k` (5)
 function Library:like(path, options)
   opts.arg("library:like", 1, "path", path, "string")
-  local o = opts.check("library:like", options, { k = { type = "integer", default = 5 } })
+  local o = opts.check("library:like", options,
+    { k = { type = "integer", default = 5, min = 1 } })
   local clip = self.model:audio({ path })[1]
   if clip.error then return nil, clip.error, clip.code end
   local hits, message, code = rank(self, clip.vector, o.k)

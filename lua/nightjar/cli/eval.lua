@@ -1,6 +1,7 @@
---- nightjar eval --data FOLDER
+--- nightjar eval DIR
 local common = require "nightjar.cli.library"
 local output = require "nightjar.cli.output"
+local progress = require "nightjar.progress"
 
 local command = { summary = "Measure retrieval on a data set: R@k, mAP@10, ranks, with intervals." }
 
@@ -10,9 +11,27 @@ function command.declare(parser)
   parser:argument("root", "The data set's folder."):argname "DIR"
   parser:option("--data", "Its kind: " .. table.concat(KINDS, ", ") .. "."):default("folder")
     :choices(KINDS)
-  parser:option("--split", "Which split (audiocaps, clotho: test, evaluation …; esc50: a fold)."):argname "NAME"
-  parser:option("--model", "The model file (default: the one that comes with nightjar)."):argname "FILE"
+  parser:option("--split", "Which split (audiocaps, clotho: test, evaluation …; esc50: train, val, "
+    .. "test, all or a fold, 5 by default)."):argname "NAME"
+  parser:option("--captions", "Of a folder: a CSV of files and captions (without one, file names "
+    .. "are the captions)."):argname "CSV"
+  parser:option("--model", "The model: a file, or the name of one that comes with nightjar.")
+    :argname "FILE"
   parser:flag("--json", "Print JSON for machines.")
+end
+
+-- The result as JSON can hold it. Ranks of every query would drown the rest.
+local function plain(result, dataset, failed)
+  local out = { data = dataset.name, split = dataset.split, failed = failed }
+  for key, value in pairs(result) do out[key] = value end
+  for _, direction in ipairs { "text_to_audio", "audio_to_text" } do
+    local copy = {}
+    for key, value in pairs(result[direction]) do
+      if key ~= "ranks" then copy[key] = value end
+    end
+    out[direction] = copy
+  end
+  return out
 end
 
 function command.run(arguments)
@@ -20,15 +39,19 @@ function command.run(arguments)
   if not model then return output.fail(message) end
   local evaluate = require "nightjar.evaluate"
   local dataset
-  dataset, message = evaluate.open(arguments.data, arguments.root, arguments.split)
+  dataset, message = evaluate.open(arguments.data, arguments.root,
+    { split = arguments.split, captions = arguments.captions })
   if not dataset then return output.fail(message) end
-  local result
-  result, message = evaluate.run(model, dataset)
-  if not result then return output.fail(message) end
+  local bar = progress.new { label = "encoding", total = #dataset.clips }
+  local result, failed = evaluate.run(model, dataset, { progress = function(done) bar:update(done) end })
+  bar:finish()
+  if not result then return output.fail(failed) end
+  for _, failure in ipairs(failed) do output.complain(failure.error) end
   if arguments.json then
-    output.print_json(result:plain())
+    output.print_json(plain(result, dataset, failed))
   else
-    print(tostring(result))
+    print(dataset)
+    print(result)
   end
   return 0
 end

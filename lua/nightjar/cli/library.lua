@@ -8,7 +8,8 @@ local common = {}
 
 function common.declare(command)
   command:option("--library", "The library file (default: .nightjar.njl in the folder)."):argname "FILE"
-  command:option("--model", "The model file (default: the one that comes with nightjar)."):argname "FILE"
+  command:option("--model", "The model: a file, or the name of one that comes with nightjar.")
+    :argname "FILE"
   command:flag("--json", "Print JSON for machines.")
 end
 
@@ -20,12 +21,7 @@ function common.library_path(arguments, target)
 end
 
 function common.load_model(arguments)
-  local path, message = arguments.model, nil
-  if not path then
-    path, message = shipped.path()
-    if not path then return nil, message end
-  end
-  return model.load(path)
+  return model.load(arguments.model or shipped.default)
 end
 
 --- The opened library, or nil and a message.

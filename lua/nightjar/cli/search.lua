@@ -5,10 +5,16 @@ local output = require "nightjar.cli.output"
 
 local command = { summary = "Find the sounds that a text describes." }
 
+local function positive(text)
+  local k = math.tointeger(tonumber(text))
+  if not k or k < 1 then return nil, ("-k takes a number from 1, got '%s'"):format(text) end
+  return k
+end
+
 function command.declare(parser)
   parser:argument("text", "What to look for, in words; - reads one query a line."):argname "TEXT"
   parser:argument("path", "The indexed folder (default: here)."):argname("DIR"):args("?"):default "."
-  parser:option("-k --top", "How many to show."):argname("K"):default("5"):convert(math.tointeger)
+  parser:option("-k --top", "How many to show."):argname("K"):default("5"):convert(positive)
   parser:flag("--sound", "TEXT is a sound file: find sounds like it.")
   common.declare(parser)
 end

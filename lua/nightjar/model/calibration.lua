@@ -114,7 +114,7 @@ function calibration.describe(c)
 end
 
 --- From a model file; raises when it is broken.
-function calibration.restore(described, bank)
+function calibration.restore(described, bank, dim)
   opts.check("calibration", described, {
     weights = { type = "table", required = true },
     prevalence = "number",
@@ -123,7 +123,10 @@ function calibration.restore(described, bank)
   for i = 1, 3 do
     if type(described.weights[i]) ~= "number" then error("calibration: three weights expected", 0) end
   end
-  if not bank or #bank.shape ~= 2 then error("calibration: the bank is missing", 0) end
+  if not bank or #bank.shape ~= 2 or bank.shape[1] < 1 or bank.shape[2] ~= dim
+    or bank.dtype ~= "float32" then
+    error(("calibration: a bank of float32 vectors of %d numbers expected"):format(dim), 0)
+  end
   return { bank = bank, weights = described.weights, prevalence = described.prevalence,
     pairs = described.pairs }
 end

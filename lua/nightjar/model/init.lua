@@ -7,11 +7,13 @@
 --- A model is made from descriptors (`nj.model{…}`) or read from one file (`nj.load(path)`), which
 --- holds weights, descriptors, vocabulary and calibration.
 local core = require "nightjar.core"
+local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
 local towers = require "nightjar.model.towers"
 local tiles = require "nightjar.model.tiles"
 local similarity = require "nightjar.model.similarity"
 local file = require "nightjar.model.file"
+local shipped = require "nightjar.model.shipped"
 local calibration = require "nightjar.model.calibration"
 
 local Model = {}
@@ -31,9 +33,9 @@ function model.new(descriptor, options)
   local d = opts.check("model", descriptor, {
     audio = { type = "table", required = true },
     text = { type = "table", required = true },
-    dim = { type = "integer", default = 256 },
+    dim = { type = "integer", default = 256, min = 1, max = 65536 },
     projection = { type = "string", default = "mlp", one_of = { "linear", "mlp", "gated" } },
-    temperature = { type = "number", default = 0.07 },
+    temperature = { type = "number", default = 0.07, above = 0 },
     name = { type = "string", default = "unnamed" },
     provenance = "table",
   })
@@ -51,7 +53,20 @@ function model.new(descriptor, options)
   return setmetatable(self, Model)
 end
 
-model.load = function(path) return file.load(path, model.new) end
+--- Reads a model from its file, or one that comes with nightjar by its name ("nightjar-small").
+---@param path string
+---@return table|nil model
+---@return string? message
+---@return string? code ENOTFOUND, EIO, EFORMAT (no model, or a broken one), …
+function model.load(path)
+  opts.arg("load", 1, "path", path, "string")
+  if not path:find "[/.]" and not fs.kind(path) then
+    local found, message, code = shipped.path(path)
+    if not found then return nil, message, code end
+    path = found
+  end
+  return file.load(path, model.new)
+end
 
 --- What rebuilds the model without its weights.
 ---@return table
@@ -169,6 +184,22 @@ function Model:encode_audio(mel, lengths, rng) return self.audio_tower:encode(me
 ---@return any sentence (B, D), unit length
 function Model:encode_text(ids, mask, rng) return self.text_tower:encode(ids, mask, rng) end
 
+-- Runs f(…) without recording gradients and with the networks in inference mode, in which the same
+-- input always gives the same bits; training goes on as it was.
+local function infer(self, f, ...)
+  local training = {}
+  for i, part in ipairs(self:parts()) do
+    training[i] = part.net:is_training()
+    part.net:eval()
+  end
+  local result = table.pack(pcall(core.no_grad, f, ...))
+  for i, part in ipairs(self:parts()) do
+    if training[i] then part.net:train() end
+  end
+  if not result[1] then error(result[2], 0) end
+  return table.unpack(result, 2, result.n)
+end
+
 --- Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
 ---@param sounds (string|any)[] paths, or waveforms (L) at the model's rate
 ---@param options? table `progress`: function(done, total), called after every sound
@@ -179,7 +210,7 @@ function Model:audio(sounds, options)
   if type(sounds) ~= "table" then sounds = { sounds } end
   local clips = {}
   for i, sound in ipairs(sounds) do
-    clips[i] = core.no_grad(tiles.encode, self.audio_tower, sound)
+    clips[i] = infer(self, tiles.encode, self.audio_tower, sound)
     if o.progress then o.progress(i, #sounds) end
   end
   return clips
@@ -190,7 +221,8 @@ end
 ---@return any
 function Model:text(texts)
   if type(texts) == "string" then texts = { texts } end
-  return core.no_grad(function() return self.text_tower:vectors(texts) end)
+  opts.arg("model:text", 1, "texts", texts, "table")
+  return infer(self, self.text_tower.vectors, self.text_tower, texts)
 end
 
 --- Words of a text that the model's training never showed: it can only guess at them.

@@ -49,8 +49,8 @@ function methods:top(text, k)
   if k < 1 then return list end
   local values, indices = row:topk(k)
   for i = 1, k do
-    local index = math.tointeger(indices:get(i))
-    list[i] = { clip = self.clips[index], index = index, score = values:get(i) }
+    local index = indices(i)
+    list[i] = { clip = self.clips[index], index = index, score = values(i) }
   end
   return list
 end

@@ -5,19 +5,40 @@
 --- from the tile in which they lie further from the edge. The clip vector pools all frames; segment
 --- vectors pool windows of about SEGMENT seconds, every half of that, and tell where a sound is.
 local core = require "nightjar.core"
+local opts = require "nightjar.opts"
 
 local TILE, OVERLAP, SEGMENT = 30.0, 2.0, 2.0
 
 local tiles = {}
 
 local function waveform(tower, sound)
-  if type(sound) ~= "string" then return sound end
-  return core.audio.decode(sound, { rate = tower.front_end:descriptor().rate })
+  if type(sound) == "string" then
+    return core.audio.decode(sound, { rate = tower.front_end:descriptor().rate })
+  end
+  if opts.type_name(sound) ~= "nightjar.Tensor" then
+    error(("model:audio: sounds are paths or waveforms, got a %s"):format(opts.type_name(sound)), 0)
+  end
+  if #sound.shape ~= 1 then
+    error(("model:audio: a waveform has one dimension, got (%s)"):format(
+      table.concat(sound.shape, ", ")), 0)
+  end
+  return sound
 end
 
---- 0-based first sample and length of each tile.
-local function cut(samples, rate)
-  local size, step = math.floor(TILE * rate), math.floor((TILE - OVERLAP) * rate)
+--- The log-mels of one frame of the encoder, and the samples and seconds from one to the next.
+local function grid(tower)
+  local fe, stride = tower.front_end, 1
+  for _, pool in ipairs(tower.encoder:descriptor().pool_time) do stride = stride * pool end
+  local seconds = stride * (fe:seconds(2) - fe:seconds(1))
+  local rate = fe:descriptor().rate
+  return { mels = stride, seconds = seconds, samples = math.floor(seconds * rate + 0.5), rate = rate }
+end
+
+--- 0-based first sample and length of each tile. Tiles begin where frames begin, so that times hold
+--- however many tiles there are.
+local function cut(samples, g)
+  local size = math.max(g.samples, math.floor(TILE * g.rate))
+  local step = math.max(1, math.floor((TILE - OVERLAP) / g.seconds)) * g.samples
   local list, start = {}, 0
   while true do
     local length = math.min(size, samples - start)
@@ -27,40 +48,34 @@ local function cut(samples, rate)
   end
 end
 
---- Frames (N, C) of one tile, and the seconds from one frame to the next. A tile too short for one
---- frame is filled up with silence behind its end.
-local function tile_frames(tower, wave)
-  local encoder, fe = tower.encoder, tower.front_end
-  local mel = fe(wave)
-  local stride = 1
-  for _, pool in ipairs(encoder:descriptor().pool_time) do stride = stride * pool end
+--- Frames (N, C) of one tile. A tile too short for one frame is filled up with silence behind its
+--- end.
+local function tile_frames(tower, wave, stride)
+  local mel = tower.front_end(wave)
   local length = mel.shape[1]
   local lengths
   if length < stride then
-    mel = mel:pad({ 0, stride - length, 0, 0 }, { value = 0 })
+    mel = mel:pad { { 0, stride - length }, { 0, 0 } }
     lengths = core.tensor({ length }, { dtype = "int64" })
   end
-  local frames = encoder(mel:unsqueeze(1), lengths)
-  return frames[1], stride * (fe:seconds(2) - fe:seconds(1))
+  return (tower.encoder(mel:unsqueeze(1), lengths))[1]
 end
 
 --- All frames (N, C) of a waveform with overlaps resolved, and seconds per frame.
 function tiles.frames(tower, wave)
-  local rate = tower.front_end:descriptor().rate
-  local parts, seconds = {}, nil
-  local list = cut(wave.shape[1], rate)
+  local g, parts = grid(tower), {}
+  local list = cut(wave.shape[1], g)
+  local half = math.floor(OVERLAP / 2 / g.seconds)
   for i, tile in ipairs(list) do
-    local frames
-    frames, seconds = tile_frames(tower, wave[{ { tile.start + 1, tile.start + tile.length } }])
-    local half = math.floor(OVERLAP / 2 / seconds + 0.5)
+    local frames = tile_frames(tower, wave[{ { tile.start + 1, tile.start + tile.length } }], g.mels)
     local first = i == 1 and 1 or half + 1
     local last = frames.shape[1]
     if i < #list then -- up to where the next tile's kept frames begin
-      last = math.min(last, math.floor((list[i + 1].start - tile.start) / rate / seconds + 0.5) + half)
+      last = math.min(last, (list[i + 1].start - tile.start) // g.samples + half)
     end
     if first <= last then parts[#parts + 1] = frames[{ { first, last } }] end
   end
-  return core.cat(parts, 1), seconds
+  return core.cat(parts, 1), g.seconds
 end
 
 --- Overlapping windows over n frames: { first, last } each, the whole when it is short.
@@ -90,6 +105,9 @@ function tiles.encode(tower, sound)
   end
   times[#times][2] = duration
   local vectors = tower.projection(core.stack(pooled, 1)):normalize(-1)
+  if not vectors:isfinite():all() then
+    return { error = "the sound holds values that are no numbers", code = "EFORMAT" }
+  end
   return {
     vector = vectors[1]:clone(),
     segments = vectors[{ { 2, -1 } }]:clone(),

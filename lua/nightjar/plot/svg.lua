@@ -8,6 +8,8 @@ local STOPS = {
   { 48, 18, 100 }, { 52, 88, 150 }, { 42, 140, 140 }, { 110, 190, 90 }, { 248, 225, 60 },
 }
 
+local UNKNOWN = "#cccccc" -- cells that hold no number
+
 local function colour(t)
   t = math.max(0, math.min(1, t)) * (#STOPS - 1)
   local i = math.min(math.floor(t), #STOPS - 2)
@@ -61,14 +63,15 @@ function svg.matrix(rows, row_labels, column_labels)
     out[#out + 1] = ('<text x="%d" y="%.1f" text-anchor="end">%s</text>'):format(left - 6,
       y + CELL / 2 + 4, escape(row_labels[i]))
     for j, value in ipairs(row) do
-      local fill, dark_text = colour((value - low) / (high - low))
+      local known = value == value
+      local fill, dark_text = colour(known and (value - low) / (high - low) or 0)
       local x = left + (j - 1) * CELL
-      out[#out + 1] = ('<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>%s × %s: %.4f'
-        .. '</title></rect>'):format(x, y, CELL, CELL, value == value and fill or "#cccccc",
-        escape(row_labels[i]), escape(column_labels[j]), value)
+      out[#out + 1] = ('<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>%s × %s: %s'
+        .. '</title></rect>'):format(x, y, CELL, CELL, known and fill or UNKNOWN,
+        escape(row_labels[i]), escape(column_labels[j]), known and ("%.4f"):format(value) or "none")
       out[#out + 1] = ('<text x="%.1f" y="%.1f" text-anchor="middle" font-size="8" fill="%s">%s</text>')
-        :format(x + CELL / 2, y + CELL / 2 + 3, dark_text and "black" or "white",
-          ("%.2f"):format(value))
+        :format(x + CELL / 2, y + CELL / 2 + 3, (dark_text or not known) and "black" or "white",
+          known and ("%.2f"):format(value) or "–")
     end
   end
   out[#out + 1] = "</svg>\n"
