@@ -20,20 +20,6 @@ function command.declare(parser)
   parser:flag("--json", "Print JSON for machines.")
 end
 
--- The result as JSON can hold it. Ranks of every query would drown the rest.
-local function plain(result, dataset, failed)
-  local out = { data = dataset.name, split = dataset.split, failed = failed }
-  for key, value in pairs(result) do out[key] = value end
-  for _, direction in ipairs { "text_to_audio", "audio_to_text" } do
-    local copy = {}
-    for key, value in pairs(result[direction]) do
-      if key ~= "ranks" then copy[key] = value end
-    end
-    out[direction] = copy
-  end
-  return out
-end
-
 function command.run(arguments)
   local model, message = common.load_model(arguments)
   if not model then return output.fail(message) end
@@ -48,7 +34,9 @@ function command.run(arguments)
   if not result then return output.fail(failed) end
   for _, failure in ipairs(failed) do output.complain(failure.error) end
   if arguments.json then
-    output.print_json(plain(result, dataset, failed))
+    local out = result:plain()
+    out.data, out.split, out.failed = dataset.name, dataset.split, failed
+    output.print_json(out)
   else
     print(dataset)
     print(result)

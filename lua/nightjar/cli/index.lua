@@ -1,5 +1,6 @@
 --- nightjar index DIR
 local common = require "nightjar.cli.library"
+local fs = require "nightjar.fs"
 local output = require "nightjar.cli.output"
 local progress = require "nightjar.progress"
 local system = require("nightjar.core").system
@@ -24,6 +25,10 @@ local function show(report, lib, elapsed)
 end
 
 function command.run(arguments)
+  -- Before a library is made for it.
+  if not fs.kind(arguments.path) then
+    return output.fail(arguments.path .. ": no such file or folder")
+  end
   local lib, message = common.open(arguments, arguments.path, { rebuild = arguments.rebuild })
   if not lib then return output.fail(message) end
   local bar

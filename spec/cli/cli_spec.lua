@@ -1,0 +1,258 @@
+-- The command line, as processes of its own.
+local nj = require "nightjar"
+local child = require "spec.support.child"
+local fs = require "nightjar.fs"
+local json = require "dkjson"
+local sound = require "spec.support.sound"
+local temporary = require "spec.support.temporary"
+local tiny_model = require "spec.support.tiny_model"
+
+local RATE = 16000
+
+local function wav(seed) return sound.wav(sound.noise(RATE // 2, seed, 0.3), { rate = RATE }) end
+
+describe("nightjar", function()
+  local folder, model_file, sounds
+
+  -- Runs bin/nightjar; gives the exit status, standard output and standard error. `options`: env (a
+  -- prefix of the command), input (for stdin), cwd.
+  local function run(options, ...)
+    local out, err = folder .. "/out.txt", folder .. "/err.txt"
+    local input = temporary.write(folder .. "/in.txt", options.input or "")
+    local here = require("lfs").currentdir()
+    local command = child.command(here .. "/bin/nightjar", ...)
+    local build = here .. "/" .. (os.getenv "NIGHTJAR_BUILD" or "build")
+    command = command:gsub("%./lua/", here .. "/lua/"):gsub("%./build/", build .. "/")
+    if options.cwd then command = "cd " .. child.quoted(options.cwd) .. " && " .. command end
+    local _, _, code = os.execute(("%s (%s) > %s 2> %s < %s"):format(options.env or "", command,
+      child.quoted(out), child.quoted(err), child.quoted(input)))
+    return code, assert(fs.read(out)), assert(fs.read(err))
+  end
+
+  setup(function()
+    folder = temporary.folder()
+    model_file = folder .. "/tiny.safetensors"
+    assert(tiny_model.new():save(model_file))
+    sounds = folder .. "/my söunds"
+    for i = 1, 3 do temporary.write(("%s/sub dir/ß %d.wav"):format(sounds, i), wav(i)) end
+    temporary.write(sounds .. "/broken.wav", "no sound at all")
+  end)
+  teardown(function() temporary.remove(folder) end)
+
+  it("teaches", function()
+    local code, out = run({}, "--help")
+    assert.equal(0, code)
+    for _, name in ipairs { "index", "search", "train", "eval", "info" } do
+      assert.matches("\n   " .. name, out)
+      local own, help = run({}, name, "--help")
+      assert.equal(0, own)
+      assert.matches("Usage: nightjar " .. name, help)
+    end
+    code, out = run({}, "--version")
+    assert.same({ 0, nj._VERSION .. "\n" }, { code, out })
+  end)
+
+  it("says 2 when the command line is wrong, and how it is right", function()
+    for _, arguments in ipairs { {}, { "serch" }, { "search" }, { "index", "x", "--nope" },
+      { "search", "dog", ".", "-k", "0" }, { "search", "dog", ".", "-k", "many" },
+      { "eval", "x", "--data", "esc51" } } do
+      local code, out, err = run({}, table.unpack(arguments))
+      assert.equal(2, code, table.concat(arguments, " ") .. err)
+      assert.equal("", out)
+      assert.matches("^nightjar: .*Usage: nightjar", err)
+    end
+    local _, _, err = run({}, "search", "dog", ".", "-k", "0")
+    assert.matches("-k takes a number from 1, got '0'", err, 1, true)
+  end)
+
+  it("says 1 when it cannot do it, and why", function()
+    local code, out, err = run({}, "index", folder .. "/none", "--model", model_file)
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("none", err)
+    code, out, err = run({}, "index", sounds, "--model", folder .. "/none.safetensors")
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("^nightjar: .*none.safetensors", err)
+    code, out, err = run({}, "search", "a dog", folder, "--model", model_file)
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("no index here; make one with: nightjar index " .. folder, err, 1, true)
+    code, _, err = run({}, "index", sounds, "--model", "no-such-model")
+    assert.equal(1, code)
+    assert.matches("no shipped model called 'no-such-model'", err, 1, true)
+  end)
+
+  it("indexes, again too, and searches", function()
+    local code, out, err = run({}, "index", sounds, "--model", model_file)
+    assert.equal(0, code, err)
+    assert.matches("^3 added, 0 updated, 0 unchanged, 0 removed, 1 failed\n", out)
+    assert.matches("nightjar: .*broken.wav", err)
+    assert.equal("file", fs.kind(sounds .. "/.nightjar.njl"))
+    code, out = run({ cwd = sounds }, "index", ".", "--json", "--model", model_file)
+    assert.equal(0, code)
+    local report = assert(json.decode(out))
+    assert.same({ 0, 0, 4, 0 },
+      { report.added, report.updated, report.unchanged, report.removed })
+    code, out, err = run({}, "search", "a dog barks", sounds, "-k", "2", "--model", model_file)
+    assert.equal(0, code, err)
+    assert.matches("^a dog barks\n", out)
+    assert.matches("\n  2  ", out)
+    assert.not_matches("\n  3  ", out)
+    assert.matches("/sub dir/ß %d%.wav", out)
+    assert.not_matches("\27", out) -- no colours into a pipe
+    assert.equal("", err)
+    code, out = run({ cwd = sounds .. "/sub dir" }, "search", "rain", "..", "--model", model_file)
+    assert.equal(0, code)
+    assert.matches("%s%sß %d%.wav", out)
+  end)
+
+  it("answers in JSON, one query a line of standard input", function()
+    local code, out = run({ input = "a dog\n\n  \nrain and zither\n" }, "search", "-", sounds,
+      "--json", "--model", model_file)
+    assert.equal(0, code)
+    local answers = assert(json.decode(out))
+    assert.equal(2, #answers)
+    assert.same({ "a dog", "rain and zither" }, { answers[1].query, answers[2].query })
+    assert.same({ "zither" }, answers[2].unknown)
+    assert.equal(3, #answers[1].hits)
+    for _, key in ipairs { "path", "score", "cosine", "from", "to", "seconds" } do
+      assert.is_not_nil(answers[1].hits[1][key], key)
+    end
+    local path = sounds .. "/sub dir/ß 2.wav"
+    code, out = run({}, "search", path, sounds, "--sound", "--json", "--model", model_file)
+    assert.equal(0, code)
+    assert.equal(path, json.decode(out)[1].hits[1].path)
+  end)
+
+  it("says what is empty, and asks nothing of nothing", function()
+    local empty = folder .. "/empty"
+    assert(fs.make_folders(empty))
+    local code, out = run({}, "index", empty, "--model", model_file)
+    assert.equal(0, code)
+    assert.matches("^0 added", out)
+    code, out = run({}, "search", "a dog", empty, "--model", model_file)
+    assert.equal(1, code)
+    assert.matches("the library is empty", out)
+    code, out = run({ input = "" }, "search", "-", sounds, "--json", "--model", model_file)
+    assert.equal(1, code)
+    assert.same({}, json.decode(out))
+  end)
+
+  it("keeps the library where it is told, and refuses another model's", function()
+    local file, other = folder .. "/elsewhere.njl", folder .. "/other.safetensors"
+    assert(tiny_model.new(2):save(other))
+    assert.equal(0, (run({}, "index", sounds, "--library", file, "--model", model_file)))
+    local code, _, err = run({}, "search", "a dog", "--library", file, "--model", other)
+    assert.equal(1, code)
+    assert.matches("indexed with another model", err)
+    assert.equal(0, (run({}, "index", sounds, "--library", file, "--model", other, "--rebuild")))
+    assert.equal(0, (run({}, "search", "a dog", "--library", file, "--model", other)))
+  end)
+
+  it("tells what files hold", function()
+    local library = sounds .. "/.nightjar.njl"
+    local wanted = {
+      [model_file] = { "nightjar model 'tiny', shared space of 12 dimensions", "archive" },
+      [library] = { "sound library: 4 sounds, 2 s, 1 that could not be read", "library" },
+      [sounds .. "/sub dir/ß 1.wav"] = { "sound file", "sound" },
+    }
+    for path, want in pairs(wanted) do
+      local code, out, err = run({}, "info", path)
+      assert.equal(0, code, err)
+      assert.matches(want[1], out, 1, true)
+      code, out = run({}, "info", path, "--json")
+      assert.equal(0, code)
+      assert.equal(want[2], assert(json.decode(out)).kind)
+    end
+    local code, out = run({}, "info", model_file, "--tensors")
+    assert.equal(0, code)
+    assert.matches("audio.encoder.bn0.weight", out, 1, true)
+    for _, path in ipairs { sounds .. "/broken.wav", folder .. "/none", folder } do
+      local status, printed, err = run({}, "info", path)
+      assert.same({ 1, "" }, { status, printed }, path)
+      assert.matches("^nightjar: ", err)
+      assert.not_matches("%.lua:%d", err)
+    end
+  end)
+
+  it("measures a folder with a CSV, and one without", function()
+    temporary.write(sounds .. "/captions.csv",
+      "file,caption\nsub dir/ß 1.wav,a dog barks\nsub dir/ß 2.wav,rain\nbroken.wav,wind\n")
+    local code, out, err = run({}, "eval", sounds, "--captions", "captions.csv", "--model", model_file)
+    assert.equal(0, code, err)
+    assert.matches("2 clips, 2 captions", out)
+    assert.matches("R@10", out)
+    assert.matches("nightjar: .*broken.wav", err)
+    code, out = run({}, "eval", sounds, "--captions", "captions.csv", "--json", "--model", model_file)
+    assert.equal(0, code)
+    local result = assert(json.decode(out))
+    assert.equal(100, result.text_to_audio["R@5"])
+    assert.equal(2, result.audio_to_text.queries)
+    assert.is_nil(result.text_to_audio.ranks)
+    assert.equal("broken.wav", result.failed[1].id)
+    assert.equal(0, (run({}, "eval", sounds, "--model", model_file)))
+    code, _, err = run({}, "eval", sounds, "--split", "x", "--model", model_file)
+    assert.equal(1, code)
+    assert.matches("a folder has no splits", err)
+    os.remove(sounds .. "/captions.csv")
+  end)
+
+  it("measures ESC-50's layout", function()
+    local root, lines = folder .. "/esc", { "filename,fold,target,category,esc10,src_file,take" }
+    for i, class in ipairs { "dog", "rain", "cat", "dog" } do
+      local name = ("%d-%d-A-%d.wav"):format(i < 4 and 5 or 1, i, i)
+      temporary.write(root .. "/audio/" .. name, wav(i))
+      lines[#lines + 1] = ("%s,%d,%d,%s,False,%d,A"):format(name, i < 4 and 5 or 1, i, class, i)
+    end
+    temporary.write(root .. "/meta/esc50.csv", table.concat(lines, "\n") .. "\n")
+    local code, out, err = run({}, "eval", root, "--data", "esc50", "--json", "--model", model_file)
+    assert.equal(0, code, err)
+    assert.equal(3, json.decode(out).clips)
+    code, out = run({}, "eval", root, "--data", "esc50", "--split", "1", "--json", "--model", model_file)
+    assert.same({ 0, 1 }, { code, json.decode(out).clips })
+    code, _, err = run({}, "eval", root, "--data", "esc50", "--split", "9", "--model", model_file)
+    assert.equal(1, code)
+    assert.matches("a fold from 1 to 5, got '9'", err, 1, true)
+  end)
+
+  it("runs a training script with its arguments, and a configuration", function()
+    local script = temporary.write(folder .. "/t.lua", "print(arg[1], ..., arg[0]:match '[^/]+$')")
+    local code, out = run({}, "train", script, "seven")
+    assert.same({ 0, "seven\tseven\tt.lua\n" }, { code, out })
+    local err
+    code, _, err = run({}, "train", folder .. "/none.lua")
+    assert.equal(1, code)
+    assert.matches("none.lua", err)
+    code, _, err = run({}, "train", temporary.write(folder .. "/c.json", "{"))
+    assert.equal(1, code)
+    assert.matches("c.json", err)
+    code, _, err = run({}, "train", temporary.write(folder .. "/c.json", '{"epoch": 1}'))
+    assert.equal(1, code)
+    assert.matches("unknown option 'epoch' (did you mean 'epochs'?)", err, 1, true)
+    local d = tiny_model.descriptor()
+    d.text.vocabulary = nil
+    temporary.write(folder .. "/c.json", json.encode { out = folder .. "/mine.safetensors",
+      run = folder .. "/run", epochs = 1, model = d, progress = false, vocabulary_size = 100,
+      data = { { kind = "folder", root = sounds } }, loader = { batch = 2 } })
+    code, out, err = run({}, "train", folder .. "/c.json")
+    assert.equal(0, code, err)
+    assert.matches("wrote .*mine.safetensors", out)
+    assert(nj.load(folder .. "/mine.safetensors"))
+  end)
+
+  it("shows no colour where NO_COLOR or a pipe says so", function()
+    if os.execute "command -v script > /dev/null 2>&1" then
+      local here = require("lfs").currentdir()
+      local command = child.command(here .. "/bin/nightjar", "search", "a dog", sounds, "--model",
+        model_file)
+      local function terminal(environment)
+        local pipe = assert(io.popen(environment .. " script -qec " .. child.quoted(command)
+          .. " /dev/null < /dev/null"))
+        local out = pipe:read "a"
+        pipe:close()
+        return out
+      end
+      assert.matches("\27%[1ma dog", terminal "TERM=xterm NO_COLOR=")
+      assert.not_matches("\27%[1m", terminal "TERM=xterm NO_COLOR=1")
+      assert.not_matches("\27%[1m", terminal "TERM=dumb NO_COLOR=")
+    end
+  end)
+end)
