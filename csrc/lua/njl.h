@@ -33,12 +33,12 @@ int njl_fail(lua_State *L, nj_status status);
  *   if (status) return njl_result(L, status); */
 int njl_result(lua_State *L, nj_status status);
 /* The usual call of a tensor operation: retried once, raised on failure. */
-#define NJL_CALL(L, expr)                                   \
-  do {                                                      \
-    nj_status njl_status_ = (expr);                         \
-    if (njl_status_ == NJ_ENOMEM && njl_reclaim(L))         \
-      njl_status_ = (expr);                                 \
-    njl_check((L), njl_status_);                            \
+#define NJL_CALL(L, expr)                           \
+  do {                                              \
+    nj_status njl_status_ = (expr);                 \
+    if (njl_status_ == NJ_ENOMEM && njl_reclaim(L)) \
+      njl_status_ = (expr);                         \
+    njl_check((L), njl_status_);                    \
   } while (0)
 
 /* ---- userdata (njl_context.c) ---- */

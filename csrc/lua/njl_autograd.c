@@ -66,8 +66,8 @@ static int run_hook(lua_State *L) {
     return luaL_error(L, "hook: expected a tensor or nil, got %s", luaL_typename(L, -1));
   if (!nj_same_shape(replaced, grad) || replaced->dtype != grad->dtype)
     return luaL_error(L, "hook: expected a %s gradient of shape %s, got %s %s",
-                      nj_dtype_name(grad->dtype), NJ_SHAPE_OF(grad),
-                      nj_dtype_name(replaced->dtype), NJ_SHAPE_OF(replaced));
+                      nj_dtype_name(grad->dtype), NJ_SHAPE_OF(grad), nj_dtype_name(replaced->dtype),
+                      NJ_SHAPE_OF(replaced));
   nj_tensor *detached = NULL;
   njl_check(L, nj_detach(replaced, &detached));
   nj_release(grad);

@@ -98,7 +98,8 @@ static int l_put(lua_State *L) {
   nj_catalogue *catalogue = check_catalogue(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  nj_sound sound = {.size = integer_field(L, "size"), .mtime = integer_field(L, "mtime"),
+  nj_sound sound = {.size = integer_field(L, "size"),
+                    .mtime = integer_field(L, "mtime"),
                     .seconds = number_field(L, "seconds")};
   sound.path = borrow(text_field(L, "path"));
   sound.error = borrow(text_field(L, "error"));
@@ -235,9 +236,9 @@ void njl_open_catalogue(lua_State *L);
 
 void njl_open_catalogue(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"begin", l_begin}, {"commit", l_commit}, {"rollback", l_rollback}, {"clear", l_clear},
-      {"meta", l_meta},   {"put", l_put},       {"remove", l_remove},     {"list", l_list},
-      {"get", l_get},     {"vectors", l_vectors}, {"close", l_close},     {NULL, NULL}};
+      {"begin", l_begin}, {"commit", l_commit},   {"rollback", l_rollback}, {"clear", l_clear},
+      {"meta", l_meta},   {"put", l_put},         {"remove", l_remove},     {"list", l_list},
+      {"get", l_get},     {"vectors", l_vectors}, {"close", l_close},       {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
   static const luaL_Reg list_meta[] = {{"__gc", l_free_list}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"catalogue", l_open}, {NULL, NULL}};

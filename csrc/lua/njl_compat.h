@@ -12,7 +12,7 @@
 /* Tells the collector that `kib` KiB came to live outside its heap. The unit of LUA_GCSTEP is KiB
  * in 5.4 and bytes (size_t) in 5.5. */
 #if LUA_VERSION_NUM >= 505
-#define njl_gc_step(L, kib) lua_gc((L), LUA_GCSTEP, (size_t)(kib) * 1024u)
+#define njl_gc_step(L, kib) lua_gc((L), LUA_GCSTEP, (size_t)(kib)*1024u)
 #else
 #define njl_gc_step(L, kib) lua_gc((L), LUA_GCSTEP, (int)(kib))
 #endif

@@ -86,8 +86,10 @@ static void open_context(lua_State *L) {
   }
   nj_status status = nj_ctx_new(&options, &context->ctx);
   if (status == NJ_EARG)
-    luaL_error(L, "nightjar: NIGHTJAR_ISA='%s' is unknown, or this CPU cannot run it (portable, "
-               "avx2, avx512)", options.isa);
+    luaL_error(L,
+               "nightjar: NIGHTJAR_ISA='%s' is unknown, or this CPU cannot run it (portable, "
+               "avx2, avx512)",
+               options.isa);
   if (status != NJ_OK)
     luaL_error(L, "nightjar: %s", nj_status_text(status));
   lua_rawsetp(L, LUA_REGISTRYINDEX, &context_key);
@@ -141,8 +143,8 @@ static int l_memory(lua_State *L) {
   }
   nj_memory memory = nj_memory_get(ctx);
   lua_createtable(L, 0, 5);
-#define SET(field)                                    \
-  lua_pushinteger(L, (lua_Integer)memory.field);      \
+#define SET(field)                               \
+  lua_pushinteger(L, (lua_Integer)memory.field); \
   lua_setfield(L, -2, #field)
   SET(live);
   SET(peak);

@@ -7,7 +7,7 @@
 
 typedef struct {
   nj_ctx *ctx;
-  lua_State *main;    /* the main thread: where a host's interrupt shows, and where references live */
+  lua_State *main; /* the main thread: where a host's interrupt shows, and where references live */
   lua_State *running; /* the thread whose call into the library may call back, while it may */
   size_t told;        /* live bytes the collector last heard of */
   size_t full_at;     /* live bytes that call for a full collection */

@@ -115,9 +115,9 @@ static void read_pools(lua_State *L, const char *key, int n_blocks, int64_t *val
 }
 
 static nj_convnet_options read_convnet(lua_State *L) {
-  static const char *const keys[] = {"channels", "pool_time", "pool_mel", "mels", "dropout",
-                                     "time_stripes", "time_width", "freq_stripes", "freq_width",
-                                     "rng", "kind", NULL};
+  static const char *const keys[] = {"channels",   "pool_time",    "pool_mel",   "mels",
+                                     "dropout",    "time_stripes", "time_width", "freq_stripes",
+                                     "freq_width", "rng",          "kind",       NULL};
   static const char name[] = "convnet";
   nj_convnet_options o = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -132,10 +132,12 @@ static nj_convnet_options read_convnet(lua_State *L) {
   nj_spec_augment_options stripes = nj_spec_augment_default_options();
   o.stripes.time_stripes =
       (int)njl_opt_integer(L, 1, name, "time_stripes", 0, 64, stripes.time_stripes);
-  o.stripes.time_width = (int)njl_opt_integer(L, 1, name, "time_width", 1, 4096, stripes.time_width);
+  o.stripes.time_width =
+      (int)njl_opt_integer(L, 1, name, "time_width", 1, 4096, stripes.time_width);
   o.stripes.freq_stripes =
       (int)njl_opt_integer(L, 1, name, "freq_stripes", 0, 64, stripes.freq_stripes);
-  o.stripes.freq_width = (int)njl_opt_integer(L, 1, name, "freq_width", 1, 4096, stripes.freq_width);
+  o.stripes.freq_width =
+      (int)njl_opt_integer(L, 1, name, "freq_width", 1, 4096, stripes.freq_width);
   return o;
 }
 
@@ -147,8 +149,8 @@ static int call_convnet(lua_State *L, njl_encoder *encoder) {
   njl_options(L, 4, "convnet", keys);
   nj_rng *rng = njl_opt_rng(L, 4, "convnet", "rng");
   nj_tensor **frames = njl_new_tensor(L), **clip = njl_new_tensor(L), **left = njl_new_tensor(L);
-  NJL_CALL(L, nj_convnet_forward(encoder->net, x, lengths, encoder->training, rng, frames, clip,
-                                 left));
+  NJL_CALL(
+      L, nj_convnet_forward(encoder->net, x, lengths, encoder->training, rng, frames, clip, left));
   njl_account(L);
   return 3;
 }
@@ -182,9 +184,9 @@ static int l_convnet(lua_State *L) {
 /* ---- bert ---- */
 
 static nj_bert_options read_bert(lua_State *L) {
-  static const char *const keys[] = {"vocabulary", "width", "layers", "heads", "feed_forward",
-                                     "positions", "types", "dropout", "eps", "padding_id",
-                                     "roberta", "rng", "kind", NULL};
+  static const char *const keys[] = {"vocabulary", "width", "layers",  "heads", "feed_forward",
+                                     "positions",  "types", "dropout", "eps",   "padding_id",
+                                     "roberta",    "rng",   "kind",    NULL};
   static const char name[] = "bert";
   nj_bert_options o = nj_bert_default_options();
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -241,8 +243,8 @@ static int call_bert(lua_State *L, njl_encoder *encoder) {
   nj_tensor **slots[MOST], *hidden[MOST] = {0};
   for (int i = 0; i < n; i++)
     slots[i] = njl_new_tensor(L);
-  nj_status status = nj_bert_forward(net, ids, mask, types, encoder->training, rng,
-                                     n ? hidden : NULL, words);
+  nj_status status =
+      nj_bert_forward(net, ids, mask, types, encoder->training, rng, n ? hidden : NULL, words);
   for (int i = 0; i < n; i++)
     *slots[i] = hidden[i]; /* owned before anything can throw */
   njl_check(L, status);
@@ -306,8 +308,8 @@ static void free_projection(void *net) { nj_projection_free(net); }
 static const encoder_kind projection_kind = {"projection", call_projection, free_projection};
 
 static int l_projection(lua_State *L) {
-  static const char *const keys[] = {"form", "input", "hidden", "output", "dropout", "rng", "kind",
-                                     NULL};
+  static const char *const keys[] = {"form",    "input", "hidden", "output",
+                                     "dropout", "rng",   "kind",   NULL};
   static const char name[] = "projection";
   nj_ctx *ctx = njl_ctx(L);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -534,14 +536,24 @@ static int l_mean_pool(lua_State *L) {
 void njl_open_encoders(lua_State *L);
 
 void njl_open_encoders(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"parameters", l_parameters}, {"buffers", l_buffers},         {"state", l_state},
-      {"load", l_load},             {"train", l_train},             {"eval", l_eval},
-      {"freeze", l_freeze},         {"unfreeze", l_unfreeze},       {"descriptor", l_descriptor},
-      {"size", l_size},             {"is_training", l_is_training}, {"free", l_gc},
-      {NULL, NULL}};
-  static const luaL_Reg meta[] = {
-      {"__call", l_call}, {"__gc", l_gc}, {"__close", l_gc}, {"__tostring", l_tostring}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"parameters", l_parameters},
+                                     {"buffers", l_buffers},
+                                     {"state", l_state},
+                                     {"load", l_load},
+                                     {"train", l_train},
+                                     {"eval", l_eval},
+                                     {"freeze", l_freeze},
+                                     {"unfreeze", l_unfreeze},
+                                     {"descriptor", l_descriptor},
+                                     {"size", l_size},
+                                     {"is_training", l_is_training},
+                                     {"free", l_gc},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__call", l_call},
+                                  {"__gc", l_gc},
+                                  {"__close", l_gc},
+                                  {"__tostring", l_tostring},
+                                  {NULL, NULL}};
   static const luaL_Reg functions[] = {{"convnet", l_convnet},
                                        {"bert", l_bert},
                                        {"projection", l_projection},

@@ -251,9 +251,8 @@ static int l_rows(lua_State *L) {
 void njl_open_face(lua_State *L);
 
 void njl_open_face(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"size", l_size}, {"numel", l_numel}, {"id", l_id},
-      {"rows", l_rows}, {"format", l_format}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"size", l_size}, {"numel", l_numel},   {"id", l_id},
+                                     {"rows", l_rows}, {"format", l_format}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__newindex", l_newindex},
                                   {"__len", l_len},
                                   {"__tostring", l_tostring},

@@ -121,8 +121,7 @@ const char *njl_opt_string(lua_State *L, int index, const char *function, const 
   if (!push_option(L, index, key))
     return preset;
   if (lua_type(L, -1) != LUA_TSTRING)
-    luaL_error(L, "%s: option '%s' must be a string, got %s", function, key,
-               luaL_typename(L, -1));
+    luaL_error(L, "%s: option '%s' must be a string, got %s", function, key, luaL_typename(L, -1));
   const char *value = lua_tostring(L, -1);
   lua_pop(L, 1);
   return value;

@@ -77,9 +77,9 @@ void njl_open_system(lua_State *L);
 
 void njl_open_system(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"clock", system_clock},       {"is_terminal", system_is_terminal},
-      {"columns", system_columns},   {"resident", system_resident},
-      {"sync", system_sync},         {NULL, NULL}};
+      {"clock", system_clock},     {"is_terminal", system_is_terminal},
+      {"columns", system_columns}, {"resident", system_resident},
+      {"sync", system_sync},       {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "system");
 }

@@ -27,7 +27,9 @@ local function wav_bytes(wave)
     .. "data" .. string.pack("<I4", #data) .. data
 end
 
-local mel = nj.audio.mel { preset = "panns", rate = rate, n_fft = 512, win_length = 512, hop = 160, fmax = 8000 }
+local mel = nj.audio.mel {
+  preset = "panns", rate = rate, n_fft = 512, win_length = 512, hop = 160, fmax = 8000,
+}
 local inputs, labels = {}, {}
 for i = 1, 32 do
   local class = (i - 1) % classes + 1
@@ -79,6 +81,7 @@ local full, complaint = pcall(function()
   for i = 1, math.huge do
     hoard[i] = ("x"):rep(1 << 16) .. i
   end
+  return #hoard
 end)
 assert(not full and complaint:find "not enough memory", complaint)
 

@@ -30,10 +30,14 @@ static double expected_rank(const float *row, int64_t n, int64_t item, nj_ties t
     equal_before += j < item && row[j] == row[item];
   }
   switch (ties) {
-  case NJ_TIES_STABLE: return greater + equal_before;
-  case NJ_TIES_OPTIMISTIC: return greater;
-  case NJ_TIES_PESSIMISTIC: return greater + equal;
-  default: return greater + equal / 2;
+  case NJ_TIES_STABLE:
+    return greater + equal_before;
+  case NJ_TIES_OPTIMISTIC:
+    return greater;
+  case NJ_TIES_PESSIMISTIC:
+    return greater + equal;
+  default:
+    return greater + equal / 2;
   }
 }
 
@@ -184,11 +188,20 @@ TEST(ranks_and_resamples_survive_failing_memory) {
       nj_tensor *out = NULL;
       nj_memory_fail_after(ctx, after);
       switch (which) {
-      case 0: st = nj_ranks(ctx, scores, starts, items, NJ_TIES_MEAN, &out); break;
-      case 1: st = nj_resample_counts(ctx, &rng, 3, 5, &out); break;
-      case 2: st = nj_resampled_mean(ctx, sums, sums, counts, &out); break;
-      case 3: st = nj_resampled_median(ctx, values, clusters, counts, &out); break;
-      default: st = nj_resampled_ap(ctx, order, mask, clusters, counts, &out);
+      case 0:
+        st = nj_ranks(ctx, scores, starts, items, NJ_TIES_MEAN, &out);
+        break;
+      case 1:
+        st = nj_resample_counts(ctx, &rng, 3, 5, &out);
+        break;
+      case 2:
+        st = nj_resampled_mean(ctx, sums, sums, counts, &out);
+        break;
+      case 3:
+        st = nj_resampled_median(ctx, values, clusters, counts, &out);
+        break;
+      default:
+        st = nj_resampled_ap(ctx, order, mask, clusters, counts, &out);
       }
       nj_memory_fail_after(ctx, -1);
       CHECK(st == NJ_OK || st == NJ_ENOMEM);

@@ -26,7 +26,9 @@ describe("hostile arguments", function()
     end,
     ["nightjar.FrontEnd"] = function() return nj.audio.mel { preset = "panns" } end,
     ["nightjar.Tokenizer"] = wordpiece,
-    ["nightjar.Renderer"] = function() return nj.audio.renderer { rate = 8000, sources = { nj.zeros(800) } } end,
+    ["nightjar.Renderer"] = function()
+      return nj.audio.renderer { rate = 8000, sources = { nj.zeros(800) } }
+    end,
     ["nightjar.Schedule"] = function() return nj.schedule.cosine { steps = 100 } end,
     ["nightjar.Tensor"] = function() return nj.randn(3, 4, { rng = nj.rng(1) }) end,
     ["nightjar.Rng"] = function() return nj.rng(1) end,

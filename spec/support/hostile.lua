@@ -30,10 +30,12 @@ local raising = setmetatable({}, {
   __call = function() error "call raised" end,
 })
 
-local integers = { 0, 1, 2, 3, 5, 7, -1, -2, -3, 17, 255, 256, 65537, 1 << 31, (1 << 31) - 1, -(1 << 31), 1 << 32,
+local integers = { 0, 1, 2, 3, 5, 7, -1, -2, -3, 17, 255, 256, 65537, 1 << 31,
+  (1 << 31) - 1, -(1 << 31), 1 << 32,
   1 << 53, 1 << 62, math.maxinteger, math.mininteger, math.maxinteger - 1 }
 local numbers = { 0.0, -0.0, 0.5, -1.5, 1e-300, 1e300, 2.0 ^ 53, 2.0 ^ 63, 0 / 0, 1 / 0, -1 / 0, 3.999999 }
-local strings = { "", " ", "x", "sum", "float32", "int64", "mean", "none", "same", "a dog barks", "\0", "a\0b", "\255\254", "é",
+local strings = { "", " ", "x", "sum", "float32", "int64", "mean", "none", "same", "a dog barks",
+  "\0", "a\0b", "\255\254", "é",
   "\xE2\x82", "\xF4\x90\x80\x80", "%d%s%n", "../..", "/", "/dev/null", "/proc/self/mem", "missing.wav",
   ("x"):rep(70000), ("[CLS] "):rep(500), "-1", "1e999", "nan", "{}", "[1,2", "RIFF\255\255\255\255WAVE" }
 
@@ -264,7 +266,8 @@ function hostile.judge(f, arguments)
     return "raised a " .. type(message)
   end
   local bare = message:gsub("^[^\n]-:%d+: ", "")
-  if bare:find "^attempt to " and not bare:find "a tensor with" or bare:find "bad argument #%d+ to '%?'" or bare:find "^stack overflow"
+  if bare:find "^attempt to " and not bare:find "a tensor with"
+    or bare:find "bad argument #%d+ to '%?'" or bare:find "^stack overflow"
     or bare:find "for iterator" or bare:find "invalid value %(at index" or #bare < 8
     or bare:find "bad argument #%d+ to 'for " or bare:find "assertion failed!" then
     return "raised an unclear error: " .. message

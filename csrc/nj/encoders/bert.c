@@ -13,8 +13,14 @@
 #include "tensor/flow.h"
 
 nj_bert_options nj_bert_default_options(void) {
-  return (nj_bert_options){.vocabulary = 30522, .width = 768, .layers = 12, .heads = 12,
-                           .feed_forward = 3072, .positions = 512, .types = 2, .dropout = 0.1,
+  return (nj_bert_options){.vocabulary = 30522,
+                           .width = 768,
+                           .layers = 12,
+                           .heads = 12,
+                           .feed_forward = 3072,
+                           .positions = 512,
+                           .types = 2,
+                           .dropout = 0.1,
                            .eps = 1e-12};
 }
 
@@ -112,9 +118,10 @@ static nj_status check_input(nj_bert *net, const nj_tensor *ids, const nj_tensor
                    nj_dtype_name(ids->dtype), NJ_SHAPE_OF(ids));
   int64_t room = net->options.positions - (net->options.roberta ? net->options.padding_id + 1 : 0);
   if (ids->shape[1] > room)
-    return nj_fail(ctx, NJ_EARG, "bert: %lld words, this encoder has positions for %lld; truncate "
-                   "with {max = %lld} when tokenising", (long long)ids->shape[1], (long long)room,
-                   (long long)room);
+    return nj_fail(ctx, NJ_EARG,
+                   "bert: %lld words, this encoder has positions for %lld; truncate "
+                   "with {max = %lld} when tokenising",
+                   (long long)ids->shape[1], (long long)room, (long long)room);
   if (mask && !nj_same_shape(mask, ids))
     return nj_fail(ctx, NJ_ESHAPE, "bert: the mask must have the shape of ids, %s, got %s",
                    NJ_SHAPE_OF(ids), NJ_SHAPE_OF(mask));
@@ -250,8 +257,8 @@ static nj_status run_layer(nj_bert *net, nj_tensor *x, nj_tensor *mask, int64_t 
   nj_tensor *attended = NULL;
   nj_flow f = nj_flow_begin(x);
   NJ_FLOW(f, self_attention(net, f.x, mask, layer, training, rng, &f.next));
-  NJ_FLOW(f, join_residual(net, f.x, x, layer, "attention.output.LayerNorm", training, rng,
-                           &f.next));
+  NJ_FLOW(f,
+          join_residual(net, f.x, x, layer, "attention.output.LayerNorm", training, rng, &f.next));
   if (!f.status)
     attended = nj_retain(f.x);
   NJ_FLOW(f, feed_forward(net, f.x, layer, &f.next));
@@ -267,8 +274,8 @@ static nj_status attention_mask(nj_bert *net, nj_tensor *mask, nj_tensor **out) 
     return NJ_OK;
   nj_flow f = nj_flow_begin(mask);
   NJ_FLOW(f, nj_to(net->ctx, f.x, NJ_U8, &f.next));
-  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 4, (int64_t[]){mask->shape[0], 1, 1, mask->shape[1]},
-                        &f.next));
+  NJ_FLOW(f,
+          nj_reshape(net->ctx, f.x, 4, (int64_t[]){mask->shape[0], 1, 1, mask->shape[1]}, &f.next));
   return nj_flow_end(&f, out);
 }
 

@@ -20,8 +20,10 @@ static nj_status check_options(nj_ctx *ctx, const nj_convnet_options *o) {
   int64_t mels = o->mels;
   for (int i = 0; i < o->n_blocks; i++) {
     if (o->channels[i] < 1 || o->pool_time[i] < 1 || o->pool_mel[i] < 1)
-      return nj_fail(ctx, NJ_EARG, "convnet: block %d needs at least 1 channel and pools of at "
-                     "least 1", i + 1);
+      return nj_fail(ctx, NJ_EARG,
+                     "convnet: block %d needs at least 1 channel and pools of at "
+                     "least 1",
+                     i + 1);
     mels /= o->pool_mel[i];
     if (mels < 1)
       return nj_fail(ctx, NJ_EARG, "convnet: %lld mel bins are pooled away by block %d",
@@ -162,8 +164,10 @@ static nj_status front(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int tr
 static nj_status check_input(nj_convnet *net, const nj_tensor *x, const nj_tensor *lengths) {
   nj_ctx *ctx = net->ctx;
   if (x->ndim != 3 || x->shape[2] != net->options.mels)
-    return nj_fail(ctx, NJ_ESHAPE, "convnet: expected log-mels of shape (batch, frames, %lld), got "
-                   "%s", (long long)net->options.mels, NJ_SHAPE_OF(x));
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "convnet: expected log-mels of shape (batch, frames, %lld), got "
+                   "%s",
+                   (long long)net->options.mels, NJ_SHAPE_OF(x));
   if (x->dtype != NJ_F32)
     return nj_fail(ctx, NJ_EDTYPE, "convnet: expected float32 log-mels, got %s",
                    nj_dtype_name(x->dtype));
@@ -178,8 +182,10 @@ static nj_status check_input(nj_convnet *net, const nj_tensor *x, const nj_tenso
   for (int64_t i = 0; i < lengths->shape[0]; i++) {
     double length = nj_get(lengths, &i);
     if (length < 1 || length > (double)x->shape[1])
-      return nj_fail(ctx, NJ_EARG, "convnet: clip %lld has a length of %.0f frames, expected 1 to "
-                     "%lld", (long long)i + 1, length, (long long)x->shape[1]);
+      return nj_fail(ctx, NJ_EARG,
+                     "convnet: clip %lld has a length of %.0f frames, expected 1 to "
+                     "%lld",
+                     (long long)i + 1, length, (long long)x->shape[1]);
   }
   return NJ_OK;
 }

@@ -21,7 +21,7 @@ typedef struct {
   int64_t channels[NJ_CONVNET_BLOCKS];  /* of each block's two convolutions */
   int64_t pool_time[NJ_CONVNET_BLOCKS]; /* average pool of each block */
   int64_t pool_mel[NJ_CONVNET_BLOCKS];
-  double dropout; /* after each block, while training */
+  double dropout;                  /* after each block, while training */
   nj_spec_augment_options stripes; /* after bn0, while training; no stripes: none */
 } nj_convnet_options;
 

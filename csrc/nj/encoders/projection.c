@@ -18,10 +18,9 @@ static nj_status add_all(nj_projection *net) {
     NJ_TRY(nj_params_add_linear(p, "0", o->in, o->hidden, NJ_INIT_LINEAR));
     return nj_params_add_linear(p, "2", o->hidden, o->out, NJ_INIT_LINEAR);
   case NJ_PROJECTION_GATED:
-    NJ_TRY(nj_params_add(p, "linear1", "weight", NJ_INIT_LINEAR, 0, 2,
-                         (int64_t[]){o->out, o->in}));
-    NJ_TRY(nj_params_add(p, "linear2", "weight", NJ_INIT_LINEAR, 0, 2,
-                         (int64_t[]){o->out, o->out}));
+    NJ_TRY(nj_params_add(p, "linear1", "weight", NJ_INIT_LINEAR, 0, 2, (int64_t[]){o->out, o->in}));
+    NJ_TRY(
+        nj_params_add(p, "linear2", "weight", NJ_INIT_LINEAR, 0, 2, (int64_t[]){o->out, o->out}));
     return nj_params_add_layer_norm(p, "layer_norm", o->out);
   }
   return NJ_EARG;

@@ -6,8 +6,8 @@
 
 typedef enum {
   NJ_PROJECTION_LINEAR, /* Linear(in → out):                         "0" */
-  NJ_PROJECTION_MLP,    /* Linear(in → hidden) ReLU Linear(→ out):   "0", "2" (WavCaps, LAION, AT) */
-  NJ_PROJECTION_GATED   /* e = W1 x; LN(e + dropout(W2 gelu(e))), no biases: "linear1", "linear2",
+  NJ_PROJECTION_MLP, /* Linear(in → hidden) ReLU Linear(→ out):   "0", "2" (WavCaps, LAION, AT) */
+  NJ_PROJECTION_GATED /* e = W1 x; LN(e + dropout(W2 gelu(e))), no biases: "linear1", "linear2",
                            "layer_norm" (MS-CLAP) */
 } nj_projection_kind;
 

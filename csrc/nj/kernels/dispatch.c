@@ -8,7 +8,7 @@
 #define NJ_ISAS(X) X(portable)
 #endif
 
-#define NJ_X(family)                                                         \
+#define NJ_X(family)                                                        \
   extern const struct nj_##family##_kernels nj_##family##_kernels_portable; \
   extern const struct nj_##family##_kernels nj_##family##_kernels_avx2;     \
   extern const struct nj_##family##_kernels nj_##family##_kernels_avx512;

@@ -10,14 +10,15 @@
  * Differentiable. Floats keep their dtype; an integer input becomes float32 where the function has
  * no integers (exp, sqrt, sigmoid, …) and keeps its dtype where it has (neg, abs, sign, square, relu,
  * floor, ceil, round, trunc; wrapping). round is to even. sign and relu of NaN are NaN. */
-#define NJ_ELEMENTWISE_UNARY(X)                                                                   \
-  X(neg, NEG)                                                                                     \
-  X(abs, ABS) X(sign, SIGN) X(exp, EXP) X(expm1, EXPM1) X(log, LOG) X(log1p, LOG1P) X(log2, LOG2) \
-      X(log10, LOG10) X(sqrt, SQRT) X(rsqrt, RSQRT) X(square, SQUARE) X(reciprocal, RECIPROCAL)   \
-          X(sin, SIN) X(cos, COS) X(tanh, TANH) X(sigmoid, SIGMOID) X(erf, ERF) X(relu, RELU)     \
-              X(gelu, GELU) X(gelu_tanh, GELU_TANH) X(silu, SILU) X(hardswish, HARDSWISH)         \
-                  X(hardsigmoid, HARDSIGMOID) X(softplus, SOFTPLUS) X(floor, FLOOR) X(ceil, CEIL) \
-                      X(round, ROUND) X(trunc, TRUNC)
+/* clang-format off */
+#define NJ_ELEMENTWISE_UNARY(X)                                                             \
+  X(neg, NEG) X(abs, ABS) X(sign, SIGN) X(square, SQUARE) X(reciprocal, RECIPROCAL)         \
+  X(exp, EXP) X(expm1, EXPM1) X(log, LOG) X(log1p, LOG1P) X(log2, LOG2) X(log10, LOG10)     \
+  X(sqrt, SQRT) X(rsqrt, RSQRT) X(sin, SIN) X(cos, COS) X(tanh, TANH) X(erf, ERF)           \
+  X(sigmoid, SIGMOID) X(relu, RELU) X(gelu, GELU) X(gelu_tanh, GELU_TANH) X(silu, SILU)     \
+  X(hardswish, HARDSWISH) X(hardsigmoid, HARDSIGMOID) X(softplus, SOFTPLUS)                 \
+  X(floor, FLOOR) X(ceil, CEIL) X(round, ROUND) X(trunc, TRUNC)
+/* clang-format on */
 
 #define NJ_X(name, NAME) nj_status nj_##name(nj_ctx *ctx, nj_tensor *x, nj_tensor **out);
 NJ_ELEMENTWISE_UNARY(NJ_X)
@@ -37,10 +38,11 @@ nj_status nj_leaky_relu(nj_ctx *ctx, nj_tensor *x, double slope, nj_tensor **out
  * floor_div, mod and fmod by an integer zero are EARG. maximum and minimum propagate NaN and share the
  * gradient of ties in halves. floor_div and mod round down as Lua's // and %, fmod keeps the
  * sign of a as C's. pow of integers with a negative exponent is EARG. */
-#define NJ_ELEMENTWISE_BINARY(X)                                                          \
-  X(add, ADD)                                                                             \
-  X(sub, SUB) X(mul, MUL) X(div, DIV) X(pow, POW) X(maximum, MAXIMUM) X(minimum, MINIMUM) \
-      X(atan2, ATAN2) X(fmod, FMOD) X(mod, MOD) X(floor_div, FLOOR_DIV)
+/* clang-format off */
+#define NJ_ELEMENTWISE_BINARY(X)                                                            \
+  X(add, ADD) X(sub, SUB) X(mul, MUL) X(div, DIV) X(pow, POW) X(maximum, MAXIMUM)           \
+  X(minimum, MINIMUM) X(atan2, ATAN2) X(fmod, FMOD) X(mod, MOD) X(floor_div, FLOOR_DIV)
+/* clang-format on */
 
 #define NJ_X(name, NAME) \
   nj_status nj_##name(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out);

@@ -8,8 +8,8 @@
 typedef struct {
   double score;
   int64_t item;
-  int64_t slot;    /* its place among all pairs */
-  int64_t ahead;   /* items of the row ahead of it but not of the entry before it */
+  int64_t slot;     /* its place among all pairs */
+  int64_t ahead;    /* items of the row ahead of it but not of the entry before it */
   int64_t or_equal; /* the same, counting items of equal score as ahead (NJ_TIES_MEAN only) */
 } entry;
 

@@ -9,8 +9,10 @@
 nj_status nj_resample_counts(nj_ctx *ctx, nj_rng *rng, int64_t clusters, int64_t resamples,
                              nj_tensor **out) {
   if (clusters < 0 || resamples < 0)
-    return nj_fail(ctx, NJ_EARG, "resample_counts: expected counts of at least 0, got %lld "
-                   "clusters and %lld resamples", (long long)clusters, (long long)resamples);
+    return nj_fail(ctx, NJ_EARG,
+                   "resample_counts: expected counts of at least 0, got %lld "
+                   "clusters and %lld resamples",
+                   (long long)clusters, (long long)resamples);
   nj_tensor *counts = NULL;
   NJ_TRY(nj_zeros(ctx, NJ_I32, 2, (int64_t[]){resamples, clusters}, &counts));
   for (int64_t b = 0; b < resamples; b++) {
@@ -70,7 +72,8 @@ nj_status nj_resampled_mean(nj_ctx *ctx, nj_tensor *sums, nj_tensor *sizes, nj_t
     return nj_fail(ctx, NJ_EDTYPE, "resampled_mean: sums and sizes must be float64, got %s and %s",
                    nj_dtype_name(sums->dtype), nj_dtype_name(sizes->dtype));
   if (sums->ndim != 2 || !nj_same_shape(sums, sizes) || sums->shape[0] != counts->shape[1])
-    return nj_fail(ctx, NJ_ESHAPE, "resampled_mean: expected sums and sizes (%lld, m), got %s and %s",
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "resampled_mean: expected sums and sizes (%lld, m), got %s and %s",
                    (long long)counts->shape[1], NJ_SHAPE_OF(sums), NJ_SHAPE_OF(sizes));
   nj_tensor *a = NULL, *b = NULL, *w = NULL, *means = NULL;
   nj_status st = nj_as_contiguous(sums, &a);
@@ -81,8 +84,8 @@ nj_status nj_resampled_mean(nj_ctx *ctx, nj_tensor *sums, nj_tensor *sizes, nj_t
   if (!st)
     st = nj_empty(ctx, NJ_F64, 2, (int64_t[]){counts->shape[0], sums->shape[1]}, &means);
   if (!st) {
-    mean_job work = {NJ_F64_DATA(a), NJ_F64_DATA(b), nj_data(w), sums->shape[0], sums->shape[1],
-                     NJ_F64_DATA(means)};
+    mean_job work = {NJ_F64_DATA(a), NJ_F64_DATA(b), nj_data(w),
+                     sums->shape[0], sums->shape[1], NJ_F64_DATA(means)};
     st = nj_parallel_range(ctx, counts->shape[0], 16, mean_rows, &work);
   }
   nj_release(a);
@@ -125,9 +128,10 @@ static nj_status median_rows(void *arg, int64_t begin, int64_t end, int worker) 
     int64_t total = 0;
     for (int64_t i = 0; i < work->n_values; i++)
       total += weights[work->clusters[i]];
-    work->out[b] = total == 0 ? NAN
-                              : 0.5 * (value_at(work, weights, (total - 1) / 2) +
-                                       value_at(work, weights, total / 2));
+    work->out[b] =
+        total == 0
+            ? NAN
+            : 0.5 * (value_at(work, weights, (total - 1) / 2) + value_at(work, weights, total / 2));
   }
   return NJ_OK;
 }
@@ -139,8 +143,10 @@ static nj_status check_values(nj_ctx *ctx, const double *values, const int64_t *
       return nj_fail(ctx, NJ_EINDEX, "resampled_median: cluster %lld is outside 1 to %lld",
                      (long long)clusters[i] + 1, (long long)n_clusters);
     if (i > 0 && !(values[i - 1] <= values[i]))
-      return nj_fail(ctx, NJ_EARG, "resampled_median: values must ascend, but value %lld is %g "
-                     "after %g", (long long)i + 1, values[i], values[i - 1]);
+      return nj_fail(ctx, NJ_EARG,
+                     "resampled_median: values must ascend, but value %lld is %g "
+                     "after %g",
+                     (long long)i + 1, values[i], values[i - 1]);
   }
   return NJ_OK;
 }
@@ -153,8 +159,10 @@ nj_status nj_resampled_median(nj_ctx *ctx, nj_tensor *values, nj_tensor *cluster
                    "resampled_median: values must be float64 and clusters int64, got %s and %s",
                    nj_dtype_name(values->dtype), nj_dtype_name(clusters->dtype));
   if (values->ndim != 1 || !nj_same_shape(values, clusters))
-    return nj_fail(ctx, NJ_ESHAPE, "resampled_median: expected values (n) and clusters (n), got "
-                   "%s and %s", NJ_SHAPE_OF(values), NJ_SHAPE_OF(clusters));
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "resampled_median: expected values (n) and clusters (n), got "
+                   "%s and %s",
+                   NJ_SHAPE_OF(values), NJ_SHAPE_OF(clusters));
   nj_tensor *v = NULL, *c = NULL, *w = NULL, *medians = NULL;
   int64_t n_values = values->shape[0], n_clusters = counts->shape[1];
   nj_status st = nj_as_contiguous(values, &v);
@@ -167,8 +175,8 @@ nj_status nj_resampled_median(nj_ctx *ctx, nj_tensor *values, nj_tensor *cluster
   if (!st)
     st = nj_empty(ctx, NJ_F64, 1, &counts->shape[0], &medians);
   if (!st) {
-    median_job work = {NJ_F64_DATA(v), NJ_I64_DATA(c), nj_data(w), n_values, n_clusters,
-                       NJ_F64_DATA(medians)};
+    median_job work = {NJ_F64_DATA(v), NJ_I64_DATA(c), nj_data(w),
+                       n_values,       n_clusters,     NJ_F64_DATA(medians)};
     st = nj_parallel_range(ctx, counts->shape[0], 16, median_rows, &work);
   }
   nj_release(v);
@@ -215,8 +223,7 @@ static nj_status ap_rows(void *arg, int64_t begin, int64_t end, int worker) {
   const ap_job *work = arg;
   for (int64_t b = begin; b < end; b++)
     for (int64_t q = 0; q < work->queries; q++)
-      work->out[b * work->queries + q] =
-          weighted_ap(work, q, work->counts + b * work->n_clusters);
+      work->out[b * work->queries + q] = weighted_ap(work, q, work->counts + b * work->n_clusters);
   return NJ_OK;
 }
 
@@ -224,14 +231,17 @@ static nj_status check_ap(nj_ctx *ctx, const nj_tensor *order, const nj_tensor *
                           const nj_tensor *clusters, const nj_tensor *counts) {
   NJ_TRY(check_counts(ctx, "resampled_ap", counts));
   if (order->dtype != NJ_I64 || relevant->dtype != NJ_U8 || clusters->dtype != NJ_I64)
-    return nj_fail(ctx, NJ_EDTYPE, "resampled_ap: order and clusters must be int64 and relevant "
-                   "uint8, got %s, %s and %s", nj_dtype_name(order->dtype),
-                   nj_dtype_name(clusters->dtype), nj_dtype_name(relevant->dtype));
+    return nj_fail(ctx, NJ_EDTYPE,
+                   "resampled_ap: order and clusters must be int64 and relevant "
+                   "uint8, got %s, %s and %s",
+                   nj_dtype_name(order->dtype), nj_dtype_name(clusters->dtype),
+                   nj_dtype_name(relevant->dtype));
   if (order->ndim != 2 || !nj_same_shape(order, relevant) || clusters->ndim != 1 ||
       clusters->shape[0] != order->shape[1])
-    return nj_fail(ctx, NJ_ESHAPE, "resampled_ap: expected order and relevant (q, n) and clusters "
-                   "(n), got %s, %s and %s", NJ_SHAPE_OF(order), NJ_SHAPE_OF(relevant),
-                   NJ_SHAPE_OF(clusters));
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "resampled_ap: expected order and relevant (q, n) and clusters "
+                   "(n), got %s, %s and %s",
+                   NJ_SHAPE_OF(order), NJ_SHAPE_OF(relevant), NJ_SHAPE_OF(clusters));
   return NJ_OK;
 }
 

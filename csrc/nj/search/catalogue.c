@@ -22,8 +22,9 @@ static const char schema[] =
     "CREATE TABLE segments(sound INTEGER PRIMARY KEY REFERENCES sounds(id) ON DELETE CASCADE,"
     " times BLOB NOT NULL, vectors BLOB NOT NULL);"
     "PRAGMA application_id = " STRINGIFY(APPLICATION_ID) ";"
-    "PRAGMA user_version = " STRINGIFY(SCHEMA_VERSION) ";"
-    "COMMIT;";
+                                                         "PRAGMA user_version = " STRINGIFY(
+                                                             SCHEMA_VERSION) ";"
+                                                                             "COMMIT;";
 
 nj_status nj_catalogue_fail(nj_catalogue *c, int rc) {
   nj_status status = NJ_EIO;
@@ -45,8 +46,8 @@ nj_status nj_catalogue_fail(nj_catalogue *c, int rc) {
   default:
     break;
   }
-  return nj_fail(c->ctx, status, "%s: %s", c->path, c->db ? sqlite3_errmsg(c->db)
-                                                          : sqlite3_errstr(rc));
+  return nj_fail(c->ctx, status, "%s: %s", c->path,
+                 c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc));
 }
 
 nj_status nj_catalogue_run(nj_catalogue *c, const char *sql) {
@@ -87,8 +88,10 @@ static nj_status check_kind(nj_catalogue *c) {
     return nj_fail(c->ctx, NJ_EFORMAT, "%s: an SQLite file, but not a nightjar sound library",
                    c->path);
   if (version != SCHEMA_VERSION)
-    return nj_fail(c->ctx, NJ_EUNSUPPORTED, "%s: sound library of version %lld, this nightjar reads "
-                   "version %d", c->path, (long long)version, SCHEMA_VERSION);
+    return nj_fail(c->ctx, NJ_EUNSUPPORTED,
+                   "%s: sound library of version %lld, this nightjar reads "
+                   "version %d",
+                   c->path, (long long)version, SCHEMA_VERSION);
   return NJ_OK;
 }
 

@@ -15,9 +15,10 @@ static nj_status check_sound(nj_catalogue *c, const nj_sound *s) {
   if (s->vector->ndim != 1 || s->segments->ndim != 2 || s->times->ndim != 2 ||
       s->segments->shape[1] != s->vector->shape[0] || s->times->shape[1] != 2 ||
       s->times->shape[0] != s->segments->shape[0])
-    return nj_fail(c->ctx, NJ_ESHAPE, "put: expected vector (D), segments (S, D) and times (S, 2), "
-                   "got %s, %s and %s", NJ_SHAPE_OF(s->vector), NJ_SHAPE_OF(s->segments),
-                   NJ_SHAPE_OF(s->times));
+    return nj_fail(c->ctx, NJ_ESHAPE,
+                   "put: expected vector (D), segments (S, D) and times (S, 2), "
+                   "got %s, %s and %s",
+                   NJ_SHAPE_OF(s->vector), NJ_SHAPE_OF(s->segments), NJ_SHAPE_OF(s->times));
   return NJ_OK;
 }
 
@@ -37,9 +38,11 @@ static nj_status put_row(nj_catalogue *c, const nj_sound *s, int64_t *id) {
   sqlite3_stmt *statement = NULL;
   int row = 0;
   nj_status st = nj_catalogue_prepare(
-      c, "INSERT INTO sounds(path, size, mtime, seconds, error, vector)"
-         " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(path) DO UPDATE SET size = ?2, mtime = ?3,"
-         " seconds = ?4, error = ?5, vector = ?6 RETURNING id", &statement);
+      c,
+      "INSERT INTO sounds(path, size, mtime, seconds, error, vector)"
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(path) DO UPDATE SET size = ?2, mtime = ?3,"
+      " seconds = ?4, error = ?5, vector = ?6 RETURNING id",
+      &statement);
   if (!st) {
     sqlite3_bind_text(statement, 1, s->path, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(statement, 2, s->size);
@@ -62,9 +65,10 @@ static nj_status put_segments(nj_catalogue *c, const nj_sound *s, int64_t id) {
   sqlite3_stmt *statement = NULL;
   int row;
   int has = s->vector && !s->error;
-  nj_status st = nj_catalogue_prepare(
-      c, has ? "INSERT OR REPLACE INTO segments VALUES(?1, ?2, ?3)"
-             : "DELETE FROM segments WHERE sound = ?1", &statement);
+  nj_status st = nj_catalogue_prepare(c,
+                                      has ? "INSERT OR REPLACE INTO segments VALUES(?1, ?2, ?3)"
+                                          : "DELETE FROM segments WHERE sound = ?1",
+                                      &statement);
   if (!st)
     sqlite3_bind_int64(statement, 1, id);
   if (!st && has) {
@@ -182,8 +186,10 @@ nj_status nj_catalogue_get(nj_catalogue *c, int64_t id, nj_sound *out) {
   nj_sound s = {0};
   int row = 0;
   nj_status st = nj_catalogue_prepare(
-      c, "SELECT id, path, size, mtime, seconds, error, vector, times, vectors FROM sounds"
-         " LEFT JOIN segments ON sound = id WHERE id = ?1", &statement);
+      c,
+      "SELECT id, path, size, mtime, seconds, error, vector, times, vectors FROM sounds"
+      " LEFT JOIN segments ON sound = id WHERE id = ?1",
+      &statement);
   if (!st) {
     sqlite3_bind_int64(statement, 1, id);
     st = nj_catalogue_step(c, statement, &row);

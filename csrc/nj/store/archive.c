@@ -46,8 +46,10 @@ static nj_status recognise(nj_ctx *ctx, const char *path, nj_mapping *mapping) {
     if (size >= foreigns[i].length && memcmp(data, foreigns[i].magic, foreigns[i].length) == 0)
       return nj_fail(ctx, NJ_EUNSUPPORTED, "%s: this is %s", path, foreigns[i].what);
   if (size >= 8 && memcmp(data + 4, "TFL3", 4) == 0)
-    return nj_fail(ctx, NJ_EUNSUPPORTED, "%s: this is a TFLite model; use the checkpoint it was "
-                   "converted from", path);
+    return nj_fail(ctx, NJ_EUNSUPPORTED,
+                   "%s: this is a TFLite model; use the checkpoint it was "
+                   "converted from",
+                   path);
   return NJ_OK;
 }
 

@@ -9,10 +9,12 @@
 #include "tensor/tensor.h"
 
 /* Element types of files; those that are no nj_dtype are widened. X(NAME, bytes, reads as) */
+/* clang-format off */
 #define NJ_STORED_MAP(X)                                                   \
   X(F64, 8, NJ_F64) X(F32, 4, NJ_F32) X(F16, 2, NJ_F32) X(BF16, 2, NJ_F32) \
   X(I64, 8, NJ_I64) X(I32, 4, NJ_I32) X(I16, 2, NJ_I32) X(I8, 1, NJ_I32)   \
   X(U8, 1, NJ_U8) X(BOOL, 1, NJ_U8)
+/* clang-format on */
 
 typedef enum {
 #define NJ_X(NAME, bytes, reads_as) NJ_STORED_##NAME,

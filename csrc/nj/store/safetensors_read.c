@@ -149,15 +149,18 @@ static nj_status check_cover(nj_archive *archive, nj_archive_entry **order, uint
   qsort(order, archive->n_entries, sizeof *order, by_place);
   for (size_t i = 0; i < archive->n_entries; i++) {
     if (order[i]->begin != covered)
-      return nj_fail(archive->ctx, NJ_EFORMAT, "%s: tensor '%s' begins at byte %llu of the data, "
-                     "expected %llu: data overlap or leave a hole", archive->path, order[i]->name,
-                     (unsigned long long)order[i]->begin, (unsigned long long)covered);
+      return nj_fail(archive->ctx, NJ_EFORMAT,
+                     "%s: tensor '%s' begins at byte %llu of the data, "
+                     "expected %llu: data overlap or leave a hole",
+                     archive->path, order[i]->name, (unsigned long long)order[i]->begin,
+                     (unsigned long long)covered);
     covered = order[i]->end;
   }
   if (covered != data_size)
-    return nj_fail(archive->ctx, NJ_EFORMAT, "%s: the header describes %llu bytes of data, the file "
-                   "has %llu (%s)", archive->path, (unsigned long long)covered,
-                   (unsigned long long)data_size,
+    return nj_fail(archive->ctx, NJ_EFORMAT,
+                   "%s: the header describes %llu bytes of data, the file "
+                   "has %llu (%s)",
+                   archive->path, (unsigned long long)covered, (unsigned long long)data_size,
                    covered > data_size ? "it was cut off" : "something follows");
   return NJ_OK;
 }
@@ -189,8 +192,10 @@ nj_status nj_safetensors_index(nj_archive *archive) {
   for (int i = 7; i >= 0; i--)
     length = length << 8 | data[i];
   if (length > HEADER_MOST || length > size - 8 || length < 2 || data[8] != '{')
-    return nj_fail(archive->ctx, NJ_EFORMAT, "%s: not a safetensors file, or cut off inside its "
-                   "header", archive->path);
+    return nj_fail(archive->ctx, NJ_EFORMAT,
+                   "%s: not a safetensors file, or cut off inside its "
+                   "header",
+                   archive->path);
   archive->container = "safetensors";
   nj_json json;
   nj_json_open(&json, archive->ctx, archive->path, (const char *)data + 8, (size_t)length);

@@ -6,12 +6,16 @@ int nj_requires_grad(const nj_tensor *x) { return x->node != NULL || x->leaf != 
 
 nj_status nj_set_requires_grad(nj_tensor *x, int requires_grad) {
   if (requires_grad && !nj_dtype_is_float(x->dtype))
-    return nj_fail(x->ctx, NJ_EDTYPE, "requires_grad: only float32 and float64 tensors have "
-                   "gradients, this one is %s", nj_dtype_name(x->dtype));
+    return nj_fail(x->ctx, NJ_EDTYPE,
+                   "requires_grad: only float32 and float64 tensors have "
+                   "gradients, this one is %s",
+                   nj_dtype_name(x->dtype));
   if (x->node)
     return requires_grad ? NJ_OK
-                         : nj_fail(x->ctx, NJ_EGRAD, "requires_grad: this tensor was computed by "
-                                   "'%s'; use detach() to cut it off", x->node->op);
+                         : nj_fail(x->ctx, NJ_EGRAD,
+                                   "requires_grad: this tensor was computed by "
+                                   "'%s'; use detach() to cut it off",
+                                   x->node->op);
   if (!requires_grad) {
     nj_leaf_release(x->leaf);
     x->leaf = NULL;
@@ -46,8 +50,8 @@ static void retain_edge(nj_edge *edge, const nj_tensor *input) {
   }
 }
 
-nj_status nj_record(nj_ctx *ctx, nj_tensor *y, const char *op, nj_backward_fn backward, int n_inputs,
-                    nj_tensor *const *inputs, nj_node **out) {
+nj_status nj_record(nj_ctx *ctx, nj_tensor *y, const char *op, nj_backward_fn backward,
+                    int n_inputs, nj_tensor *const *inputs, nj_node **out) {
   *out = NULL;
   if (!nj_dtype_is_float(y->dtype) || !nj_will_record(ctx, n_inputs, inputs))
     return NJ_OK;
@@ -96,16 +100,22 @@ nj_status nj_finish(nj_status st, nj_tensor *y, nj_tensor **out) {
 
 nj_status nj_check_inplace(nj_ctx *ctx, const char *op, nj_tensor *x, nj_tensor *source) {
   if (x->node)
-    return nj_fail(ctx, NJ_EGRAD, "%s: cannot write in place to the result of '%s', which autograd "
-                   "recorded; use detach() or clone()", op, x->node->op);
+    return nj_fail(ctx, NJ_EGRAD,
+                   "%s: cannot write in place to the result of '%s', which autograd "
+                   "recorded; use detach() or clone()",
+                   op, x->node->op);
   if (!nj_grad_enabled(ctx))
     return NJ_OK;
   if (x->leaf)
-    return nj_fail(ctx, NJ_EGRAD, "%s: cannot write in place to a tensor that requires grad; wrap "
-                   "the call in nj.no_grad", op);
+    return nj_fail(ctx, NJ_EGRAD,
+                   "%s: cannot write in place to a tensor that requires grad; wrap "
+                   "the call in nj.no_grad",
+                   op);
   if (source && nj_requires_grad(source))
-    return nj_fail(ctx, NJ_EGRAD, "%s: the source requires grad, and in-place writes are not "
-                   "recorded; use the out-of-place form, or detach()", op);
+    return nj_fail(ctx, NJ_EGRAD,
+                   "%s: the source requires grad, and in-place writes are not "
+                   "recorded; use the out-of-place form, or detach()",
+                   op);
   return NJ_OK;
 }
 

@@ -59,11 +59,11 @@ struct nj_node {
   nj_dtype dtype; /* of the output */
   int ndim;
   int64_t shape[NJ_MAX_DIMS];
-  int freed;            /* saved tensors were given back by an earlier backward */
-  nj_tensor *grad;      /* gathered during a walk */
-  uint64_t walk;        /* the walk that last reached it */
-  nj_node *next_dead;   /* chain of nodes being freed */
-  void *extra;          /* freed by free_extra, when set (custom operations) */
+  int freed;          /* saved tensors were given back by an earlier backward */
+  nj_tensor *grad;    /* gathered during a walk */
+  uint64_t walk;      /* the walk that last reached it */
+  nj_node *next_dead; /* chain of nodes being freed */
+  void *extra;        /* freed by free_extra, when set (custom operations) */
   void (*free_extra)(void *extra);
 };
 
@@ -88,8 +88,8 @@ int nj_will_record(nj_ctx *ctx, int n_inputs, nj_tensor *const *inputs);
 
 /* Makes a node for the fresh tensor y when recording is on and an input requires grad; else *node
  * stays NULL. Inputs may be NULL (optional arguments). `op` must outlive the node. */
-nj_status nj_record(nj_ctx *ctx, nj_tensor *y, const char *op, nj_backward_fn backward, int n_inputs,
-                    nj_tensor *const *inputs, nj_node **node);
+nj_status nj_record(nj_ctx *ctx, nj_tensor *y, const char *op, nj_backward_fn backward,
+                    int n_inputs, nj_tensor *const *inputs, nj_node **node);
 /* Keeps a detached alias of x for backward (x may be NULL). y's own value may be saved too. */
 nj_status nj_save(nj_node *node, int slot, nj_tensor *x);
 int nj_needs(const nj_node *node, int input);

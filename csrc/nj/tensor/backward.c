@@ -54,12 +54,12 @@ static nj_status reach_all(reached *r, nj_node *root) {
   return NJ_OK;
 }
 
-#define ADD_RUN(type)                              \
-  do {                                             \
-    type *d = nj_data(sum);                        \
-    const type *s = nj_data(more);                 \
-    for (int64_t i = 0; i < n; i++)                \
-      d[i] += s[i];                                \
+#define ADD_RUN(type)               \
+  do {                              \
+    type *d = nj_data(sum);         \
+    const type *s = nj_data(more);  \
+    for (int64_t i = 0; i < n; i++) \
+      d[i] += s[i];                 \
   } while (0)
 
 /* Replaces *x by a contiguous copy unless nobody else can see its memory. */
@@ -101,12 +101,16 @@ static nj_status gather(nj_tensor **slot, nj_tensor *grad) {
 
 static nj_status check_saved(nj_node *node) {
   if (node->freed)
-    return nj_fail(node->ctx, NJ_EGRAD, "backward: the graph of '%s' was freed by an earlier "
-                   "backward; pass {retain_graph = true} to the first", node->op);
+    return nj_fail(node->ctx, NJ_EGRAD,
+                   "backward: the graph of '%s' was freed by an earlier "
+                   "backward; pass {retain_graph = true} to the first",
+                   node->op);
   for (int i = 0; i < NJ_NODE_SAVED; i++)
     if (node->saved[i] && node->saved[i]->storage->version != node->saved_version[i])
-      return nj_fail(node->ctx, NJ_EGRAD, "backward: a tensor that '%s' needs was written to in "
-                     "place after it was recorded", node->op);
+      return nj_fail(node->ctx, NJ_EGRAD,
+                     "backward: a tensor that '%s' needs was written to in "
+                     "place after it was recorded",
+                     node->op);
   return NJ_OK;
 }
 
@@ -114,9 +118,11 @@ static nj_status check_gradient(nj_node *node, int input, const nj_tensor *grad)
   const nj_node *from = node->inputs[input].node;
   if (from && (grad->ndim != from->ndim || grad->dtype != from->dtype ||
                memcmp(grad->shape, from->shape, (size_t)from->ndim * sizeof *from->shape) != 0))
-    return nj_fail(node->ctx, NJ_ESHAPE, "backward: '%s' gave its input %d a %s gradient of shape "
-                   "%s, expected %s %s", node->op, input + 1, nj_dtype_name(grad->dtype),
-                   NJ_SHAPE_OF(grad), nj_dtype_name(from->dtype),
+    return nj_fail(node->ctx, NJ_ESHAPE,
+                   "backward: '%s' gave its input %d a %s gradient of shape "
+                   "%s, expected %s %s",
+                   node->op, input + 1, nj_dtype_name(grad->dtype), NJ_SHAPE_OF(grad),
+                   nj_dtype_name(from->dtype),
                    nj_shape_text(from->ndim, from->shape, (char[NJ_SHAPE_TEXT]){0}, NJ_SHAPE_TEXT));
   return NJ_OK;
 }
@@ -175,8 +181,10 @@ static nj_status deliver(nj_leaf *leaf) {
 static nj_status seed_gradient(nj_ctx *ctx, nj_tensor *root, nj_tensor *grad, nj_tensor **out) {
   if (!grad) {
     if (nj_numel(root) != 1)
-      return nj_fail(ctx, NJ_ESHAPE, "backward: a tensor of shape %s needs a gradient to start "
-                     "from; only a single element does not", NJ_SHAPE_OF(root));
+      return nj_fail(ctx, NJ_ESHAPE,
+                     "backward: a tensor of shape %s needs a gradient to start "
+                     "from; only a single element does not",
+                     NJ_SHAPE_OF(root));
     return nj_full(ctx, root->dtype, root->ndim, root->shape, 1.0, out);
   }
   if (!nj_same_shape(root, grad))
@@ -220,7 +228,8 @@ static nj_status walk(reached *r, nj_tensor *root, nj_tensor *seed, int retain_g
 
 nj_status nj_backward(nj_ctx *ctx, nj_tensor *root, nj_tensor *grad, int retain_graph) {
   if (!nj_requires_grad(root))
-    return nj_fail(ctx, NJ_EGRAD, "backward: this tensor does not require grad, and nothing it was "
+    return nj_fail(ctx, NJ_EGRAD,
+                   "backward: this tensor does not require grad, and nothing it was "
                    "computed from does");
   nj_tensor *seed = NULL;
   NJ_TRY(seed_gradient(ctx, root, grad, &seed));

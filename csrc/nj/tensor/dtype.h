@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 /* X(NAME, value, C type, name in Lua and in messages) — ordered by promotion. */
-#define NJ_DTYPE_MAP(X)            \
-  X(U8, 0, uint8_t, "uint8")       \
-  X(I32, 1, int32_t, "int32")      \
-  X(I64, 2, int64_t, "int64")      \
-  X(F32, 3, float, "float32")      \
+#define NJ_DTYPE_MAP(X)       \
+  X(U8, 0, uint8_t, "uint8")  \
+  X(I32, 1, int32_t, "int32") \
+  X(I64, 2, int64_t, "int64") \
+  X(F32, 3, float, "float32") \
   X(F64, 4, double, "float64")
 
 typedef enum {

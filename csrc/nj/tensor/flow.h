@@ -27,12 +27,12 @@ static inline void nj_flow_advance(nj_flow *f) {
   f->next = NULL;
 }
 
-#define NJ_FLOW(f, step)      \
-  do {                        \
+#define NJ_FLOW(f, step)       \
+  do {                         \
     if ((f).status == NJ_OK) { \
-      (f).status = (step);    \
-      nj_flow_advance(&(f));  \
-    }                         \
+      (f).status = (step);     \
+      nj_flow_advance(&(f));   \
+    }                          \
   } while (0)
 
 static inline nj_status nj_flow_end(nj_flow *f, nj_tensor **out) {
