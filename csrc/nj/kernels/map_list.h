@@ -7,7 +7,8 @@
 #ifndef NJ_KERNELS_MAP_LIST_H
 #define NJ_KERNELS_MAP_LIST_H
 
-/* clang-format off: it takes products of names for pointers. */
+/* clang-format takes products of names for pointers. */
+/* clang-format off */
 #define NJ_MAP_UNARY_LIST(X)                                                                       \
   X(NEG, neg, NONE, -x, -g)                                                                        \
   X(ABS, abs, INPUT, F(abs)(x), SEL(x > K(0), g, SEL(x < K(0), -g, K(0))))                         \
