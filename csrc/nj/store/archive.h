@@ -14,7 +14,6 @@
   X(F64, 8, NJ_F64) X(F32, 4, NJ_F32) X(F16, 2, NJ_F32) X(BF16, 2, NJ_F32) \
   X(I64, 8, NJ_I64) X(I32, 4, NJ_I32) X(I16, 2, NJ_I32) X(I8, 1, NJ_I32)   \
   X(U8, 1, NJ_U8) X(BOOL, 1, NJ_U8)
-/* clang-format on */
 
 typedef enum {
 #define NJ_X(NAME, bytes, reads_as) NJ_STORED_##NAME,
@@ -22,6 +21,7 @@ typedef enum {
 #undef NJ_X
   NJ_STORED_COUNT
 } nj_stored;
+/* clang-format on */
 
 const char *nj_stored_name(nj_stored type); /* "BF16" */
 size_t nj_stored_size(nj_stored type);
