@@ -124,6 +124,8 @@ describe("schedule", function()
       "schedule:observe: the metric must be a number, got a string")
     assert.has_error(function() schedule.plateau():load_state_dict { kind = "cosine" } end,
       "schedule:load_state_dict: the state is of a cosine schedule, this is plateau")
+    assert.has_error(function() schedule.constant():apply({ groups = { 3 } }, 1, 1) end,
+      "schedule:apply: group 1 of the optimiser has no base_lr")
     assert.has_error(function() schedule.constant():factor(0) end,
       "schedule:factor: argument 1 (position) must be an integer of at least 1, got 0")
   end)
