@@ -179,9 +179,12 @@ end
 ---@param epoch integer the running epoch
 ---@return number factor
 function Schedule:apply(optimizer, step, epoch)
-  opts.arg("schedule:apply", 1, "optimizer", optimizer, "table")
+  if type(optimizer) ~= "table" or type(optimizer.groups) ~= "table" then
+    error("schedule:apply: argument 1 (optimizer) must be an optimizer, got "
+      .. opts.type_name(optimizer), 2)
+  end
   local factor = self:factor(self.unit == "epoch" and epoch or step)
-  for g, group in ipairs(optimizer.groups or {}) do
+  for g, group in ipairs(optimizer.groups) do
     if type(group) ~= "table" or type(group.base_lr) ~= "number" then
       error(("schedule:apply: group %d of the optimiser has no base_lr"):format(g), 2)
     end
