@@ -206,7 +206,8 @@ describe("nj.library", function()
     none, message, code = lib:add(folder .. "/nowhere")
     assert.same({ nil, folder .. "/nowhere: no such file or folder", "ENOTFOUND" },
       { none, message, code })
-    assert.error_matches(function() nj.library.open(file) end, "option 'model' is required", nil, true)
+    assert.error_matches(function() nj.library.open(file) end, "option 'model' is required", nil,
+      true)
   end)
 
   it("tells its progress", function()

@@ -12,15 +12,15 @@ local function open_esc50(root, split)
   for _, known in ipairs { "train", "val", "test", "all" } do
     if split == known then return data.esc50(root, { split = split }) end
   end
-  return nil, ("esc50: a split is train, val, test, all or a fold from 1 to 5, got '%s'"):format(split),
-    "EARG"
+  local message = "esc50: a split is train, val, test, all or a fold from 1 to 5, got '%s'"
+  return nil, message:format(split), "EARG"
 end
 
 --- Opens a data set by the name of its kind.
 ---@param kind "folder"|"esc50"|"audiocaps"|"clotho"
 ---@param root string its folder
----@param options? { split?: string, captions?: string } split: of audiocaps and clotho; of esc50 train,
----  val, test or a fold (5). captions: a CSV of captions, for folder
+---@param options? { split?: string, captions?: string } split: of audiocaps and clotho; of esc50
+---  train, val, test or a fold (5). captions: a CSV of captions, for folder
 ---@return table|nil dataset
 ---@return string? message
 ---@return string? code
@@ -87,7 +87,8 @@ function evaluate.run(model, dataset, options)
       dataset.name or "data set", #kept), "ENOTFOUND"
   end
   local scores = model:text(texts):matmul(vectors:transpose(1, 2))
-  return metrics.retrieval(scores, { clip_of = clip_of, bootstrap = o.bootstrap, seed = o.seed }), failed
+  return metrics.retrieval(scores, { clip_of = clip_of, bootstrap = o.bootstrap, seed = o.seed }),
+    failed
 end
 
 --- Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.

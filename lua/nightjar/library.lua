@@ -4,8 +4,8 @@
 ---     lib:add("sfx/", { progress = print })
 ---     for rank, hit in ipairs(lib:search("a dog barks")) do print(rank, hit.score, hit.path) end
 ---
---- The file holds vectors, not sounds; indexing again reads only what changed. Each batch of sounds is
---- one transaction, so an interrupted run loses at most the batch it was in.
+--- The file holds vectors, not sounds; indexing again reads only what changed. Each batch of sounds
+--- is one transaction, so an interrupted run loses at most the batch it was in.
 local core = require "nightjar.core"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
@@ -33,8 +33,8 @@ end
 
 --- Opens a library, or makes it.
 ---@param path string
----@param options table `model` (required); `create` (true): make the file when it is missing; `rebuild`
----  (false): empty a library that another model made, instead of refusing it
+---@param options table `model` (required); `create` (true): make the file when it is missing;
+---  `rebuild` (false): empty a library that another model made, instead of refusing it
 ---@return table|nil library
 ---@return string? message
 ---@return string? code
@@ -105,7 +105,8 @@ local function plan(self, root, files)
     if old and old.size == size and old.mtime == mtime then
       work.unchanged = work.unchanged + 1
     else
-      work.encode[#work.encode + 1] = { path = path, size = size or 0, mtime = mtime or 0, old = old }
+      work.encode[#work.encode + 1] = { path = path, size = size or 0, mtime = mtime or 0,
+        old = old }
     end
   end
   local below = root == "/" and "/" or root .. "/"
@@ -157,7 +158,8 @@ end
 ---@param path string
 ---@param options? table `progress`: function(done, total, path), called before each sound and, with
 ---  path nil, at the end
----@return table|nil report { added, updated, unchanged, removed, seconds, failed = { {path, error} } }
+---@return table|nil report { added, updated, unchanged, removed, seconds, failed = { {path, error}
+---  } }
 ---@return string? message
 ---@return string? code
 function Library:add(path, options)
@@ -253,9 +255,9 @@ end
 --- The sounds that fit a text best.
 ---@param text string
 ---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give
----@return table[]|nil hits { {path, score, cosine, from, to, seconds, id}, … }, best first; `score` is
----  the probability that the sound is what the text asks for when the model is calibrated, else the
----  cosine. `hits.unknown` lists words of the text that the model never learnt.
+---@return table[]|nil hits { {path, score, cosine, from, to, seconds, id}, … }, best first; `score`
+---  is the probability that the sound is what the text asks for when the model is calibrated, else
+---  the cosine. `hits.unknown` lists words of the text that the model never learnt.
 ---@return string? message
 ---@return string? code
 function Library:search(text, options)

@@ -36,7 +36,9 @@ local function composition(net, words, mask)
   for name, tensor in pairs(net:state()) do
     p[name] = tensor:detach():to "float64":requires_grad_()
   end
-  local function norm(x, at) return nn.layer_norm(x, p[at .. ".weight"], p[at .. ".bias"], { eps = d.eps }) end
+  local function norm(x, at)
+    return nn.layer_norm(x, p[at .. ".weight"], p[at .. ".bias"], { eps = d.eps })
+  end
   local function linear(x, at) return nn.linear(x, p[at .. ".weight"], p[at .. ".bias"]) end
   local b, n = words.shape[1], words.shape[2]
   local x = nn.embedding(p["embeddings.word_embeddings.weight"], words + 1) -- ids count from 0
@@ -87,7 +89,8 @@ describe("nj.encoders.bert", function()
   it("is what its operations compose to, forward and backward", function()
     local net = small()
     for _, p in ipairs(net:parameters()) do
-      nj.no_grad(function() p.tensor:copy_(nj.randn(p.tensor.shape, { rng = nj.rng(#p.name) }) * 0.4) end)
+      local values = nj.randn(p.tensor.shape, { rng = nj.rng(#p.name) }) * 0.4
+      nj.no_grad(function() p.tensor:copy_(values) end)
     end
     local words = ids { { 1, 5, 7, 9 }, { 2, 6, 3, 0 } }
     local mask = ids { { 1, 1, 1, 1 }, { 1, 1, 1, 0 } }
@@ -124,7 +127,8 @@ describe("nj.encoders.bert", function()
   end)
 
   it("gives the same bits with one thread as with two", function()
-    local net = nj.encoders.bert { vocabulary = 50, width = 64, layers = 2, heads = 4, rng = nj.rng(1) }
+    local net = nj.encoders.bert { vocabulary = 50, width = 64, layers = 2, heads = 4,
+      rng = nj.rng(1) }
     local words = nj.randint(1, 49, { 8, 40 }, { rng = nj.rng(2) })
     local before = nj.threads()
     nj.threads(1)
@@ -160,7 +164,8 @@ describe("nj.encoders.bert", function()
   it("rebuilds from its descriptor", function()
     local net = small()
     local d = net:descriptor()
-    assert.same({ kind = "bert", vocabulary = 30, width = 8, layers = 2, heads = 2, feed_forward = 12,
+    assert.same({ kind = "bert", vocabulary = 30, width = 8, layers = 2, heads = 2,
+      feed_forward = 12,
       positions = 10, types = 2, dropout = 0.1, eps = 1e-12, padding_id = 0, roberta = false }, d)
     d.rng = nj.rng(99)
     local other = nj.encoders.bert(d)

@@ -44,7 +44,8 @@ local function composition(net, x, training)
   for i = 1, #d.channels do
     local at = ("conv_block%d."):format(i)
     for k = 1, 2 do
-      y = norm(nn.conv2d(y, p[at .. "conv" .. k .. ".weight"], { padding = 1 }), at .. "bn" .. k):relu()
+      y = nn.conv2d(y, p[at .. "conv" .. k .. ".weight"], { padding = 1 })
+      y = norm(y, at .. "bn" .. k):relu()
     end
     y = nn.avg_pool2d(y, { d.pool_time[i], d.pool_mel[i] })
   end
@@ -54,7 +55,8 @@ end
 
 describe("nj.encoders.convnet", function()
   for _, training in ipairs { false, true } do
-    it("is what its operations compose to, " .. (training and "training" or "evaluating"), function()
+    local mode = training and "training" or "evaluating"
+    it("is what its operations compose to, " .. mode, function()
       local net = trained(small { dropout = 0, time_stripes = 0, freq_stripes = 0 }, 10)
       local x = mel(2, 12, 8)
       if training then net:train() end
@@ -75,7 +77,9 @@ describe("nj.encoders.convnet", function()
   it("gives gradients of its input that differences confirm", function()
     local net = trained(small { channels = { 2 } }, 20)
     local x, r = mel(1, 4, 8), nj.randn({ 1, 2 }, { rng = nj.rng(4) })
-    local function value() return nj.no_grad(function() return (select(2, net(x)) * r):sum():item() end) end
+    local function value()
+      return nj.no_grad(function() return (select(2, net(x)) * r):sum():item() end)
+    end
     x:requires_grad_();
     (select(2, net(x)) * r):sum():backward()
     local flat, eps = x:detach():view(32), 1e-2
@@ -87,9 +91,11 @@ describe("nj.encoders.convnet", function()
       flat[i] = at - eps
       local below = value()
       flat[i] = at
-      if math.abs((above - below) / (2 * eps) - x.grad:reshape(32)[i]) < 2e-2 then agree = agree + 1 end
+      local slope = (above - below) / (2 * eps)
+      if math.abs(slope - x.grad:reshape(32)[i]) < 2e-2 then agree = agree + 1 end
     end
-    assert(agree >= 30, agree .. " of 32 agree") -- a step may cross a corner of ReLU or of the maximum
+    -- A step may cross a corner of ReLU or of the maximum.
+    assert(agree >= 30, agree .. " of 32 agree")
   end)
 
   it("pools by its options and tells how many frames are left", function()
@@ -119,9 +125,10 @@ describe("nj.encoders.convnet", function()
     local want, want_clip = net(x)
     local frames, clip, left = net(padded, lengths { 40 })
     assert.same({ 10 }, left:totable())
-    -- Behind the end there is silence after bn0 in both; but a bias behind the first BatchNorm makes
-    -- the padding's activations other than zero, and the second convolution sees two of them: 2 of
-    -- block 1's frames, of which pooling leaves 1, and 3 of block 2's, of which pooling leaves 2.
+    -- Behind the end there is silence after bn0 in both; but a bias behind the first BatchNorm
+    -- makes the padding's activations other than zero, and the second convolution sees two of them:
+    -- 2 of block 1's frames, of which pooling leaves 1, and 3 of block 2's, of which pooling leaves
+    -- 2.
     near(want[{ {}, { 1, 8 } }], frames[{ {}, { 1, 8 } }], { atol = 1e-6 })
     assert(near.max_abs(want_clip, clip) < 1, "the clip vector is far off")
     assert.not_equal(0, (near.max_abs(want_clip, clip)))
@@ -146,7 +153,9 @@ describe("nj.encoders.convnet", function()
       local _, clip = net(mel(4, 60, 32), nil, { rng = nj.rng(1) })
       clip:square():sum():backward()
       local bytes = { clip:detach():bytes() }
-      for _, p in ipairs(net:parameters()) do bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes() end
+      for _, p in ipairs(net:parameters()) do
+        bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes()
+      end
       return table.concat(bytes)
     end
     local one, two = run(1), run(2)
@@ -180,7 +189,8 @@ describe("nj.encoders.convnet", function()
       function() net(mel(2, 16, 9)) end)
     message("convnet: expected float32 log-mels, got float64",
       function() net(mel(2, 16, 8):to "float64") end)
-    message("convnet: 3 frames are too few, one output frame takes 4", function() net(mel(1, 3, 8)) end)
+    message("convnet: 3 frames are too few, one output frame takes 4",
+      function() net(mel(1, 3, 8)) end)
     message("convnet: lengths must be int64 of shape (2), got int64 (3)",
       function() net(mel(2, 16, 8), lengths { 1, 2, 3 }) end)
     message("convnet: clip 2 has a length of 17 frames, expected 1 to 16",
@@ -193,7 +203,8 @@ describe("nj.encoders.convnet", function()
       function() small { pool_time = { 2 } } end)
     message("convnet: entry 2 of option 'channels' must be a positive integer",
       function() small { channels = { 4, 0 } } end)
-    message("convnet: 8 mel bins are pooled away by block 2", function() small { pool_mel = { 4, 4 } } end)
+    message("convnet: 8 mel bins are pooled away by block 2",
+      function() small { pool_mel = { 4, 4 } } end)
     message("did you mean 'channels'", function() small { chanels = { 1 } } end)
   end)
 

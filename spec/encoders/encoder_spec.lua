@@ -3,9 +3,12 @@ local nj = require "nightjar"
 local near = require "spec.support.near"
 
 local makers = {
-  convnet = function(rng) return nj.encoders.convnet { channels = { 2, 3 }, mels = 4, rng = rng } end,
+  convnet = function(rng)
+    return nj.encoders.convnet { channels = { 2, 3 }, mels = 4, rng = rng }
+  end,
   bert = function(rng)
-    return nj.encoders.bert { vocabulary = 12, width = 4, layers = 1, heads = 2, positions = 6, rng = rng }
+    return nj.encoders.bert { vocabulary = 12, width = 4, layers = 1, heads = 2, positions = 6,
+      rng = rng }
   end,
   projection = function(rng) return nj.encoders.projection { input = 4, output = 3, rng = rng } end,
 }
@@ -176,17 +179,20 @@ describe("nj.encoders.projection", function()
   }
   for form, define in pairs(forms) do
     it("is its definition: " .. form, function()
-      local net = nj.encoders.projection { form = form, input = 6, hidden = 5, output = 4, rng = nj.rng(2) }
+      local net = nj.encoders.projection { form = form, input = 6, hidden = 5, output = 4,
+        rng = nj.rng(2) }
       local y = net(x)
       assert.same({ 2, 3, 4 }, y.shape)
       near(define(state_of(net), x:to "float64"), y:detach():to "float64", { atol = 1e-5 })
       local d = net:descriptor()
-      assert.same({ kind = "projection", form = form, input = 6, hidden = 5, output = 4, dropout = 0 }, d)
+      assert.same({ kind = "projection", form = form, input = 6, hidden = 5, output = 4,
+        dropout = 0 }, d)
     end)
   end
 
   it("drops out of the gated form while training", function()
-    local net = nj.encoders.projection { form = "gated", input = 6, output = 4, dropout = 0.5 }:train()
+    local net = nj.encoders.projection { form = "gated", input = 6, output = 4,
+      dropout = 0.5 }:train()
     local a = net(x, { rng = nj.rng(1) })
     assert.equal(a:bytes(), net(x, { rng = nj.rng(1) }):bytes())
     assert.not_equal(a:bytes(), net:eval()(x):bytes())
@@ -195,11 +201,14 @@ describe("nj.encoders.projection", function()
   it("says what is wrong", function()
     local net = nj.encoders.projection { input = 6, output = 4 }
     assert.has_error(function() net(nj.zeros(2, 5)) end)
-    assert.error_matches(function() net(nj.zeros(2, 5)) end, "projection: expected (…, 6), got (2, 5)",
+    assert.error_matches(function() net(nj.zeros(2, 5)) end,
+      "projection: expected (…, 6), got (2, 5)",
       nil, true)
     assert.error_matches(function() nj.encoders.projection { input = 6 } end,
       "projection: options 'input' and 'output' are required", nil, true)
-    assert.error_matches(function() nj.encoders.projection { input = 6, output = 4, form = "mpl" } end,
+    assert.error_matches(function()
+      nj.encoders.projection { input = 6, output = 4, form = "mpl" }
+    end,
       "mlp", nil, true)
   end)
 end)

@@ -54,7 +54,8 @@ describe("calibration", function()
     for b, bin in ipairs(bins) do
       if bin.n > 80 then
         assert(math.abs(bin.said - bin.right) / bin.n < 0.12,
-          ("bin %d: said %.3f, was %.3f of %d"):format(b, bin.said / bin.n, bin.right / bin.n, bin.n))
+          ("bin %d: said %.3f, was %.3f of %d"):format(b, bin.said / bin.n, bin.right / bin.n,
+            bin.n))
       end
     end
   end)

@@ -6,7 +6,9 @@ local tiny_model = require "spec.support.tiny_model"
 
 local RATE = 32000
 
-local function wave(seconds, seed) return sound.noise_tensor(math.floor(seconds * RATE), seed, 0.3) end
+local function wave(seconds, seed)
+  return sound.noise_tensor(math.floor(seconds * RATE), seed, 0.3)
+end
 
 describe("nj.model", function()
   local folder, model
@@ -90,7 +92,8 @@ describe("nj.model", function()
     local alone = model:audio({ x })[1].vector:bytes()
     assert.equal(alone, model:audio({ wave(1, 9), x, wave(33, 10) })[2].vector:bytes())
     local text = model:text("a cat meows"):bytes()
-    local texts = model:text { "rain", "a cat meows", "the wind blows loud and the bell rings two times" }
+    local texts = model:text { "rain", "a cat meows",
+      "the wind blows loud and the bell rings two times" }
     assert.equal(text, texts[2]:bytes())
     assert.same({ 0, 12 }, model:text({}).shape)
   end)
@@ -121,7 +124,8 @@ describe("nj.model", function()
     assert.equal("ENOTFOUND", clips[1].code)
     assert.matches("none.wav", clips[1].error)
     assert.is_nil(clips[2].error)
-    assert.same({ error = "the sound holds values that are no numbers", code = "EFORMAT" }, clips[3])
+    assert.same({ error = "the sound holds values that are no numbers", code = "EFORMAT" },
+      clips[3])
   end)
 
   it("counts its progress", function()
@@ -144,7 +148,9 @@ describe("nj.model", function()
     local score = (model:encode_audio(mel) * model:encode_text(ids, mask)):sum();
     (score / model.log_temperature:exp()):backward()
     for _, p in ipairs(model:parameters()) do
-      if not p.name:find "word_embeddings" then assert(p.tensor.grad, p.name .. " has no gradient") end
+      if not p.name:find "word_embeddings" then
+        assert(p.tensor.grad, p.name .. " has no gradient")
+      end
       p.tensor:zero_grad()
     end
   end)
@@ -157,7 +163,8 @@ describe("nj.model", function()
     end
     message("model: unknown option 'txt' (did you mean 'text'?)", function(d) d.txt = 1 end)
     message("model: option 'audio' is required", function(d) d.audio = nil end)
-    message("model: option 'temperature' must be a number above 0", function(d) d.temperature = 0 end)
+    message("model: option 'temperature' must be a number above 0",
+      function(d) d.temperature = 0 end)
     message("model: audio.encoder.kind must be one of convnet, got resnet",
       function(d) d.audio.encoder.kind = "resnet" end)
     message("model: text.encoder.kind must be one of bert, got nil",
@@ -172,7 +179,8 @@ describe("nj.model", function()
   it("says which weights do not fit", function()
     local state = model:state()
     state["audio.encoder.bn0.weight"], state["text.projection.0.bias"] = nil, nj.zeros(3)
-    assert.error_matches(function() tiny_model.new():load_state(state) end, "model: the weights do not "
+    assert.error_matches(function() tiny_model.new():load_state(state) end,
+      "model: the weights do not "
       .. "fit: missing audio.encoder.bn0.weight; mismatched text.projection.0.bias: expected (12), "
       .. "got (3)", nil, true)
   end)
@@ -263,7 +271,8 @@ describe("nj.load", function()
     local model, message, code = nj.load "no-such-model"
     assert.is_nil(model)
     assert.equal("ENOTFOUND", code)
-    assert.matches("no shipped model called 'no%-such%-model' %(looked at .*no%-such%-model%.safetensors",
+    assert.matches("no shipped model called 'no%-such%-model' "
+      .. "%(looked at .*no%-such%-model%.safetensors",
       message)
     local path = require("nightjar.model.shipped").path()
     if not path then return pending "needs models/nightjar-small.safetensors" end

@@ -21,7 +21,8 @@ function tiny_model.descriptor()
     },
     text = {
       vocabulary = tiny_model.vocabulary,
-      encoder = { kind = "bert", width = 8, layers = 1, heads = 2, feed_forward = 16, positions = 32,
+      encoder = { kind = "bert", width = 8, layers = 1, heads = 2, feed_forward = 16,
+        positions = 32,
         types = 1, dropout = 0.1 },
     },
     dim = 12,

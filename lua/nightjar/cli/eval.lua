@@ -29,7 +29,8 @@ function command.run(arguments)
     { split = arguments.split, captions = arguments.captions })
   if not dataset then return output.fail(message) end
   local bar = progress.new { label = "encoding", total = #dataset.clips }
-  local result, failed = evaluate.run(model, dataset, { progress = function(done) bar:update(done) end })
+  local result, failed = evaluate.run(model, dataset,
+    { progress = function(done) bar:update(done) end })
   bar:finish()
   if not result then return output.fail(failed) end
   for _, failure in ipairs(failed) do output.complain(failure.error) end

@@ -44,7 +44,8 @@ local function show_library(catalogue)
     seconds = seconds + sound.seconds
     if sound.error then failed = failed + 1 end
   end
-  print(("sound library: %d sounds, %.0f s, %d that could not be read"):format(#list, seconds, failed))
+  print(("sound library: %d sounds, %.0f s, %d that could not be read"):format(#list, seconds,
+    failed))
   print("indexed with " .. (catalogue:meta "model" or "no model yet"))
 end
 

@@ -1,5 +1,5 @@
---- The command line: `nightjar COMMAND …`. Results go to standard output, everything else to standard
---- error. Exit status: 0 done, 1 it failed or found nothing, 2 the command line is wrong.
+--- The command line: `nightjar COMMAND …`. Results go to standard output, everything else to
+--- standard error. Exit status: 0 done, 1 it failed or found nothing, 2 the command line is wrong.
 local argparse = require "argparse"
 local output = require "nightjar.cli.output"
 

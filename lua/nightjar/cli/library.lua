@@ -7,7 +7,8 @@ local library = require "nightjar.library"
 local common = {}
 
 function common.declare(command)
-  command:option("--library", "The library file (default: .nightjar.njl in the folder)."):argname "FILE"
+  command:option("--library",
+    "The library file (default: .nightjar.njl in the folder)."):argname "FILE"
   command:option("--model", "The model: a file, or the name of one that comes with nightjar.")
     :argname "FILE"
   command:flag("--json", "Print JSON for machines.")

@@ -6,7 +6,8 @@ local output = {}
 
 local COLOURS = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
 
---- true when a stream is a terminal that shows colour (NO_COLOR, https://no-color.org, turns it off).
+--- true when a stream is a terminal that shows colour (NO_COLOR, https://no-color.org, turns it
+--- off).
 function output.colourful(stream)
   local off = os.getenv "NO_COLOR"
   return system.is_terminal(stream) and not (off and off ~= "") and os.getenv "TERM" ~= "dumb"

@@ -13,7 +13,8 @@ end
 
 function command.declare(parser)
   parser:argument("text", "What to look for, in words; - reads one query a line."):argname "TEXT"
-  parser:argument("path", "The indexed folder (default: here)."):argname("DIR"):args("?"):default "."
+  parser:argument("path",
+    "The indexed folder (default: here)."):argname("DIR"):args("?"):default "."
   parser:option("-k --top", "How many to show."):argname("K"):default("5"):convert(positive)
   parser:flag("--sound", "TEXT is a sound file: find sounds like it.")
   common.declare(parser)
@@ -22,7 +23,9 @@ end
 --- Below this probability a hit is more likely wrong than right.
 local LIKELY = 0.5
 
-local function colour_of(score) return score >= LIKELY and "green" or score >= 0.1 and "yellow" or "dim" end
+local function colour_of(score)
+  return score >= LIKELY and "green" or score >= 0.1 and "yellow" or "dim"
+end
 
 local function bar(score)
   local full = math.floor(score * 10 + 0.5)
@@ -42,7 +45,8 @@ local function print_hits(query, hits, calibrated)
     return
   end
   if #hits.unknown > 0 then
-    print(output.paint("  words the model never learnt: " .. table.concat(hits.unknown, ", "), "yellow"))
+    print(output.paint("  words the model never learnt: " .. table.concat(hits.unknown, ", "),
+      "yellow"))
   end
   if calibrated and hits[1].score < LIKELY then
     print(output.paint("  nothing here is a likely match; the nearest are:", "yellow"))

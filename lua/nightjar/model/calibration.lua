@@ -1,11 +1,11 @@
 --- From cosines to probabilities.
 ---
---- A cosine of 0.4 says little by itself: some queries are near everything, others near nothing. So a
---- model keeps a bank of vectors of training sounds, and a query's cosine is judged against the
---- cosines of that query with the bank: z = (cosine - mean) / deviation. A logistic regression on (z, cosine),
---- fitted on pairs of queries and sounds that training never saw, turns it into the probability
---- that the sound is what the query asks for, at the prevalence of matches in those pairs (Platt scaling;
---- Platt, "Probabilistic outputs for support vector machines", 1999).
+--- A cosine of 0.4 says little by itself: some queries are near everything, others near nothing. So
+--- a model keeps a bank of vectors of training sounds, and a query's cosine is judged against the
+--- cosines of that query with the bank: z = (cosine - mean) / deviation. A logistic regression on
+--- (z, cosine), fitted on pairs of queries and sounds that training never saw, turns it into the
+--- probability that the sound is what the query asks for, at the prevalence of matches in those
+--- pairs (Platt scaling; Platt, "Probabilistic outputs for support vector machines", 1999).
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 
@@ -121,7 +121,9 @@ function calibration.restore(described, bank, dim)
     pairs = "number",
   })
   for i = 1, 3 do
-    if type(described.weights[i]) ~= "number" then error("calibration: three weights expected", 0) end
+    if type(described.weights[i]) ~= "number" then
+      error("calibration: three weights expected", 0)
+    end
   end
   if not bank or #bank.shape ~= 2 or bank.shape[1] < 1 or bank.shape[2] ~= dim
     or bank.dtype ~= "float32" then

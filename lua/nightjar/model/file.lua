@@ -1,5 +1,5 @@
---- One safetensors file holds a whole model: weights by name, and as metadata the descriptor (JSON),
---- the vocabulary (one token a line) and the calibration (JSON, with its bank as a tensor).
+--- One safetensors file holds a whole model: weights by name, and as metadata the descriptor
+--- (JSON), the vocabulary (one token a line) and the calibration (JSON, with its bank as a tensor).
 local json = require "dkjson"
 local core = require "nightjar.core"
 local calibration = require "nightjar.model.calibration"
@@ -93,10 +93,12 @@ function file.load(path, make)
   if not archive then return nil, message, code end
   local metadata = archive.metadata
   if metadata.format ~= FORMAT then
-    return fail(path, "these are weights, but not a nightjar model (no '" .. FORMAT .. "' metadata)")
+    return fail(path, "these are weights, but not a nightjar model (no '" .. FORMAT
+      .. "' metadata)")
   end
   if metadata.version ~= VERSION then
-    return fail(path, ("model version %s, this nightjar reads %s"):format(metadata.version, VERSION))
+    return fail(path, ("model version %s, this nightjar reads %s"):format(metadata.version,
+      VERSION))
   end
   -- Whatever a foreign file says is wrong with the file, not with the caller.
   local ok, result = within(archive, function() return build(archive, make) end)

@@ -1,8 +1,8 @@
 --- A retrieval model: an audio tower and a text tower that end in one space, where the cosine of a
 --- clip's and a sentence's vector is their similarity.
 ---
----     file ─ decode ─ log-mel ─ encoder ─ frames (B, N, C) ─ pool ─ clip (B, C) ─ projection ─ (B, D)
----     text ─ tokeniser ─ encoder ─ words (B, W, C) ─ sentence (B, C) ─ projection ─ (B, D)
+---     file ─ decode ─ log-mel ─ encoder ─ frames (B, N, C) ─ pool ─ clip (B, C) ─ projection
+---     text ─ tokeniser ─ encoder ─ words (B, W, C) ─ sentence (B, C) ─ projection
 ---
 --- A model is made from descriptors (`nj.model{…}`) or read from one file (`nj.load(path)`), which
 --- holds weights, descriptors, vocabulary and calibration.
@@ -136,7 +136,8 @@ function Model:load_state(state)
   end
   if not state.log_temperature then problems[#problems + 1] = "missing log_temperature" end
   if #problems > 0 then
-    error("model: the weights do not fit: " .. table.concat(problems, "; ", 1, math.min(5, #problems))
+    error("model: the weights do not fit: " .. table.concat(problems, "; ", 1,
+      math.min(5, #problems))
       .. (#problems > 5 and (" and %d more"):format(#problems - 5) or ""), 2)
   end
   core.no_grad(function() self.log_temperature:copy_(state.log_temperature) end)
@@ -200,7 +201,8 @@ local function infer(self, f, ...)
   return table.unpack(result, 2, result.n)
 end
 
---- Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
+--- Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands
+--- beside it.
 ---@param sounds (string|any)[] paths, or waveforms (L) at the model's rate
 ---@param options? table `progress`: function(done, total), called after every sound
 ---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, seconds } or

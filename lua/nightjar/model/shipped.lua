@@ -21,7 +21,8 @@ function shipped.path(name)
     if fs.kind(path) == "file" then return path end
     tried[#tried + 1] = path
   end
-  return nil, ("no shipped model called '%s' (looked at %s)"):format(name, table.concat(tried, ", ")),
+  return nil, ("no shipped model called '%s' (looked at %s)"):format(name,
+    table.concat(tried, ", ")),
     "ENOTFOUND"
 end
 

@@ -1,5 +1,5 @@
---- A matrix of similarities between texts (rows) and clips (columns), labelled. Prints shaded, slices,
---- ranks, saves.
+--- A matrix of similarities between texts (rows) and clips (columns), labelled. Prints shaded,
+--- slices, ranks, saves.
 local opts = require "nightjar.opts"
 
 local Similarity = {}

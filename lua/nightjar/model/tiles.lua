@@ -31,7 +31,8 @@ local function grid(tower)
   for _, pool in ipairs(tower.encoder:descriptor().pool_time) do stride = stride * pool end
   local seconds = stride * (fe:seconds(2) - fe:seconds(1))
   local rate = fe:descriptor().rate
-  return { mels = stride, seconds = seconds, samples = math.floor(seconds * rate + 0.5), rate = rate }
+  return { mels = stride, seconds = seconds, samples = math.floor(seconds * rate + 0.5),
+    rate = rate }
 end
 
 --- 0-based first sample and length of each tile. Tiles begin where frames begin, so that times hold
@@ -67,7 +68,8 @@ function tiles.frames(tower, wave)
   local list = cut(wave.shape[1], g)
   local half = math.floor(OVERLAP / 2 / g.seconds)
   for i, tile in ipairs(list) do
-    local frames = tile_frames(tower, wave[{ { tile.start + 1, tile.start + tile.length } }], g.mels)
+    local frames = tile_frames(tower, wave[{ { tile.start + 1, tile.start + tile.length } }],
+      g.mels)
     local first = i == 1 and 1 or half + 1
     local last = frames.shape[1]
     if i < #list then -- up to where the next tile's kept frames begin

@@ -28,8 +28,8 @@ end
 local AudioTower = {}
 AudioTower.__index = AudioTower
 
---- Kinds of audio encoders: each makes a network called with (mel, lengths, {rng}) that gives frames
---- (B, N, C), clip (B, C) and frame lengths (B).
+--- Kinds of audio encoders: each makes a network called with (mel, lengths, {rng}) that gives
+--- frames (B, N, C), clip (B, C) and frame lengths (B).
 towers.audio_encoders = { convnet = core.encoders.convnet }
 
 ---@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } }

@@ -3,7 +3,8 @@ local svg = {}
 
 local CELL, LABEL_CHARACTER, MARGIN = 26, 7, 16
 
--- Five stops of a perceptually even scale from dark blue to yellow, so that it survives grey printing.
+-- Five stops of a perceptually even scale from dark blue to yellow, so that it survives grey
+-- printing.
 local STOPS = {
   { 48, 18, 100 }, { 52, 88, 150 }, { 42, 140, 140 }, { 110, 190, 90 }, { 248, 225, 60 },
 }
@@ -38,6 +39,17 @@ local function extent(rows)
   return low, math.max(high, low + 1e-12)
 end
 
+-- One cell with its upper left corner at (x, y): a square that names itself, and its value.
+local function cell(x, y, value, t, label)
+  local known = value == value
+  local fill, dark_text = colour(known and t or 0)
+  local ink = (dark_text or not known) and "black" or "white"
+  return ('<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>%s: %s</title></rect>\n'
+    .. '<text x="%.1f" y="%.1f" text-anchor="middle" font-size="8" fill="%s">%s</text>'):format(
+    x, y, CELL, CELL, known and fill or UNKNOWN, label, known and ("%.4f"):format(value) or "none",
+    x + CELL / 2, y + CELL / 2 + 3, ink, known and ("%.2f"):format(value) or "–")
+end
+
 ---@param rows number[][]
 ---@param row_labels string[]
 ---@param column_labels string[]
@@ -55,7 +67,8 @@ function svg.matrix(rows, row_labels, column_labels)
   }
   for j, label in ipairs(column_labels) do
     local x = left + (j - 0.5) * CELL + 4
-    out[#out + 1] = ('<text transform="translate(%.1f %d) rotate(-90)">%s</text>'):format(x, top - 6,
+    out[#out + 1] = ('<text transform="translate(%.1f %d) rotate(-90)">%s</text>'):format(x,
+      top - 6,
       escape(label))
   end
   for i, row in ipairs(rows) do
@@ -63,15 +76,8 @@ function svg.matrix(rows, row_labels, column_labels)
     out[#out + 1] = ('<text x="%d" y="%.1f" text-anchor="end">%s</text>'):format(left - 6,
       y + CELL / 2 + 4, escape(row_labels[i]))
     for j, value in ipairs(row) do
-      local known = value == value
-      local fill, dark_text = colour(known and (value - low) / (high - low) or 0)
-      local x = left + (j - 1) * CELL
-      out[#out + 1] = ('<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>%s × %s: %s'
-        .. '</title></rect>'):format(x, y, CELL, CELL, known and fill or UNKNOWN,
-        escape(row_labels[i]), escape(column_labels[j]), known and ("%.4f"):format(value) or "none")
-      out[#out + 1] = ('<text x="%.1f" y="%.1f" text-anchor="middle" font-size="8" fill="%s">%s</text>')
-        :format(x + CELL / 2, y + CELL / 2 + 3, (dark_text or not known) and "black" or "white",
-          known and ("%.2f"):format(value) or "–")
+      out[#out + 1] = cell(left + (j - 1) * CELL, y, value, (value - low) / (high - low),
+        escape(row_labels[i]) .. " × " .. escape(column_labels[j]))
     end
   end
   out[#out + 1] = "</svg>\n"
