@@ -30,10 +30,11 @@ nj_status nj_bert_new(nj_ctx *ctx, const nj_bert_options *options, nj_rng *rng, 
 void nj_bert_free(nj_bert *net);
 
 /* ids int64 (B, N), 0-based as vocabularies count; mask (B, N), non-zero where a word is valid, or
- * NULL; types int64 (B, N), which sentence of a pair each word belongs to (0, 1), or NULL for 0 throughout.
- * Gives words (B, N, D). Masked words neither are attended to nor change the others. `hidden`,
- * when not NULL, receives layers + 1 tensors: the embeddings and each layer's output. Errors: ESHAPE, EDTYPE, EINDEX (an id outside the
- * vocabulary), EARG (more words than positions). */
+ * NULL; types int64 (B, N), which sentence of a pair each word belongs to (0, 1), or NULL for 0
+ * throughout. Gives words (B, N, D). Masked words neither are attended to nor change the others.
+ * `hidden`, when not NULL, receives layers + 1 tensors: the embeddings and each layer's output.
+ * Errors: ESHAPE, EDTYPE, EINDEX (an id outside the vocabulary), EARG (more words than
+ * positions). */
 nj_status nj_bert_forward(nj_bert *net, nj_tensor *ids, nj_tensor *mask, nj_tensor *types,
                           int training, nj_rng *rng, nj_tensor **hidden, nj_tensor **words);
 
