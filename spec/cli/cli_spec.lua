@@ -6,7 +6,6 @@ local json = require "dkjson"
 local sound = require "spec.support.sound"
 local temporary = require "spec.support.temporary"
 local tiny_model = require "spec.support.tiny_model"
-local _ -- what is not looked at
 
 local RATE = 16000
 
