@@ -234,6 +234,126 @@ nj.nn = {}
 ---@return nightjar.Tensor the shape of ids, then that of a row
 function nj.nn.embedding(weight, ids, options) end
 
+---x · wᵀ + b. In float32 a row of the result has the same bits whatever the other rows, here and in
+---every forward pass of `nj.nn`.
+---@param x nightjar.Tensor (…, in)
+---@param w nightjar.Tensor (out, in)
+---@param b? nightjar.Tensor (out)
+---@return nightjar.Tensor (…, out)
+function nj.nn.linear(x, w, b) end
+
+---@class nightjar.ConvOptions
+---@field stride? integer|integer[] 1 when left out; {vertical, horizontal}, as the next two
+---@field padding? integer|integer[] rows and columns of zeros added on either side; 0
+---@field dilation? integer|integer[] 1
+---@field groups? integer 1; as many as channels: depthwise
+---@field relu? boolean clamp the result at zero in the same pass
+
+---Two-dimensional convolution (cross-correlation). The result is channels-last in memory, as are
+---those of pooling, batch_norm and elementwise functions of it, so that layers follow each other
+---without copies.
+---@param x nightjar.Tensor (B, C, H, W), of any strides
+---@param w nightjar.Tensor (out, C / groups, kH, kW)
+---@param b? nightjar.Tensor (out); may be left out before the options
+---@param options? nightjar.ConvOptions
+---@return nightjar.Tensor (B, out, H', W')
+function nj.nn.conv2d(x, w, b, options) end
+
+---@class nightjar.PoolOptions
+---@field stride? integer|integer[] the kernel when left out
+---@field padding? integer|integer[] at most half the kernel; 0
+
+---@class nightjar.AveragePoolOptions: nightjar.PoolOptions
+---@field count_padding? boolean padding counts as zeros (true) or not at all
+
+---Means over windows; sizes are rounded down.
+---@param x nightjar.Tensor (B, C, H, W)
+---@param kernel integer|integer[]
+---@param options? nightjar.AveragePoolOptions
+---@return nightjar.Tensor
+function nj.nn.avg_pool2d(x, kernel, options) end
+
+---The largest of each window; NaN where there is one.
+---@param x nightjar.Tensor (B, C, H, W)
+---@param kernel integer|integer[]
+---@param options? nightjar.PoolOptions
+---@return nightjar.Tensor
+function nj.nn.max_pool2d(x, kernel, options) end
+
+---Means over h x w windows that cover the image.
+---@param x nightjar.Tensor (B, C, H, W)
+---@param h integer
+---@param w integer
+---@return nightjar.Tensor (B, C, h, w)
+function nj.nn.adaptive_avg_pool2d(x, h, w) end
+
+---@class nightjar.ResizeOptions
+---@field mode? "nearest"|"bilinear"|"bicubic" bilinear when left out; bicubic has a = -0.75
+---@field align_corners? boolean the corner pixels' centres stay where they are
+
+---Images at another size, as PyTorch's interpolate gives them.
+---@param x nightjar.Tensor (B, C, H, W)
+---@param h integer
+---@param w integer
+---@param options? nightjar.ResizeOptions
+---@return nightjar.Tensor (B, C, h, w)
+function nj.nn.resize(x, h, w, options) end
+
+---@class nightjar.EpsOptions
+---@field eps? number
+
+---(x - mean) / sqrt(var + eps) * w + b over the last dimension.
+---@param x nightjar.Tensor (…, n)
+---@param w? nightjar.Tensor (n)
+---@param b? nightjar.Tensor (n)
+---@param options? nightjar.EpsOptions eps is 1e-5 when left out
+---@return nightjar.Tensor
+function nj.nn.layer_norm(x, w, b, options) end
+
+---@class nightjar.BatchNormOptions
+---@field mean? nightjar.Tensor (C) running mean; updated in place while training
+---@field var? nightjar.Tensor (C) running variance; the same, by the unbiased one
+---@field training? boolean normalise by the batch; false when left out
+---@field momentum? number share of the batch in the running statistics; 0.1
+---@field eps? number 1e-5
+---@field dim? integer where the channels are; 2
+---@field relu? boolean clamp the result at zero in the same pass
+
+---(x - mean) / sqrt(var + eps) * w + b per channel.
+---@param x nightjar.Tensor
+---@param w? nightjar.Tensor (C)
+---@param b? nightjar.Tensor (C)
+---@param options? nightjar.BatchNormOptions
+---@return nightjar.Tensor
+function nj.nn.batch_norm(x, w, b, options) end
+
+---@class nightjar.AttentionOptions
+---@field mask? nightjar.Tensor broadcasts to (…, N, M): uint8, which keys are seen; else added
+---@field scale? number of the scores; 1 / sqrt(D) when left out
+---@field dropout? number of the weights; 0
+---@field rng? nightjar.Rng for dropout
+
+---softmax(q kᵀ scale + mask) v. A query that sees no key gets zeros.
+---@param q nightjar.Tensor (…, N, D)
+---@param k nightjar.Tensor (…, M, D)
+---@param v nightjar.Tensor (…, M, E)
+---@param options? nightjar.AttentionOptions
+---@return nightjar.Tensor (…, N, E)
+function nj.nn.attention(q, k, v, options) end
+
+---@class nightjar.CrossEntropyOptions
+---@field smoothing? number the target becomes (1 - s) target + s / classes; 0
+---@field ignore? integer rows of this class have no part
+---@field reduction? "mean"|"sum"|"none" mean over the rows that have a part, when left out
+---@field base? integer what the first class is called, 0 or 1; 1 when left out
+
+---Minus the log-probability of the targets, row by row.
+---@param logits nightjar.Tensor (classes) or (N, classes, …)
+---@param targets nightjar.Tensor int classes (N, …), or probabilities of the logits' shape
+---@param options? nightjar.CrossEntropyOptions
+---@return nightjar.Tensor
+function nj.nn.cross_entropy(logits, targets, options) end
+
 -- ---- sound in ----
 
 ---Sound files, waves and log-mels. A wave is a float32 tensor (samples), mono, full scale 1.
@@ -1472,3 +1592,31 @@ function nj.metrics.chance.mean_rank(items, relevant) end
 ---@param queries table<integer, integer> number of relevant items to number of queries
 ---@return integer
 function nj.metrics.chance.median_rank(items, queries) end
+
+-- ---- tensors: products and rows ----
+
+---The matrix product, as in NumPy: (…, m, k) · (…, k, n), leading dimensions broadcast; a vector
+---loses its dimension again. `x:mm(y)` is the same.
+---@param y nightjar.Tensor
+---@return nightjar.Tensor
+function Tensor:matmul(y) end
+
+---@param y nightjar.Tensor
+---@return nightjar.Tensor
+function Tensor:mm(y) end
+
+---exp(x) over the sum of exp(x) along a dimension. A row of nothing but -inf becomes NaN.
+---@param dim? integer the last when left out
+---@return nightjar.Tensor
+function Tensor:softmax(dim) end
+
+---The logarithm of softmax.
+---@param dim? integer the last when left out
+---@return nightjar.Tensor
+function Tensor:log_softmax(dim) end
+
+---x over its length along a dimension, or over eps where that is larger.
+---@param dim? integer the last when left out
+---@param options? nightjar.EpsOptions eps is 1e-12 when left out
+---@return nightjar.Tensor
+function Tensor:normalize(dim, options) end

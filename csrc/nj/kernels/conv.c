@@ -209,6 +209,7 @@ static void run_tiles(const conv_job *job, const float *rows, int64_t image, int
           .runs = job->runs + r0,
           .n_runs = r1 - r0,
           .b = packed + first * k_all + k0 * nj_tile_padded(tile, columns),
+          .b_row = nj_tile_padded(tile, columns),
           .columns = columns,
           .c_row = s->out_channels,
           .bias = job->bias ? job->bias + channel : NULL,

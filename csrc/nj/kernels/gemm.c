@@ -75,6 +75,7 @@ static void rows_block(const struct nj_tile_kernels *tile, const nj_gemm_job *jo
     int64_t k1 = least(job->k, k0 + K_BLOCK);
     for (int64_t j = n0; j < n1; j += tile->panel) {
       int64_t columns = least(tile->panel, job->n - j);
+      int64_t width = nj_tile_padded(tile, columns);
       nj_tile_run run = {k0, k1 - k0};
       nj_tile_rows tiles = {
           .m = m1 - m0,
@@ -82,7 +83,8 @@ static void rows_block(const struct nj_tile_kernels *tile, const nj_gemm_job *jo
           .a_row = job->a_row,
           .runs = &run,
           .n_runs = 1,
-          .b = job->packed + j * job->k + k0 * nj_tile_padded(tile, columns),
+          .b = job->packed ? job->packed + j * job->k + k0 * width : job->b + k0 * job->b_row + j,
+          .b_row = job->packed ? width : job->b_row,
           .columns = columns,
           .c = job->c + m0 * job->c_row + j,
           .c_row = job->c_row,

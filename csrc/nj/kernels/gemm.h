@@ -33,8 +33,10 @@ typedef struct {
   int64_t m, n, k;
   const float *a;
   int64_t a_row;
-  const float *packed; /* b, from nj_gemm_pack */
-  const float *bias;   /* n elements, or NULL */
+  const float *packed; /* b, from nj_gemm_pack; or NULL, and */
+  const float *b;      /* b as it lies: n a multiple of tile->lanes, columns contiguous */
+  int64_t b_row;
+  const float *bias; /* n elements, or NULL */
   float *c;
   int64_t c_row;
   int accumulate; /* add to c; bias must be NULL */

@@ -26,15 +26,15 @@ typedef struct {
 } nj_tile_run;
 
 /* c[r][j] = start + sum over runs, over k of a[r * a_row + offset + k] * b[...][j], for r < m and
- * j < columns; the packed b advances by a row (of `columns` rounded up to whole vectors) with each
- * k. */
+ * j < columns; b advances by b_row with each k of each run. */
 typedef struct {
   int64_t m;
   const float *a;
   int64_t a_row;
   const nj_tile_run *runs;
   int64_t n_runs;
-  const float *b;  /* one packed panel, see pack */
+  const float *b;  /* read in whole vectors: a packed panel, or columns that fill them */
+  int64_t b_row;   /* from one k to the next */
   int64_t columns; /* 1 … panel */
   float *c;
   int64_t c_row;

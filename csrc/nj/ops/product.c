@@ -8,6 +8,7 @@
 
 /* Fewer products than this run one after the other, each on the whole pool. */
 #define MANY 8
+#define FEW_ROWS 16
 
 typedef struct {
   nj_ctx *ctx;
@@ -37,23 +38,32 @@ static void locate(const product *p, int64_t outer, int64_t inner, int64_t *a, i
   }
 }
 
+/* Few rows do not pay for packing b, where the tiles can read it as it lies. */
+static int reads_b_directly(const product *p, const struct nj_tile_kernels *tile) {
+  return p->m <= FEW_ROWS && p->b_col == 1 && p->n % tile->lanes == 0 && p->n > 0;
+}
+
 static nj_status rows_product(const product *p, int64_t outer) {
   int64_t a, b;
   locate(p, outer, 0, &a, &b);
   const struct nj_tile_kernels *tile = nj_ctx_kernels(p->ctx)->tile;
-  float *packed = nj_alloc(p->ctx, (size_t)nj_gemm_packed_size(tile, p->n, p->k) * sizeof *packed);
-  if (!packed)
-    return NJ_ENOMEM;
   const float *b_data = (const float *)(const void *)p->b + b;
-  nj_status st = nj_gemm_pack(p->ctx, p->n, p->k, b_data, p->b_row, p->b_col, packed);
   nj_gemm_job job = {.m = p->m,
                      .n = p->n,
                      .k = p->k,
                      .a = (const float *)(const void *)p->a + a,
                      .a_row = p->a_row,
-                     .packed = packed,
+                     .b = b_data,
+                     .b_row = p->b_row,
                      .c = (float *)(void *)p->out + outer * p->m * p->n,
                      .c_row = p->n};
+  if (reads_b_directly(p, tile))
+    return nj_gemm_rows(p->ctx, &job);
+  float *packed = nj_alloc(p->ctx, (size_t)nj_gemm_packed_size(tile, p->n, p->k) * sizeof *packed);
+  if (!packed)
+    return NJ_ENOMEM;
+  nj_status st = nj_gemm_pack(p->ctx, p->n, p->k, b_data, p->b_row, p->b_col, packed);
+  job.packed = packed;
   if (st == NJ_OK)
     st = nj_gemm_rows(p->ctx, &job);
   nj_free(p->ctx, packed);

@@ -54,14 +54,14 @@ INLINE void rows_tile(const int R, const int V, const nj_tile_rows *job, const f
   nj_vf acc[R_MAX][V_MAX];
   begin(R, V, acc, job, c);
   const float *b = job->b;
-  const int64_t row = job->a_row;
+  const int64_t row = job->a_row, b_row = job->b_row;
   for (int64_t s = 0; s < job->n_runs; s++) {
     /* Four rows share a pointer, so that sixteen rows need four pointers and two offsets. */
     const float *p = a + job->runs[s].offset;
     for (int64_t k = job->runs[s].length; k > 0; k--) {
       nj_vf w[V_MAX];
       UNROLL for (int v = 0; v < V; v++) w[v] = nj_vf_load(b + v * NJ_LANES);
-      b += V * NJ_LANES;
+      b += b_row;
       const float *q = p;
       UNROLL for (int r = 0; r < R; r++) {
         if (r && r % 4 == 0)

@@ -1,0 +1,58 @@
+# The PyTorch side of bench/: reads commands, one a line, and answers each with a line.
+#   make NAME THREADS EXPRESSION   builds a function by evaluating a Python expression
+#   run NAME COUNT                 calls it COUNT times
+# Started by torch.lua, beside it, where Python can import torch.
+import sys
+
+import torch
+import torch.nn.functional as F
+from torch import nn, randn
+
+
+def train(forward, *leaves):
+    """A function that runs forward and backward, gradients made anew each time."""
+    leaves = [leaf.requires_grad_() for leaf in leaves]
+
+    def step():
+        for leaf in leaves:
+            leaf.grad = None
+        forward(*leaves).sum().backward()
+
+    return step
+
+
+def last(x):
+    return x.to(memory_format=torch.channels_last)
+
+
+def blocks(widths):
+    """PANNs ConvBlocks: twice (3x3 convolution, batch norm, relu), then 2x2 averages."""
+    layers, width = [], 1
+    for out in widths:
+        for into in (width, out):
+            layers += [nn.Conv2d(into, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        layers.append(nn.AvgPool2d(2))
+        width = out
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+def block_step(widths, x):
+    net = blocks(widths)
+
+    def step():
+        net.zero_grad()
+        net(x).square().mean().backward()
+
+    return step
+
+
+cases = {}
+for line in sys.stdin:
+    command, name, number, *rest = line.rstrip("\n").split(" ", 3)
+    if command == "make":
+        torch.set_num_threads(int(number))
+        cases[name] = eval(rest[0])
+    else:
+        for _ in range(int(number)):
+            cases[name]()
+    print("ok", flush=True)
