@@ -12,7 +12,7 @@
 #include "nj.h"
 
 /* Rooms: each has void njl_open_<room>(lua_State *L), called with the module table on top. Add a
- * line to the list in njl_core.c. */
+ * line to njl_rooms.h. */
 
 /* ---- context (njl_context.c) ---- */
 nj_ctx *njl_ctx(lua_State *L);

@@ -6,7 +6,7 @@
  *                  passes use, so that a vector is the same alone and in a batch.
  *   nj_gemm        float32 and float64, by OpenBLAS, in blocks that depend on the sizes alone: the
  *                  same bits for any number of threads, but not for any number of rows (OpenBLAS
- *                  0.3.21 changes kernels with the shape). What gradients of weights and all of
+ *                  0.3.21 changes kernels with the shape). What backward passes and all of
  *                  float64 use.
  *
  * This is the only caller of OpenBLAS. It is told to use one thread: for the calling thread where

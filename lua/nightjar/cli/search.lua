@@ -20,11 +20,19 @@ function command.declare(parser)
   common.declare(parser)
 end
 
---- Below this probability a hit is more likely wrong than right.
-local LIKELY = 0.5
+--- From this probability on a hit is more likely right than wrong; from the lower one on it is worth
+--- a listen.
+local LIKELY, POSSIBLE = 0.5, 0.2
 
 local function colour_of(score)
-  return score >= LIKELY and "green" or score >= 0.1 and "yellow" or "dim"
+  return score >= LIKELY and "green" or score >= POSSIBLE and "yellow" or "dim"
+end
+
+-- What to think of the best hit, when that needs saying.
+local function caution(score)
+  if score >= LIKELY then return nil end
+  return score >= POSSIBLE and "a possible match at best:"
+    or "nothing here is a likely match; the nearest are:"
 end
 
 local function bar(score)
@@ -45,12 +53,11 @@ local function print_hits(query, hits, calibrated)
     return
   end
   if #hits.unknown > 0 then
-    print(output.paint("  words the model never learnt: " .. table.concat(hits.unknown, ", "),
+    print(output.paint("  words new to the model: " .. table.concat(hits.unknown, ", "),
       "yellow"))
   end
-  if calibrated and hits[1].score < LIKELY then
-    print(output.paint("  nothing here is a likely match; the nearest are:", "yellow"))
-  end
+  local warning = calibrated and caution(hits[1].score)
+  if warning then print(output.paint("  " .. warning, "yellow")) end
   for rank, hit in ipairs(hits) do
     local clamped = math.max(0, math.min(1, hit.score))
     print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(bar(clamped), colour_of(clamped)),
