@@ -198,9 +198,9 @@ coverage:             ## lines reached by the tests, in C and in Lua
 	@tools/coverage.sh $(SPEC)
 
 # The references are built for this very machine: they are to be hard to beat.
-$(BUILD)/bench_reference.so: bench/reference.c Makefile
+$(BUILD)/bench_reference.so: $(wildcard bench/reference*.c) bench/reference.h Makefile
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -O2,$(CFLAGS_)) $(LUA_CFLAGS) -O3 -march=native -fno-math-errno -shared -o $@ $< $(LIBS)
+	$(CC) $(filter-out -O2,$(CFLAGS_)) $(LUA_CFLAGS) -O3 -march=native -fno-math-errno -shared -o $@ $(filter %.c,$^) $(LIBS)
 
 .PHONY: bench
 bench: build $(BUILD)/bench_reference.so ## time against references (BENCH=name: some of it)

@@ -1,19 +1,11 @@
-/* What `make bench` compares with: OpenBLAS and libsndfile called directly, and straightforward C loops, built for
- * the machine they run on. A Lua module: each function takes sizes and gives a function that does
+/* What `make bench` compares with: OpenBLAS and libsndfile called directly, and straightforward C
+ * loops, built for the machine they run on. A Lua module: each function takes sizes and gives a function that does
  * the work once, on its own buffers of ones. */
+#include "reference.h"
+
 #include <cblas.h>
-#include <lauxlib.h>
-#include <lua.h>
 #include <math.h>
 #include <sndfile.h>
-#include <stdlib.h>
-
-enum { BUFFERS = 4, SIZES = 9 };
-
-typedef struct {
-  float *buffer[BUFFERS];
-  long size[SIZES];
-} work;
 
 static int work_gc(lua_State *L) {
   work *w = lua_touserdata(L, 1);
@@ -24,7 +16,7 @@ static int work_gc(lua_State *L) {
   return 0;
 }
 
-static work *new_work(lua_State *L, int sizes) {
+work *new_work(lua_State *L, int sizes) {
   long size[SIZES] = {0};
   for (int i = 0; i < sizes; i++)
     size[i] = (long)luaL_checkinteger(L, i + 1);
@@ -40,7 +32,7 @@ static work *new_work(lua_State *L, int sizes) {
   return w;
 }
 
-static float *buffer(lua_State *L, work *w, int i, long count) {
+float *buffer(lua_State *L, work *w, int i, long count) {
   w->buffer[i] = malloc((size_t)count * sizeof(float));
   if (!w->buffer[i])
     luaL_error(L, "bench: out of memory");
@@ -52,7 +44,7 @@ static float *buffer(lua_State *L, work *w, int i, long count) {
   return w->buffer[i];
 }
 
-static work *of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
+work *of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
 /* ---- matrix product: OpenBLAS with `threads` of its own threads ---- */
 
@@ -270,6 +262,7 @@ __attribute__((visibility("default"))) int luaopen_bench_reference(lua_State *L)
       {"gemm", gemm}, {"conv2d", conv2d},   {"softmax", softmax}, {"layer_norm", layer_norm},
       {"mel", mel},   {"sndfile", sndfile}, {NULL, NULL}};
   luaL_newlib(L, functions);
+  reference_open_ops(L);
   lua_pushstring(L, openblas_get_config());
   lua_setfield(L, -2, "blas");
   return 1;
