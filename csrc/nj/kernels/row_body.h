@@ -103,17 +103,23 @@ ROW_PAIRWISE(sumabs, (const T *x, int64_t n), CALL_SUMABS)
 ROW_PAIRWISE(centered, (const T *x, int64_t n, T m), CALL_CENTERED)
 ROW_PAIRWISE(dot, (const T *a, const T *b, int64_t n), CALL_DOT)
 
+/* The first place of the best value, or of a NaN if that is the best. */
+static int64_t first_place(const T *x, int64_t n, T best) {
+  V wanted = F(set)(best);
+  int is_nan = best != best;
+  for (int64_t i = 0; i < n; i += LANES) {
+    int64_t count = n - i < LANES ? n - i : LANES;
+    V v = count < LANES ? F(load_n)(x + i, count, best) : F(load)(x + i);
+    unsigned found = is_nan ? F(mask_bits)(v != v) : F(mask_bits)(v == wanted);
+    if (found)
+      return i + __builtin_ctz(found);
+  }
+  return 0;
+}
+
 #define ROW_ARG(name, find)                          \
   static int64_t row_##name(const T *x, int64_t n) { \
-    T best = find(x, n);                             \
-    int64_t i = 0;                                   \
-    if (best != best)                                \
-      while (i < n - 1 && x[i] == x[i])              \
-        i++;                                         \
-    else                                             \
-      while (i < n - 1 && x[i] != best)              \
-        i++;                                         \
-    return i;                                        \
+    return first_place(x, n, find(x, n));            \
   }
 ROW_ARG(argmax, block_max)
 ROW_ARG(argmin, block_min)

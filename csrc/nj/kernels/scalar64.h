@@ -18,6 +18,7 @@ static inline void nj_d_store_n(double *p, double v, int64_t n) {
     *p = v;
 }
 static inline double nj_d_sel(int condition, double a, double b) { return condition ? a : b; }
+static inline unsigned nj_d_mask_bits(int condition) { return (unsigned)condition; }
 static inline double nj_d_max(double a, double b) { return a > b || a != a ? a : b; }
 static inline double nj_d_min(double a, double b) { return a < b || a != a ? a : b; }
 static inline double nj_d_sigmoid(double x) {

@@ -56,6 +56,22 @@ static inline nj_vf nj_v_sel(nj_vi mask, nj_vf a, nj_vf b) {
   return (nj_vf)((mask & (nj_vi)a) | (~mask & (nj_vi)b));
 }
 
+/* Bit i is lane i's. */
+static inline unsigned nj_v_mask_bits(nj_vi mask) {
+#if defined(__AVX512DQ__)
+  return (unsigned)_mm512_movepi32_mask((__m512i)mask);
+#elif defined(__AVX2__)
+  return (unsigned)_mm256_movemask_ps((__m256)mask);
+#elif defined(__SSE2__)
+  return (unsigned)_mm_movemask_ps((__m128)mask);
+#else
+  unsigned bits = 0;
+  for (int i = 0; i < NJ_LANES; i++)
+    bits |= (unsigned)(mask[i] & 1) << i;
+  return bits;
+#endif
+}
+
 static inline nj_vf nj_v_abs(nj_vf x) { return (nj_vf)((nj_vu)x & 0x7fffffffu); }
 
 static inline nj_vf nj_v_copysign(nj_vf magnitude, nj_vf sign) {

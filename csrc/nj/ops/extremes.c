@@ -22,30 +22,30 @@ static int64_t find_int(const int64_t *x, int64_t n, int largest) {
   return best;
 }
 
+#define CHOOSE_ROWS(T, find)                              \
+  do {                                                    \
+    const T *x = (const T *)nj_data(matrix) + begin * n;  \
+    T *values = c->values ? nj_data(c->values) : NULL;    \
+    for (int64_t i = begin; i < end; i++, x += n) {       \
+      int64_t at = find;                                  \
+      c->where[i] = at;                                   \
+      if (values)                                         \
+        values[i] = x[at];                                \
+    }                                                     \
+  } while (0)
+
 static nj_status choose_rows(void *arg, int64_t begin, int64_t end, int worker) {
   (void)worker;
   const choice *c = arg;
   const nj_tensor *matrix = c->rows->matrix;
   int64_t n = c->rows->n;
-  for (int64_t i = begin; i < end; i++) {
-    int64_t at;
-    if (matrix->dtype == NJ_F32) {
-      const float *x = NJ_F32_DATA(matrix) + i * n;
-      at = c->largest ? c->f32->argmax(x, n) : c->f32->argmin(x, n);
-      if (c->values)
-        NJ_F32_DATA(c->values)[i] = x[at];
-    } else if (matrix->dtype == NJ_F64) {
-      const double *x = NJ_F64_DATA(matrix) + i * n;
-      at = c->largest ? nj_row_double.argmax(x, n) : nj_row_double.argmin(x, n);
-      if (c->values)
-        NJ_F64_DATA(c->values)[i] = x[at];
-    } else {
-      const int64_t *x = NJ_I64_DATA(matrix) + i * n;
-      at = find_int(x, n, c->largest);
-      if (c->values)
-        NJ_I64_DATA(c->values)[i] = x[at];
-    }
-    c->where[i] = at;
+  if (matrix->dtype == NJ_F32) {
+    int64_t (*find)(const float *, int64_t) = c->largest ? c->f32->argmax : c->f32->argmin;
+    CHOOSE_ROWS(float, find(x, n));
+  } else if (matrix->dtype == NJ_F64) {
+    CHOOSE_ROWS(double, c->largest ? nj_row_double.argmax(x, n) : nj_row_double.argmin(x, n));
+  } else {
+    CHOOSE_ROWS(int64_t, find_int(x, n, c->largest));
   }
   return NJ_OK;
 }

@@ -155,15 +155,12 @@ static nj_status var_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_te
 nj_status nj_var(nj_ctx *ctx, nj_tensor *x_, int n_dims, const int *dims, double correction,
                  int keepdim, nj_tensor **out) {
   unsigned mask;
-  nj_tensor *x = NULL, *d = NULL, *y = NULL;
+  nj_tensor *x = NULL, *y = NULL;
   NJ_TRY(nj_dims_mask(ctx, "var", x_, n_dims, dims, &mask));
   double rest = reduced_count(x_, mask) - correction, factor = rest > 0 ? 1 / rest : (double)NAN;
   nj_status st = as_float(x_, &x);
   if (!st)
-    st = deviations(ctx, x, mask, &d);
-  if (!st)
-    st = nj_reduce_mask(ctx, NJ_REDUCE_SUMSQ, d, mask, keepdim, &y);
-  nj_release(d);
+    st = nj_reduce_deviations(ctx, x, mask, keepdim, &y);
   if (!st)
     st = nj_map_unary_into(ctx, "var", NJ_MAP_AFFINE, y, factor, 0, y);
   nj_node *node = NULL;

@@ -69,6 +69,9 @@ nj_status nj_reduce_values(nj_ctx *ctx, nj_reduce_kind kind, nj_tensor *x, int n
                            const int *dims, int keepdim, nj_tensor **out);
 nj_status nj_reduce_mask(nj_ctx *ctx, nj_reduce_kind kind, nj_tensor *x, unsigned mask, int keepdim,
                          nj_tensor **out);
+/* The sum of squared deviations from the mean, in two passes. Floats only. */
+nj_status nj_reduce_deviations(nj_ctx *ctx, nj_tensor *x, unsigned mask, int keepdim,
+                               nj_tensor **out);
 /* The reduction t (with or without keepdim) of a tensor of the given shape, as a view of that shape in which
  * t's elements repeat along the reduced dimensions. */
 nj_status nj_expand_reduced(const nj_tensor *t, int ndim, const int64_t *shape, unsigned mask,

@@ -6,6 +6,7 @@
 
 #include "base/parallel.h"
 #include "kernels/kernels.h"
+#include "ops/elementwise.h"
 #include "ops/reduce.h"
 #include "tensor/iter.h"
 
@@ -51,26 +52,47 @@ static int64_t identity_int(nj_reduce_kind kind) {
                                  : 0;
 }
 
-static void reduce_row(nj_ctx *ctx, nj_reduce_kind kind, nj_dtype dtype, const void *x, int64_t n,
-                       void *out) {
-  if (dtype == NJ_F32)
-    *(float *)out = nj_ctx_kernels(ctx)->row->reduce[kind](x, n);
-  else if (dtype == NJ_F64)
-    *(double *)out = nj_row_double.reduce[kind](x, n);
-  else {
-    int64_t total = identity_int(kind);
-    for (int64_t i = 0; i < n; i++)
-      total = combine_int(kind, total, ((const int64_t *)x)[i]);
-    *(int64_t *)out = total;
+/* Reduces `count` rows of n, which begin every `stride` elements. With means the kind is SUMSQ, of
+ * the deviations from each row's. */
+static void reduce_rows(nj_ctx *ctx, nj_reduce_kind kind, nj_dtype dtype, const char *x, int64_t n,
+                        int64_t stride, int64_t count, const char *means, char *out) {
+  if (dtype == NJ_F32) {
+    const nj_row_kernels *row = nj_ctx_kernels(ctx)->row;
+    for (int64_t i = 0; i < count; i++) {
+      const float *from = (const float *)x + i * stride;
+      ((float *)out)[i] = means ? row->centered(from, n, ((const float *)means)[i])
+                                : row->reduce[kind](from, n);
+    }
+  } else if (dtype == NJ_F64) {
+    for (int64_t i = 0; i < count; i++) {
+      const double *from = (const double *)x + i * stride;
+      ((double *)out)[i] = means ? nj_row_double.centered(from, n, ((const double *)means)[i])
+                                 : nj_row_double.reduce[kind](from, n);
+    }
+  } else {
+    for (int64_t i = 0; i < count; i++) {
+      const int64_t *from = (const int64_t *)x + i * stride;
+      int64_t total = identity_int(kind);
+      for (int64_t j = 0; j < n; j++)
+        total = combine_int(kind, total, from[j]);
+      ((int64_t *)out)[i] = total;
+    }
   }
 }
 
 static void reduce_column(nj_ctx *ctx, nj_reduce_kind kind, nj_dtype dtype, const void *x,
-                          int64_t rows, int64_t ld, int64_t cols, void *out) {
+                          int64_t rows, int64_t ld, int64_t cols, const void *means, void *out) {
   if (dtype == NJ_F32) {
-    nj_ctx_kernels(ctx)->row->column[kind](x, rows, ld, cols, out);
+    const nj_row_kernels *row = nj_ctx_kernels(ctx)->row;
+    if (means)
+      row->column_centered(x, rows, ld, cols, means, out);
+    else
+      row->column[kind](x, rows, ld, cols, out);
   } else if (dtype == NJ_F64) {
-    nj_row_double.column[kind](x, rows, ld, cols, out);
+    if (means)
+      nj_row_double.column_centered(x, rows, ld, cols, means, out);
+    else
+      nj_row_double.column[kind](x, rows, ld, cols, out);
   } else {
     int64_t *to = out;
     for (int64_t j = 0; j < cols; j++)
@@ -133,7 +155,8 @@ typedef struct {
   int64_t n_outer_total, length, ld, cols;
   int64_t chunks; /* of length */
   int64_t strips; /* of cols */
-  char *out;      /* (outer, chunk, col) */
+  const char *means; /* (outer, col): kind is SUMSQ of the deviations from them. Or NULL */
+  char *out;         /* (outer, chunk, col) */
 } step;
 
 static const char *outer_address(const step *s, int64_t index) {
@@ -145,14 +168,32 @@ static const char *outer_address(const step *s, int64_t index) {
   return s->data + at * (int64_t)s->size;
 }
 
+/* Rows begin..end of those whose addresses follow one from the other: the outer dimensions were
+ * merged into at most one wherever memory allows, so a run is mostly everything. */
+static nj_status run_whole_rows(const step *s, int64_t begin, int64_t end) {
+  int64_t inner = s->n_outer ? s->outer[s->n_outer - 1].size : 1;
+  int64_t stride = s->n_outer ? s->outer[s->n_outer - 1].stride : 0;
+  int64_t size = (int64_t)s->size;
+  while (begin < end) {
+    int64_t count = inner - begin % inner < end - begin ? inner - begin % inner : end - begin;
+    reduce_rows(s->ctx, s->kind, s->dtype, outer_address(s, begin), s->length, stride, count,
+                s->means ? s->means + begin * size : NULL, s->out + begin * size);
+    begin += count;
+  }
+  return NJ_OK;
+}
+
 static nj_status run_rows(void *arg, int64_t begin, int64_t end, int worker) {
   (void)worker;
   const step *s = arg;
+  int64_t size = (int64_t)s->size;
+  if (s->chunks == 1)
+    return run_whole_rows(s, begin, end);
   for (int64_t t = begin; t < end; t++) {
-    int64_t from = t % s->chunks * ROW_CHUNK;
+    int64_t from = t % s->chunks * ROW_CHUNK, row = t / s->chunks;
     int64_t n = s->length - from < ROW_CHUNK ? s->length - from : ROW_CHUNK;
-    const char *row = outer_address(s, t / s->chunks) + from * (int64_t)s->size;
-    reduce_row(s->ctx, s->kind, s->dtype, row, n, s->out + t * (int64_t)s->size);
+    reduce_rows(s->ctx, s->kind, s->dtype, outer_address(s, row) + from * size, n, 0, 1,
+                s->means ? s->means + row * size : NULL, s->out + t * size);
   }
   return NJ_OK;
 }
@@ -168,7 +209,9 @@ static nj_status run_columns(void *arg, int64_t begin, int64_t end, int worker) 
     int64_t rows = s->length - row < COLUMN_ROWS ? s->length - row : COLUMN_ROWS;
     int64_t cols = s->cols - col < COLUMN_WIDTH ? s->cols - col : COLUMN_WIDTH;
     reduce_column(s->ctx, s->kind, s->dtype, outer_address(s, outer) + (row * s->ld + col) * size,
-                  rows, s->ld, cols, s->out + ((outer * s->chunks + chunk) * s->cols + col) * size);
+                  rows, s->ld, cols,
+                  s->means ? s->means + (outer * s->cols + col) * size : NULL,
+                  s->out + ((outer * s->chunks + chunk) * s->cols + col) * size);
   }
   return NJ_OK;
 }
@@ -189,6 +232,7 @@ static nj_status finish_chunks(step *s, char *out) {
   step last = *s;
   last.kind = combining(s->kind);
   last.data = s->out;
+  last.means = NULL;
   last.out = out;
   last.n_outer = 1;
   int64_t width = s->cols ? s->cols : 1;
@@ -233,13 +277,14 @@ static nj_status empty_shrunk(nj_ctx *ctx, const nj_tensor *x, unsigned gone, nj
 }
 
 static nj_status take_step(nj_ctx *ctx, nj_reduce_kind kind, const nj_tensor *x, const axis *axes,
-                           int n, int gone, nj_tensor **out) {
+                           int n, int gone, const nj_tensor *means, nj_tensor **out) {
   step s = {.ctx = ctx,
             .kind = kind,
             .dtype = x->dtype,
             .data = nj_data(x),
             .size = nj_dtype_size(x->dtype),
-            .n_outer_total = 1};
+            .n_outer_total = 1,
+            .means = means ? nj_data(means) : NULL};
   int columns = gone == n - 1 ? -1 : n - 1;
   for (int i = 0; i < n; i++) {
     if (i == gone || i == columns)
@@ -302,7 +347,7 @@ static nj_status reduce_steps(nj_ctx *ctx, nj_reduce_kind kind, unsigned mask, n
     if (axes[n - 1].stride != 1)
       NJ_TRY(nj_as_contiguous(*x, &next));
     else
-      NJ_TRY(take_step(ctx, now, *x, axes, n, gone, &next));
+      NJ_TRY(take_step(ctx, now, *x, axes, n, gone, NULL, &next));
     if (axes[n - 1].stride == 1)
       now = combining(kind);
     nj_release(*x);
@@ -364,6 +409,52 @@ nj_status nj_reduce_mask(nj_ctx *ctx, nj_reduce_kind kind, nj_tensor *x, unsigne
   }
   if (!st)
     st = keepdim ? nj_detach(y, out) : squeeze(y, mask, out);
+  nj_release(y);
+  return st;
+}
+
+/* Sums of squared deviations in two passes over x, when its layout allows one step for each. */
+static nj_status deviations_in_place(nj_ctx *ctx, const nj_tensor *x, const axis *axes, int n,
+                                     int gone, nj_tensor **out) {
+  nj_tensor *mean = NULL;
+  NJ_TRY(take_step(ctx, NJ_REDUCE_SUM, x, axes, n, gone, NULL, &mean));
+  nj_status st = nj_map_unary_into(ctx, "var", NJ_MAP_AFFINE, mean, 1 / (double)axes[gone].size, 0,
+                                   mean);
+  if (!st)
+    st = take_step(ctx, NJ_REDUCE_SUMSQ, x, axes, n, gone, mean, out);
+  nj_release(mean);
+  return st;
+}
+
+nj_status nj_reduce_deviations(nj_ctx *ctx, nj_tensor *x, unsigned mask, int keepdim,
+                               nj_tensor **out) {
+  axis axes[NJ_MAX_DIMS + 1];
+  int n = nj_numel(x) > 0 ? make_axes(x, mask, axes) : 0, gone = -1, reduced = 0;
+  for (int i = 0; i < n; i++)
+    if (axes[i].reduced) {
+      gone = i;
+      reduced++;
+    }
+  nj_tensor *y = NULL, *mean = NULL, *d = NULL;
+  nj_status st;
+  if (reduced == 1 && axes[n - 1].stride == 1) {
+    st = deviations_in_place(ctx, x, axes, n, gone, &y);
+  } else {
+    double count = 1;
+    for (int i = 0; i < x->ndim; i++)
+      count *= mask >> i & 1 ? (double)x->shape[i] : 1;
+    st = nj_reduce_mask(ctx, NJ_REDUCE_SUM, x, mask, 1, &mean);
+    if (!st)
+      st = nj_map_unary_into(ctx, "var", NJ_MAP_AFFINE, mean, 1 / count, 0, mean);
+    if (!st)
+      st = nj_map_values(ctx, "var", NJ_MAP_SUB, x, mean, 0, &d);
+    if (!st)
+      st = nj_reduce_mask(ctx, NJ_REDUCE_SUMSQ, d, mask, 1, &y);
+  }
+  if (!st)
+    st = keepdim ? nj_detach(y, out) : squeeze(y, mask, out);
+  nj_release(mean);
+  nj_release(d);
   nj_release(y);
   return st;
 }

@@ -109,36 +109,46 @@ typedef struct {
   nj_iter_fn fn;
   const void *arg;
   nj_copy_run convert[NJ_ITER_MAX]; /* reads operand k, or writes operand 0 */
+  int64_t size[NJ_ITER_MAX];        /* bytes of an element of operand k */
   int fits[NJ_ITER_MAX];            /* the dtype is the one asked for */
   int flat[NJ_ITER_MAX];            /* one run over the whole shape */
   int constant[NJ_ITER_MAX];        /* one element for the whole shape */
+  int periodic[NJ_ITER_MAX];        /* every run of the innermost dimension is the same */
+  int whole;   /* no operand ever needs a buffer within a run */
+  int several; /* a call takes many runs */
 } walk;
 
+/* A place in the shape, and where each operand has it. */
 typedef struct {
   int64_t index[NJ_MAX_DIMS];
+  char *at[NJ_ITER_MAX];
 } place;
 
-static place place_at(const nj_iter *it, int64_t position) {
+static place place_at(const walk *w, int64_t position) {
+  const nj_iter *it = w->it;
   place p;
+  memcpy(p.at, it->data, sizeof p.at);
   for (int d = 0; d < it->ndim; d++) {
     p.index[d] = position % it->shape[d];
     position /= it->shape[d];
+    for (int k = 0; k < it->n_operands; k++)
+      p.at[k] += p.index[d] * it->stride[k][d] * w->size[k];
   }
   return p;
 }
 
-static char *address(const nj_iter *it, int k, const place *p) {
-  int64_t at = 0;
-  for (int d = 0; d < it->ndim; d++)
-    at += p->index[d] * it->stride[k][d];
-  return it->data[k] + at * (int64_t)nj_dtype_size(it->dtype[k]);
-}
-
-static void advance(const nj_iter *it, place *p, int64_t within_run) {
-  p->index[0] += within_run;
-  for (int d = 0; d + 1 < it->ndim && p->index[d] == it->shape[d]; d++) {
+/* Moves on by `count` elements of the innermost dimension; from and to bound the operands whose
+ * addresses are kept up. */
+static inline void advance(const walk *w, place *p, int64_t count, int from, int to) {
+  const nj_iter *it = w->it;
+  p->index[0] += count;
+  for (int k = from; k < to; k++)
+    p->at[k] += count * it->stride[k][0] * w->size[k];
+  for (int d = 0; p->index[d] == it->shape[d] && d + 1 < it->ndim; d++) {
     p->index[d] = 0;
     p->index[d + 1]++;
+    for (int k = from; k < to; k++)
+      p->at[k] += (it->stride[k][d + 1] - it->shape[d] * it->stride[k][d]) * w->size[k];
   }
 }
 
@@ -148,42 +158,51 @@ static void through_buffer(const walk *w, int k, place p, char *buffer, int64_t 
   int64_t size = (int64_t)nj_dtype_size(w->as[k]), stride = it->stride[k][0];
   while (n > 0) {
     int64_t run = it->shape[0] - p.index[0] < n ? it->shape[0] - p.index[0] : n;
-    char *at = address(it, k, &p);
     if (back)
-      w->convert[k](run, at, stride, buffer, 1);
+      w->convert[k](run, p.at[k], stride, buffer, 1);
     else
-      w->convert[k](run, buffer, 1, at, stride);
+      w->convert[k](run, buffer, 1, p.at[k], stride);
     buffer += run * size;
     n -= run;
-    advance(it, &p, run);
+    advance(w, &p, run, k, k + 1);
   }
 }
 
-/* One call of fn over n elements from `position` on. */
-static void chunk(const walk *w, const place *p, int64_t position, int64_t n, int one_run,
-                  char (*buffers)[CHUNK * 8]) {
+/* One call of fn over n elements from p on: within one run, or (several) over many. filled[k] says
+ * that a periodic operand's buffer holds its runs already. */
+static void call(const walk *w, const place *p, int64_t n, int several,
+                 char (*buffers)[CHUNK * 8], int *filled) {
   const nj_iter *it = w->it;
   void *data[NJ_ITER_MAX] = {0};
   int64_t stride[NJ_ITER_MAX] = {0};
   int buffered = 0;
   for (int k = 0; k < it->n_operands; k++) {
     int64_t inner = it->stride[k][0];
-    stride[k] = k > 0 && (w->constant[k] || (one_run && inner == 0)) ? 0 : 1;
-    int direct = stride[k] == 0 || w->flat[k] || (one_run && inner == 1);
-    if (w->fits[k] && direct) {
-      data[k] = w->flat[k] ? it->data[k] + position * (int64_t)nj_dtype_size(it->dtype[k])
-                           : address(it, k, p);
+    stride[k] = k > 0 && (w->constant[k] || (!several && inner == 0)) ? 0 : 1;
+    if (w->fits[k] && (stride[k] == 0 || w->flat[k] || (!several && inner == 1))) {
+      data[k] = p->at[k];
       continue;
     }
     data[k] = buffers[k];
     if (k == 0)
       buffered = 1;
-    else
+    else if (!several || !w->periodic[k] || !filled[k])
       through_buffer(w, k, *p, buffers[k], stride[k] ? n : 1, 0);
+    filled[k] = several && w->periodic[k];
   }
   w->fn(w->arg, data, stride, n);
   if (buffered)
     through_buffer(w, 0, *p, buffers[0], n, 1);
+}
+
+/* Elements the next call takes: a run, as much of it as a buffer holds, or many short runs. */
+static int64_t next_length(const walk *w, const place *p, int64_t left) {
+  int64_t inner = w->it->shape[0], run = inner - p->index[0];
+  if (w->several && p->index[0] == 0)
+    run = CHUNK / inner * inner;
+  else if (!w->whole && run > CHUNK)
+    run = CHUNK;
+  return run < left ? run : left;
 }
 
 static nj_status run_range(void *arg, int64_t begin, int64_t end, int worker) {
@@ -191,44 +210,53 @@ static nj_status run_range(void *arg, int64_t begin, int64_t end, int worker) {
   const walk *w = arg;
   const nj_iter *it = w->it;
   _Alignas(64) char buffers[NJ_ITER_MAX][CHUNK * 8];
-  place p = place_at(it, begin);
-  int whole = 1; /* no operand ever needs a buffer within a run */
-  for (int k = 0; k < it->n_operands; k++)
-    whole &= w->fits[k] && (it->stride[k][0] == 1 || (k > 0 && it->stride[k][0] == 0));
+  int filled[NJ_ITER_MAX] = {0};
+  place p = place_at(w, begin);
   while (begin < end) {
-    int64_t run = it->shape[0] - p.index[0] < end - begin ? it->shape[0] - p.index[0] : end - begin;
-    if (it->shape[0] >= SHORT || it->ndim == 1) {
-      if (!whole && run > CHUNK)
-        run = CHUNK;
-      chunk(w, &p, begin, run, 1, buffers);
-      advance(it, &p, run);
-    } else {
-      run = end - begin < CHUNK ? end - begin : CHUNK;
-      chunk(w, &p, begin, run, 0, buffers);
-      p = place_at(it, begin + run);
-    }
-    begin += run;
+    int64_t n = next_length(w, &p, end - begin);
+    int many = w->several && n > it->shape[0] - p.index[0];
+    call(w, &p, n, many, buffers, filled);
+    begin += n;
+    if (many)
+      p = place_at(w, begin);
+    else
+      advance(w, &p, n, 0, it->n_operands);
   }
   return NJ_OK;
+}
+
+static void inspect(walk *w, int k) {
+  const nj_iter *it = w->it;
+  const nj_dtype *as = w->as;
+  w->size[k] = (int64_t)nj_dtype_size(it->dtype[k]);
+  w->fits[k] = it->dtype[k] == as[k];
+  w->convert[k] = k > 0              ? nj_copy_run_for(as[k], it->dtype[k])
+                  : as[0] == NJ_I64 ? nj_wrap_run_for(it->dtype[0])
+                                    : nj_copy_run_for(it->dtype[0], as[0]);
+  w->flat[k] = w->constant[k] = w->periodic[k] = 1;
+  int64_t expected = 1;
+  for (int d = 0; d < it->ndim; d++) {
+    int64_t stride = it->stride[k][d];
+    w->flat[k] &= stride == expected || it->shape[d] == 1;
+    w->constant[k] &= stride == 0;
+    w->periodic[k] &= k > 0 && (d == 0 || stride == 0);
+    expected *= it->shape[d];
+  }
+  w->whole &= w->fits[k] && (it->stride[k][0] == 1 || (k > 0 && it->stride[k][0] == 0));
 }
 
 nj_status nj_iter_run(const nj_iter *it, const nj_dtype *as, nj_iter_fn fn, const void *arg) {
   if (it->numel == 0)
     return NJ_OK;
-  walk w = {.it = it, .as = as, .fn = fn, .arg = arg};
+  walk w = {.it = it, .as = as, .fn = fn, .arg = arg, .whole = 1};
+  int steady = 1; /* buffers, where needed, are filled once */
   for (int k = 0; k < it->n_operands; k++) {
-    w.fits[k] = it->dtype[k] == as[k];
-    w.convert[k] = k > 0             ? nj_copy_run_for(as[k], it->dtype[k])
-                   : as[0] == NJ_I64 ? nj_wrap_run_for(it->dtype[0])
-                                     : nj_copy_run_for(it->dtype[0], as[0]);
-    w.flat[k] = w.constant[k] = 1;
-    int64_t expected = 1;
-    for (int d = 0; d < it->ndim; d++) {
-      w.flat[k] &= it->stride[k][d] == expected || it->shape[d] == 1;
-      w.constant[k] &= it->stride[k][d] == 0;
-      expected *= it->shape[d];
-    }
+    inspect(&w, k);
+    steady &= (w.fits[k] && (w.flat[k] || w.constant[k])) || w.periodic[k];
   }
+  w.several = it->ndim > 1 && it->shape[0] <= (steady ? CHUNK / 2 : SHORT);
+  if (it->numel <= GRAIN) /* nothing to share out */
+    return run_range(&w, 0, it->numel, 0);
   return nj_parallel_range(it->ctx, it->numel, GRAIN, run_range, &w);
 }
 
