@@ -78,18 +78,49 @@ static inline nj_vf nj_v_copysign(nj_vf magnitude, nj_vf sign) {
   return (nj_vf)(((nj_vu)magnitude & 0x7fffffffu) | ((nj_vu)sign & 0x80000000u));
 }
 
+/* The smaller / larger; when either is NaN, b. */
+static inline nj_vf nj_v_lesser(nj_vf a, nj_vf b) {
+#if defined(__AVX512F__)
+  return (nj_vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (nj_vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (nj_vf)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return nj_v_sel(a < b, a, b);
+#endif
+}
+
+static inline nj_vf nj_v_greater(nj_vf a, nj_vf b) {
+#if defined(__AVX512F__)
+  return (nj_vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (nj_vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+  return (nj_vf)_mm_max_ps((__m128)a, (__m128)b);
+#else
+  return nj_v_sel(a > b, a, b);
+#endif
+}
+
 /* NaN if either is NaN. */
-static inline nj_vf nj_v_max(nj_vf a, nj_vf b) { return nj_v_sel((a > b) | (a != a), a, b); }
-static inline nj_vf nj_v_min(nj_vf a, nj_vf b) { return nj_v_sel((a < b) | (a != a), a, b); }
+static inline nj_vf nj_v_max(nj_vf a, nj_vf b) { return nj_v_sel(a != a, a, nj_v_greater(a, b)); }
+static inline nj_vf nj_v_min(nj_vf a, nj_vf b) { return nj_v_sel(a != a, a, nj_v_lesser(a, b)); }
 
 /* ---- rounding ---- */
 
 /* To the nearest integer, ties to even; keeps the sign of zero, infinities and NaN. */
 static inline nj_vf nj_v_rint(nj_vf x) {
+#if defined(__AVX512F__)
+  return (nj_vf)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(__AVX2__)
+  return (nj_vf)_mm256_round_ps((__m256)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
   const nj_vf big = nj_vf_set(8388608.0f);
   nj_vf a = nj_v_abs(x);
   nj_vf r = (a + big) - big;
   return nj_v_copysign(nj_v_sel(a < big, r, x), x);
+#endif
 }
 
 static inline nj_vf nj_v_floor(nj_vf x) {
@@ -119,7 +150,7 @@ static inline nj_vf nj_v_sqrt(nj_vf x) {
 /* ---- exp, log ---- */
 
 /* x * 2^n for n in [-160, 160], in two steps so that denormals round once. */
-static inline nj_vf nj_v_scale2(nj_vf x, nj_vi n) {
+static inline __attribute__((unused)) nj_vf nj_v_scale2(nj_vf x, nj_vi n) {
   nj_vi half = n >> 1;
   nj_vu first = ((nj_vu)half + 127u) << 23, second = ((nj_vu)(n - half) + 127u) << 23;
   return x * (nj_vf)first * (nj_vf)second;
@@ -127,8 +158,7 @@ static inline nj_vf nj_v_scale2(nj_vf x, nj_vi n) {
 
 static inline nj_vf nj_v_exp(nj_vf x) {
   const nj_vf magic = nj_vf_set(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-  x = nj_v_sel(x > nj_vf_set(89.0f), nj_vf_set(89.0f), x);
-  x = nj_v_sel(x < nj_vf_set(-105.0f), nj_vf_set(-105.0f), x);
+  x = nj_v_greater(nj_vf_set(-105.0f), nj_v_lesser(nj_vf_set(89.0f), x)); /* NaN stays */
   nj_vf shifted = x * nj_vf_set(1.44269504f) + magic;
   nj_vf n = shifted - magic;
   nj_vf r = x - n * nj_vf_set(0.693359375f); /* ln 2 in two pieces, the first exact in products */
@@ -139,7 +169,12 @@ static inline nj_vf nj_v_exp(nj_vf x) {
   p = p * r + nj_vf_set(0.166665152f);
   p = p * r + nj_vf_set(0.49999994f);
   p = (p * r) * r + r;
-  return nj_v_scale2(p + nj_vf_set(1.0f), (nj_vi)((nj_vu)shifted - (nj_vu)magic));
+  p = p + nj_vf_set(1.0f);
+#if defined(__AVX512F__)
+  return (nj_vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
+  return nj_v_scale2(p, (nj_vi)((nj_vu)shifted - (nj_vu)magic));
+#endif
 }
 
 static inline nj_vf nj_v_log(nj_vf x) {
@@ -209,7 +244,7 @@ static inline nj_vf nj_v_erf(nj_vf x) {
   p = p * t + nj_vf_set(-0.376126319f);
   p = p * t + nj_vf_set(0.128379166f);
   nj_vf small = p * a + a;
-  nj_vf b = nj_v_sel(a > nj_vf_set(4.0f), nj_vf_set(4.0f), a);
+  nj_vf b = nj_v_lesser(nj_vf_set(4.0f), a);
   nj_vf q = nj_vf_set(-2.11621573e-05f); /* log(erfc(b)) on [0.92, 4] */
   q = q * b + nj_vf_set(0.000435221795f);
   q = q * b + nj_vf_set(-0.00417465717f);
@@ -249,24 +284,60 @@ NJ_V_LANEWISE2(pow, powf)
 NJ_V_LANEWISE2(atan2, atan2f)
 NJ_V_LANEWISE2(fmod, fmodf)
 
-/* ---- across the lanes, always in the same order ---- */
+/* ---- across the lanes, always in the same order: halves onto halves ---- */
 
-#define NJ_V_ACROSS(name, combine)                  \
-  static inline float nj_v_across_##name(nj_vf v) { \
-    float f[NJ_LANES];                              \
-    memcpy(f, &v, sizeof f);                        \
-    for (int half = NJ_LANES / 2; half; half /= 2)  \
-      for (int i = 0; i < half; i++)                \
-        f[i] = combine(f[i], f[i + half]);          \
-    return f[0];                                    \
+typedef float nj_v4 __attribute__((vector_size(16)));
+typedef float nj_v8 __attribute__((vector_size(32)));
+
+/* Lanes count … 2 * count - 1 moved down to 0 … count - 1; what is in the others does not matter. */
+static inline __attribute__((always_inline)) nj_vf nj_v_move_down(nj_vf v, const int count) {
+#if defined(__clang__)
+  nj_vf moved = v;
+  for (int i = 0; i < count; i++)
+    moved[i] = v[i + count];
+  return moved;
+#else
+  static const int32_t places[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  nj_vi from;
+  memcpy(&from, places, sizeof from);
+  return __builtin_shuffle(v, (from + count) & (NJ_LANES - 1));
+#endif
+}
+
+#define NJ_V_ACROSS(name, combine)                     \
+  static inline float nj_v_across_##name(nj_vf v) {    \
+    if (NJ_LANES > 8)                                  \
+      v = combine(v, nj_v_move_down(v, NJ_LANES / 2)); \
+    if (NJ_LANES > 4)                                  \
+      v = combine(v, nj_v_move_down(v, 4));            \
+    v = combine(v, nj_v_move_down(v, 2));              \
+    v = combine(v, nj_v_move_down(v, 1));              \
+    return v[0];                                       \
   }
-#define NJ_V_PLUS(a, b) ((a) + (b))
 #define NJ_V_TIMES(a, b) ((a) * (b))
-#define NJ_V_LARGER(a, b) ((a) > (b) || (a) != (a) ? (a) : (b))
-#define NJ_V_SMALLER(a, b) ((a) < (b) || (a) != (a) ? (a) : (b))
-NJ_V_ACROSS(sum, NJ_V_PLUS)
 NJ_V_ACROSS(prod, NJ_V_TIMES)
-NJ_V_ACROSS(max, NJ_V_LARGER)
-NJ_V_ACROSS(min, NJ_V_SMALLER)
+NJ_V_ACROSS(max, nj_v_max)
+NJ_V_ACROSS(min, nj_v_min)
+
+static inline float nj_v_across_sum(nj_vf v) {
+  nj_v4 quarter;
+#if NJ_LANES == 16
+  nj_v8 low, high;
+  memcpy(&low, &v, sizeof low);
+  memcpy(&high, (const char *)&v + sizeof low, sizeof high);
+  low = low + high;
+#elif NJ_LANES == 8
+  nj_v8 low = v;
+#endif
+#if NJ_LANES == 4
+  quarter = v;
+#else
+  nj_v4 upper;
+  memcpy(&quarter, &low, sizeof quarter);
+  memcpy(&upper, (const char *)&low + sizeof quarter, sizeof upper);
+  quarter = quarter + upper;
+#endif
+  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
+}
 
 #endif
