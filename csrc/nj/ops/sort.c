@@ -9,31 +9,42 @@
 #include "ops/rows.h"
 #include "tensor/autograd.h"
 
-/* Keys are uint64 that compare like the elements, so one loop serves every dtype: the bits of a
- * float are turned so that order is kept, with NaN on top; descending order inverts them. */
+/* Keys are unsigned and compare like the elements, so one loop serves every dtype: the bits of a
+ * float are turned so that order is kept, with NaN on top; descending order inverts them. float32 fills
+ * the low half only. */
 typedef struct {
   uint64_t key;
   int64_t index;
 } item;
 
-static uint64_t float_key(double x) {
+static uint64_t key_of_float(float x) {
+  uint32_t bits;
+  if (isnan(x))
+    return UINT32_MAX;
+  x += 0.0f; /* -0 equals 0 */
+  memcpy(&bits, &x, sizeof bits);
+  return bits >> 31 ? ~bits : bits | (uint32_t)1 << 31;
+}
+
+static uint64_t key_of_double(double x) {
   uint64_t bits;
   if (isnan(x))
     return UINT64_MAX;
-  x += 0.0; /* -0 equals 0 */
+  x += 0.0;
   memcpy(&bits, &x, sizeof bits);
   return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
 static void read_keys(const nj_tensor *matrix, int64_t row, int64_t n, int descending,
                       item *items) {
-  uint64_t flip = descending ? UINT64_MAX : 0;
+  int single = matrix->dtype == NJ_F32;
+  uint64_t flip = !descending ? 0 : single ? UINT32_MAX : UINT64_MAX;
   for (int64_t i = 0; i < n; i++) {
     uint64_t key;
-    if (matrix->dtype == NJ_F32)
-      key = float_key((double)NJ_F32_DATA(matrix)[row * n + i]);
+    if (single)
+      key = key_of_float(NJ_F32_DATA(matrix)[row * n + i]);
     else if (matrix->dtype == NJ_F64)
-      key = float_key(NJ_F64_DATA(matrix)[row * n + i]);
+      key = key_of_double(NJ_F64_DATA(matrix)[row * n + i]);
     else
       key = (uint64_t)NJ_I64_DATA(matrix)[row * n + i] ^ (uint64_t)1 << 63;
     items[i] = (item){key ^ flip, i};
@@ -58,7 +69,7 @@ static void merge(const item *a, int64_t na, const item *b, int64_t nb, item *to
 }
 
 /* Bottom-up merge sort over runs sorted by insertion; the result is in items. */
-static void sort_items(item *items, item *spare, int64_t n) {
+static void merge_sort(item *items, item *spare, int64_t n) {
   enum { RUN = 16 };
   for (int64_t start = 0; start < n; start += RUN)
     for (int64_t i = start + 1; i < n && i < start + RUN; i++) {
@@ -81,6 +92,40 @@ static void sort_items(item *items, item *spare, int64_t n) {
   }
   if (from != items)
     memcpy(items, from, (size_t)n * sizeof *items);
+}
+
+/* Byte by byte from the lowest, skipping bytes that all keys share. Stable as well. */
+static void radix_sort(item *items, item *spare, int64_t n) {
+  enum { BYTES = 8, VALUES = 256 };
+  int64_t counts[BYTES][VALUES] = {{0}};
+  for (int64_t i = 0; i < n; i++)
+    for (int b = 0; b < BYTES; b++)
+      counts[b][items[i].key >> (8 * b) & 0xff]++;
+  item *from = items, *to = spare;
+  for (int b = 0; b < BYTES; b++) {
+    int64_t *place = counts[b], sum = 0;
+    if (place[from[0].key >> (8 * b) & 0xff] == n)
+      continue;
+    for (int v = 0; v < VALUES; v++) {
+      int64_t count = place[v];
+      place[v] = sum;
+      sum += count;
+    }
+    for (int64_t i = 0; i < n; i++)
+      to[place[from[i].key >> (8 * b) & 0xff]++] = from[i];
+    item *swap = from;
+    from = to;
+    to = swap;
+  }
+  if (from != items)
+    memcpy(items, from, (size_t)n * sizeof *items);
+}
+
+static void sort_items(item *items, item *spare, int64_t n) {
+  if (n < 256)
+    merge_sort(items, spare, n);
+  else
+    radix_sort(items, spare, n);
 }
 
 /* The k first of n: a heap whose top is the last of those kept so far. */
