@@ -179,7 +179,7 @@ describe("nj.audio.gain, mix, shift, crop", function()
     assert.is_true(places[1] and places[0] and places[-1])
     assert.same({ 1, 2 }, nj.audio.crop(nj.tensor { 1, 2 }, 2):totable())
     assert.has_error(function() nj.audio.crop(nj.tensor { 1 }, 0) end,
-      "crop: expected a length of at least 1 sample, got 0")
+      "crop: expected a length of at least 1 sample (and below 2^59), got 0")
   end)
 
   it("waves are not differentiated, and say so", function()

@@ -256,8 +256,9 @@ nj_status nj_time_shift(nj_ctx *ctx, nj_tensor *x, int64_t shift, int roll, nj_t
 nj_status nj_random_crop(nj_ctx *ctx, nj_tensor *x, int64_t length, nj_rng *rng, int64_t *start,
                          nj_tensor **out) {
   NJ_TRY(check_wave(ctx, "crop", x));
-  if (length < 1)
-    return nj_fail(ctx, NJ_EARG, "crop: expected a length of at least 1 sample, got %lld",
+  if (length < 1 || length > INT64_MAX / 16)
+    return nj_fail(ctx, NJ_EARG,
+                   "crop: expected a length of at least 1 sample (and below 2^59), got %lld",
                    (long long)length);
   int64_t slack = x->shape[x->ndim - 1] - length, at = 0;
   if (slack > 0)
