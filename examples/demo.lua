@@ -11,16 +11,15 @@ local folder = own or "demo-sounds"
 
 -- What is among the made sounds and may be among yours.
 local QUERIES = {
-  "rain is falling",
+  "a clock ticks",
   "a siren wails",
+  "somebody snores",
   "church bells are ringing",
   "footsteps",
-  "birds are singing",
   "an engine is running",
-  "a clock ticks",
-  "somebody snores",
+  "birds are singing",
+  "rain is falling",
 }
--- What is not among the made sounds: its nearest neighbours must not look like hits.
 local ABSENT = { "someone is brushing their teeth", "a pig grunts", "a lecture on quantum physics" }
 
 -- One command, shown as a person would type it.
