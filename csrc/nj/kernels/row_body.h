@@ -117,10 +117,8 @@ static int64_t first_place(const T *x, int64_t n, T best) {
   return 0;
 }
 
-#define ROW_ARG(name, find)                          \
-  static int64_t row_##name(const T *x, int64_t n) { \
-    return first_place(x, n, find(x, n));            \
-  }
+#define ROW_ARG(name, find) \
+  static int64_t row_##name(const T *x, int64_t n) { return first_place(x, n, find(x, n)); }
 ROW_ARG(argmax, block_max)
 ROW_ARG(argmin, block_min)
 

@@ -22,16 +22,16 @@ static int64_t find_int(const int64_t *x, int64_t n, int largest) {
   return best;
 }
 
-#define CHOOSE_ROWS(T, find)                              \
-  do {                                                    \
-    const T *x = (const T *)nj_data(matrix) + begin * n;  \
-    T *values = c->values ? nj_data(c->values) : NULL;    \
-    for (int64_t i = begin; i < end; i++, x += n) {       \
-      int64_t at = find;                                  \
-      c->where[i] = at;                                   \
-      if (values)                                         \
-        values[i] = x[at];                                \
-    }                                                     \
+#define CHOOSE_ROWS(T, find)                             \
+  do {                                                   \
+    const T *x = (const T *)nj_data(matrix) + begin * n; \
+    T *values = c->values ? nj_data(c->values) : NULL;   \
+    for (int64_t i = begin; i < end; i++, x += n) {      \
+      int64_t at = find;                                 \
+      c->where[i] = at;                                  \
+      if (values)                                        \
+        values[i] = x[at];                               \
+    }                                                    \
   } while (0)
 
 static nj_status choose_rows(void *arg, int64_t begin, int64_t end, int worker) {

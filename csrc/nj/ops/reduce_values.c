@@ -60,8 +60,8 @@ static void reduce_rows(nj_ctx *ctx, nj_reduce_kind kind, nj_dtype dtype, const 
     const nj_row_kernels *row = nj_ctx_kernels(ctx)->row;
     for (int64_t i = 0; i < count; i++) {
       const float *from = (const float *)x + i * stride;
-      ((float *)out)[i] = means ? row->centered(from, n, ((const float *)means)[i])
-                                : row->reduce[kind](from, n);
+      ((float *)out)[i] =
+          means ? row->centered(from, n, ((const float *)means)[i]) : row->reduce[kind](from, n);
     }
   } else if (dtype == NJ_F64) {
     for (int64_t i = 0; i < count; i++) {
@@ -153,8 +153,8 @@ typedef struct {
   int n_outer;
   axis outer[NJ_MAX_DIMS];
   int64_t n_outer_total, length, ld, cols;
-  int64_t chunks; /* of length */
-  int64_t strips; /* of cols */
+  int64_t chunks;    /* of length */
+  int64_t strips;    /* of cols */
   const char *means; /* (outer, col): kind is SUMSQ of the deviations from them. Or NULL */
   char *out;         /* (outer, chunk, col) */
 } step;
@@ -209,8 +209,7 @@ static nj_status run_columns(void *arg, int64_t begin, int64_t end, int worker) 
     int64_t rows = s->length - row < COLUMN_ROWS ? s->length - row : COLUMN_ROWS;
     int64_t cols = s->cols - col < COLUMN_WIDTH ? s->cols - col : COLUMN_WIDTH;
     reduce_column(s->ctx, s->kind, s->dtype, outer_address(s, outer) + (row * s->ld + col) * size,
-                  rows, s->ld, cols,
-                  s->means ? s->means + (outer * s->cols + col) * size : NULL,
+                  rows, s->ld, cols, s->means ? s->means + (outer * s->cols + col) * size : NULL,
                   s->out + ((outer * s->chunks + chunk) * s->cols + col) * size);
   }
   return NJ_OK;
@@ -418,8 +417,8 @@ static nj_status deviations_in_place(nj_ctx *ctx, const nj_tensor *x, const axis
                                      int gone, nj_tensor **out) {
   nj_tensor *mean = NULL;
   NJ_TRY(take_step(ctx, NJ_REDUCE_SUM, x, axes, n, gone, NULL, &mean));
-  nj_status st = nj_map_unary_into(ctx, "var", NJ_MAP_AFFINE, mean, 1 / (double)axes[gone].size, 0,
-                                   mean);
+  nj_status st =
+      nj_map_unary_into(ctx, "var", NJ_MAP_AFFINE, mean, 1 / (double)axes[gone].size, 0, mean);
   if (!st)
     st = take_step(ctx, NJ_REDUCE_SUMSQ, x, axes, n, gone, mean, out);
   nj_release(mean);

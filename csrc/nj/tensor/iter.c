@@ -114,8 +114,8 @@ typedef struct {
   int flat[NJ_ITER_MAX];            /* one run over the whole shape */
   int constant[NJ_ITER_MAX];        /* one element for the whole shape */
   int periodic[NJ_ITER_MAX];        /* every run of the innermost dimension is the same */
-  int whole;   /* no operand ever needs a buffer within a run */
-  int several; /* a call takes many runs */
+  int whole;                        /* no operand ever needs a buffer within a run */
+  int several;                      /* a call takes many runs */
 } walk;
 
 /* A place in the shape, and where each operand has it. */
@@ -170,8 +170,8 @@ static void through_buffer(const walk *w, int k, place p, char *buffer, int64_t 
 
 /* One call of fn over n elements from p on: within one run, or (several) over many. filled[k] says
  * that a periodic operand's buffer holds its runs already. */
-static void call(const walk *w, const place *p, int64_t n, int several,
-                 char (*buffers)[CHUNK * 8], int *filled) {
+static void call(const walk *w, const place *p, int64_t n, int several, char (*buffers)[CHUNK * 8],
+                 int *filled) {
   const nj_iter *it = w->it;
   void *data[NJ_ITER_MAX] = {0};
   int64_t stride[NJ_ITER_MAX] = {0};
@@ -230,7 +230,7 @@ static void inspect(walk *w, int k) {
   const nj_dtype *as = w->as;
   w->size[k] = (int64_t)nj_dtype_size(it->dtype[k]);
   w->fits[k] = it->dtype[k] == as[k];
-  w->convert[k] = k > 0              ? nj_copy_run_for(as[k], it->dtype[k])
+  w->convert[k] = k > 0             ? nj_copy_run_for(as[k], it->dtype[k])
                   : as[0] == NJ_I64 ? nj_wrap_run_for(it->dtype[0])
                                     : nj_copy_run_for(it->dtype[0], as[0]);
   w->flat[k] = w->constant[k] = w->periodic[k] = 1;
