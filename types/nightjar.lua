@@ -1601,6 +1601,7 @@ function nj.metrics.chance.median_rank(items, queries) end
 ---@return nightjar.Tensor
 function Tensor:matmul(y) end
 
+---Another name of `matmul`.
 ---@param y nightjar.Tensor
 ---@return nightjar.Tensor
 function Tensor:mm(y) end
@@ -1620,3 +1621,1672 @@ function Tensor:log_softmax(dim) end
 ---@param options? nightjar.EpsOptions eps is 1e-12 when left out
 ---@return nightjar.Tensor
 function Tensor:normalize(dim, options) end
+
+-- ---- tensors: elementwise ----
+
+----x.
+---@return nightjar.Tensor
+function Tensor:neg() end
+
+---|x|.
+---@return nightjar.Tensor
+function Tensor:abs() end
+
+----1, 0 or 1; NaN of NaN.
+---@return nightjar.Tensor
+function Tensor:sign() end
+
+---e^x.
+---@return nightjar.Tensor
+function Tensor:exp() end
+
+---e^x - 1, exact near 0.
+---@return nightjar.Tensor
+function Tensor:expm1() end
+
+---The natural logarithm.
+---@return nightjar.Tensor
+function Tensor:log() end
+
+---ln(1 + x), exact near 0.
+---@return nightjar.Tensor
+function Tensor:log1p() end
+
+---The logarithm to base 2.
+---@return nightjar.Tensor
+function Tensor:log2() end
+
+---The logarithm to base 10.
+---@return nightjar.Tensor
+function Tensor:log10() end
+
+---The square root.
+---@return nightjar.Tensor
+function Tensor:sqrt() end
+
+---1 / sqrt(x).
+---@return nightjar.Tensor
+function Tensor:rsqrt() end
+
+---x * x.
+---@return nightjar.Tensor
+function Tensor:square() end
+
+---1 / x.
+---@return nightjar.Tensor
+function Tensor:reciprocal() end
+
+---The sine of radians.
+---@return nightjar.Tensor
+function Tensor:sin() end
+
+---The cosine of radians.
+---@return nightjar.Tensor
+function Tensor:cos() end
+
+---The hyperbolic tangent.
+---@return nightjar.Tensor
+function Tensor:tanh() end
+
+---1 / (1 + e^-x).
+---@return nightjar.Tensor
+function Tensor:sigmoid() end
+
+---The error function.
+---@return nightjar.Tensor
+function Tensor:erf() end
+
+---x where positive, else 0.
+---@return nightjar.Tensor
+function Tensor:relu() end
+
+---x times the normal distribution function of x.
+---@return nightjar.Tensor
+function Tensor:gelu() end
+
+---GELU's approximation by tanh (GPT-2's).
+---@return nightjar.Tensor
+function Tensor:gelu_tanh() end
+
+---x * sigmoid(x).
+---@return nightjar.Tensor
+function Tensor:silu() end
+
+---x * clamp(x + 3, 0, 6) / 6.
+---@return nightjar.Tensor
+function Tensor:hardswish() end
+
+---clamp(x + 3, 0, 6) / 6.
+---@return nightjar.Tensor
+function Tensor:hardsigmoid() end
+
+---ln(1 + e^x).
+---@return nightjar.Tensor
+function Tensor:softplus() end
+
+---The next integer below.
+---@return nightjar.Tensor
+function Tensor:floor() end
+
+---The next integer above.
+---@return nightjar.Tensor
+function Tensor:ceil() end
+
+---The nearest integer, halves to even.
+---@return nightjar.Tensor
+function Tensor:round() end
+
+---The integer part.
+---@return nightjar.Tensor
+function Tensor:trunc() end
+
+---`neg` in place.
+---@return nightjar.Tensor self
+function Tensor:neg_() end
+
+---`abs` in place.
+---@return nightjar.Tensor self
+function Tensor:abs_() end
+
+---`sign` in place.
+---@return nightjar.Tensor self
+function Tensor:sign_() end
+
+---`exp` in place.
+---@return nightjar.Tensor self
+function Tensor:exp_() end
+
+---`expm1` in place.
+---@return nightjar.Tensor self
+function Tensor:expm1_() end
+
+---`log` in place.
+---@return nightjar.Tensor self
+function Tensor:log_() end
+
+---`log1p` in place.
+---@return nightjar.Tensor self
+function Tensor:log1p_() end
+
+---`log2` in place.
+---@return nightjar.Tensor self
+function Tensor:log2_() end
+
+---`log10` in place.
+---@return nightjar.Tensor self
+function Tensor:log10_() end
+
+---`sqrt` in place.
+---@return nightjar.Tensor self
+function Tensor:sqrt_() end
+
+---`rsqrt` in place.
+---@return nightjar.Tensor self
+function Tensor:rsqrt_() end
+
+---`square` in place.
+---@return nightjar.Tensor self
+function Tensor:square_() end
+
+---`reciprocal` in place.
+---@return nightjar.Tensor self
+function Tensor:reciprocal_() end
+
+---`sin` in place.
+---@return nightjar.Tensor self
+function Tensor:sin_() end
+
+---`cos` in place.
+---@return nightjar.Tensor self
+function Tensor:cos_() end
+
+---`tanh` in place.
+---@return nightjar.Tensor self
+function Tensor:tanh_() end
+
+---`sigmoid` in place.
+---@return nightjar.Tensor self
+function Tensor:sigmoid_() end
+
+---`erf` in place.
+---@return nightjar.Tensor self
+function Tensor:erf_() end
+
+---`relu` in place.
+---@return nightjar.Tensor self
+function Tensor:relu_() end
+
+---`gelu` in place.
+---@return nightjar.Tensor self
+function Tensor:gelu_() end
+
+---`gelu_tanh` in place.
+---@return nightjar.Tensor self
+function Tensor:gelu_tanh_() end
+
+---`silu` in place.
+---@return nightjar.Tensor self
+function Tensor:silu_() end
+
+---`hardswish` in place.
+---@return nightjar.Tensor self
+function Tensor:hardswish_() end
+
+---`hardsigmoid` in place.
+---@return nightjar.Tensor self
+function Tensor:hardsigmoid_() end
+
+---`softplus` in place.
+---@return nightjar.Tensor self
+function Tensor:softplus_() end
+
+---`floor` in place.
+---@return nightjar.Tensor self
+function Tensor:floor_() end
+
+---`ceil` in place.
+---@return nightjar.Tensor self
+function Tensor:ceil_() end
+
+---`round` in place.
+---@return nightjar.Tensor self
+function Tensor:round_() end
+
+---`trunc` in place.
+---@return nightjar.Tensor self
+function Tensor:trunc_() end
+
+---x + y. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:add(other) end
+
+---x - y. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:sub(other) end
+
+---x * y, element by element. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:mul(other) end
+
+---x / y; float32 of two integers. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:div(other) end
+
+---x ^ y. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:pow(other) end
+
+---The larger of each pair; NaN wins. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:maximum(other) end
+
+---The smaller of each pair; NaN wins. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:minimum(other) end
+
+---The angle in radians whose tangent is self / other, in the right quadrant. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:atan2(other) end
+
+---The remainder with x's sign, as C has it. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:fmod(other) end
+
+---The remainder with y's sign, as Lua's %. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:mod(other) end
+
+---The quotient rounded down, as Lua's //; no gradient. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:floor_div(other) end
+
+---x * scale + shift in one pass. Integers become float32.
+---@param scale number
+---@param shift? number 0 when left out
+---@return nightjar.Tensor
+function Tensor:affine(scale, shift) end
+
+---Between low and high; nil bounds nothing, NaN stays NaN.
+---@param low? number
+---@param high? number
+---@return nightjar.Tensor
+function Tensor:clamp(low, high) end
+
+---x where positive, else slope * x.
+---@param slope? number 0.01 when left out
+---@return nightjar.Tensor
+function Tensor:leaky_relu(slope) end
+
+---Where x == y: a uint8 mask. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:eq(other) end
+
+---Where x ~= y: a uint8 mask. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:ne(other) end
+
+---Where x < y: a uint8 mask. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:lt(other) end
+
+---Where x <= y: a uint8 mask. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:le(other) end
+
+---Where x > y: a uint8 mask. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:gt(other) end
+
+---Where x >= y: a uint8 mask. Shapes broadcast.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:ge(other) end
+
+---A uint8 mask of where both are not 0.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:logical_and(other) end
+
+---A uint8 mask of where one or both are not 0.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:logical_or(other) end
+
+---A uint8 mask of where one and only one is not 0.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor
+function Tensor:logical_xor(other) end
+
+---A uint8 mask of where x is 0.
+---@return nightjar.Tensor
+function Tensor:logical_not() end
+
+---A uint8 mask of where x is NaN.
+---@return nightjar.Tensor
+function Tensor:isnan() end
+
+---A uint8 mask of where x is infinite.
+---@return nightjar.Tensor
+function Tensor:isinf() end
+
+---A uint8 mask of where x is neither NaN nor infinite.
+---@return nightjar.Tensor
+function Tensor:isfinite() end
+
+---x, with `value` where the mask is not 0.
+---@param mask nightjar.Tensor uint8; broadcasts to x
+---@param value number
+---@return nightjar.Tensor
+function Tensor:masked_fill(mask, value) end
+
+---Whether shapes and all elements are equal. NaN equals nothing.
+---@param other nightjar.Tensor
+---@return boolean
+function Tensor:equal(other) end
+
+---@class nightjar.CloseOptions
+---@field rtol? number relative tolerance; 1e-5 when left out
+---@field atol? number absolute tolerance; 1e-8 when left out
+---@field equal_nan? boolean NaN is close to NaN
+
+---Whether |x - y| <= atol + rtol * |y| everywhere.
+---@param other nightjar.Tensor|number
+---@param options? nightjar.CloseOptions
+---@return boolean
+function Tensor:allclose(other, options) end
+
+---`x:equal(y)` as a function.
+---@param x nightjar.Tensor
+---@param y nightjar.Tensor
+---@return boolean
+function nj.equal(x, y) end
+
+---`x:allclose(y)` as a function.
+---@param x nightjar.Tensor
+---@param y nightjar.Tensor|number
+---@param options? nightjar.CloseOptions
+---@return boolean
+function nj.allclose(x, y, options) end
+
+---Elements of a where cond is not 0, else of b. Shapes broadcast.
+---@param cond nightjar.Tensor
+---@param a nightjar.Tensor|number
+---@param b nightjar.Tensor|number
+---@return nightjar.Tensor
+function nj.where(cond, a, b) end
+
+---The larger of each pair; one of them may be a number.
+---@param a nightjar.Tensor|number
+---@param b nightjar.Tensor|number
+---@return nightjar.Tensor
+function nj.maximum(a, b) end
+
+---The smaller of each pair; one of them may be a number.
+---@param a nightjar.Tensor|number
+---@param b nightjar.Tensor|number
+---@return nightjar.Tensor
+function nj.minimum(a, b) end
+
+---The angle in radians of each point (x, y).
+---@param y nightjar.Tensor|number
+---@param x nightjar.Tensor|number
+---@return nightjar.Tensor
+function nj.atan2(y, x) end
+
+-- ---- tensors: in place ----
+
+---Copies the values of another tensor, broadcast and converted, or a number.
+---@param from nightjar.Tensor|number
+---@return nightjar.Tensor self
+function Tensor:copy_(from) end
+
+---Sets every element.
+---@param value number
+---@return nightjar.Tensor self
+function Tensor:fill_(value) end
+
+---Sets every element to 0.
+---@return nightjar.Tensor self
+function Tensor:zero_() end
+
+---x = x + alpha * other.
+---@param other nightjar.Tensor|number
+---@param alpha? number 1 when left out
+---@return nightjar.Tensor self
+function Tensor:add_(other, alpha) end
+
+---x = x - alpha * other.
+---@param other nightjar.Tensor|number
+---@param alpha? number 1 when left out
+---@return nightjar.Tensor self
+function Tensor:sub_(other, alpha) end
+
+---`mul` in place.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor self
+function Tensor:mul_(other) end
+
+---`div` in place.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor self
+function Tensor:div_(other) end
+
+---`pow` in place.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor self
+function Tensor:pow_(other) end
+
+---`maximum` in place.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor self
+function Tensor:maximum_(other) end
+
+---`minimum` in place.
+---@param other nightjar.Tensor|number
+---@return nightjar.Tensor self
+function Tensor:minimum_(other) end
+
+---x = x + weight * (other - x).
+---@param other nightjar.Tensor|number
+---@param weight number
+---@return nightjar.Tensor self
+function Tensor:lerp_(other, weight) end
+
+---x = x * scale + shift.
+---@param scale number
+---@param shift? number
+---@return nightjar.Tensor self
+function Tensor:affine_(scale, shift) end
+
+---`clamp` in place.
+---@param low? number
+---@param high? number
+---@return nightjar.Tensor self
+function Tensor:clamp_(low, high) end
+
+---`masked_fill` in place.
+---@param mask nightjar.Tensor
+---@param value number
+---@return nightjar.Tensor self
+function Tensor:masked_fill_(mask, value) end
+
+-- ---- tensors: reductions, scans, order ----
+
+---Dimensions count from 1, negative ones from the end; without any, all are reduced.
+---@class nightjar.ReduceOptions
+---@field keepdim? boolean reduced dimensions stay, with size 1
+
+---The sum.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor
+function Tensor:sum(dim, options) end
+
+---The mean; integers give float32.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor
+function Tensor:mean(dim, options) end
+
+---The product.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor
+function Tensor:prod(dim, options) end
+
+---ln of the sum of e^x, without overflow.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor
+function Tensor:logsumexp(dim, options) end
+
+---@class nightjar.SpreadOptions: nightjar.ReduceOptions
+---@field unbiased? boolean divides by n - 1; true when left out
+
+---The variance.
+---@param dim? integer|integer[]|nightjar.SpreadOptions one dimension, several, or the options
+---@param options? nightjar.SpreadOptions
+---@return nightjar.Tensor
+function Tensor:var(dim, options) end
+
+---The standard deviation.
+---@param dim? integer|integer[]|nightjar.SpreadOptions one dimension, several, or the options
+---@param options? nightjar.SpreadOptions
+---@return nightjar.Tensor
+function Tensor:std(dim, options) end
+
+---@class nightjar.NormOptions: nightjar.ReduceOptions
+---@field p? number math.huge for the largest magnitude; 2 when left out
+
+---The p-norm.
+---@param dim? integer|integer[]|nightjar.NormOptions one dimension, several, or the options
+---@param options? nightjar.NormOptions
+---@return nightjar.Tensor
+function Tensor:norm(dim, options) end
+
+---Whether every element is not 0: a boolean of the whole tensor, a uint8 tensor along dimensions.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return boolean|nightjar.Tensor
+function Tensor:all(dim, options) end
+
+---Whether an element is not 0: a boolean of the whole tensor, a uint8 tensor along dimensions.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return boolean|nightjar.Tensor
+function Tensor:any(dim, options) end
+
+---The largest element; along one dimension also the first index where it stands. NaN wins.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor values
+---@return nightjar.Tensor? indices int64, from 1
+function Tensor:max(dim, options) end
+
+---The smallest element; along one dimension also the first index where it stands. NaN wins.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor values
+---@return nightjar.Tensor? indices int64, from 1
+function Tensor:min(dim, options) end
+
+---The index, from 1, of the first largest element; without a dimension it counts through the flattened tensor.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor int64
+function Tensor:argmax(dim, options) end
+
+---The index, from 1, of the first smallest element; without a dimension it counts through the flattened tensor.
+---@param dim? integer|integer[]|nightjar.ReduceOptions one dimension, several, or the options
+---@param options? nightjar.ReduceOptions
+---@return nightjar.Tensor int64
+function Tensor:argmin(dim, options) end
+
+---Sums of the elements up to each.
+---@param dim integer
+---@return nightjar.Tensor
+function Tensor:cumsum(dim) end
+
+---Products of the elements up to each.
+---@param dim integer
+---@return nightjar.Tensor
+function Tensor:cumprod(dim) end
+
+---@class nightjar.SortOptions
+---@field descending? boolean
+
+---Sorted along a dimension, stably; NaN counts as the largest.
+---@param dim? integer|nightjar.SortOptions the last when left out
+---@param options? nightjar.SortOptions
+---@return nightjar.Tensor values
+---@return nightjar.Tensor indices int64, from 1
+function Tensor:sort(dim, options) end
+
+---The indices that sort.
+---@param dim? integer|nightjar.SortOptions the last when left out
+---@param options? nightjar.SortOptions
+---@return nightjar.Tensor indices int64, from 1
+function Tensor:argsort(dim, options) end
+
+---@class nightjar.TopkOptions
+---@field largest? boolean true when left out
+
+---The k largest (or smallest) along a dimension, best first.
+---@param k integer
+---@param dim? integer|nightjar.TopkOptions the last when left out
+---@param options? nightjar.TopkOptions
+---@return nightjar.Tensor values
+---@return nightjar.Tensor indices int64, from 1
+function Tensor:topk(k, dim, options) end
+
+-- ---- tensors: random ----
+
+---@class nightjar.RngOption
+---@field rng? nightjar.Rng the generator to draw from; the default one when left out
+
+---@class nightjar.RandomOptions: nightjar.TensorOptions
+---@field rng? nightjar.Rng
+
+---@class nightjar.RandOptions: nightjar.RandomOptions
+---@field low? number 0 when left out
+---@field high? number 1 when left out
+
+---@class nightjar.RandnOptions: nightjar.RandomOptions
+---@field mean? number 0 when left out
+---@field std? number 1 when left out
+
+---Even numbers from [low, high).
+---@param shape integer|integer[] as in `nj.zeros`
+---@param ... integer|nightjar.RandOptions more sizes, then options
+---@return nightjar.Tensor
+function nj.rand(shape, ...) end
+
+---Numbers of the normal distribution.
+---@param shape integer|integer[] as in `nj.zeros`
+---@param ... integer|nightjar.RandnOptions more sizes, then options
+---@return nightjar.Tensor
+function nj.randn(shape, ...) end
+
+---Integers from low to high, both included; int64 unless told otherwise.
+---@param low integer
+---@param high integer
+---@param shape integer|integer[] as in `nj.zeros`
+---@param ... integer|nightjar.RandomOptions more sizes, then options
+---@return nightjar.Tensor
+function nj.randint(low, high, shape, ...) end
+
+---1 to n in random order, int64.
+---@param n integer
+---@param options? nightjar.RngOption
+---@return nightjar.Tensor
+function nj.randperm(n, options) end
+
+---1 with the probability that each element tells, else 0.
+---@param options? nightjar.RngOption
+---@return nightjar.Tensor
+function Tensor:bernoulli(options) end
+
+---@class nightjar.MultinomialOptions: nightjar.RngOption
+---@field replacement? boolean an index may come more than once
+
+---k indices, from 1, drawn in proportion to the elements of each row.
+---@param k integer
+---@param options? nightjar.MultinomialOptions
+---@return nightjar.Tensor int64
+function Tensor:multinomial(k, options) end
+
+---@class nightjar.DropoutOptions: nightjar.RngOption
+---@field training? boolean false: nothing is dropped; true when left out
+
+---Zeroes elements with probability p and scales the rest by 1 / (1 - p).
+---@param p number
+---@param options? nightjar.DropoutOptions
+---@return nightjar.Tensor
+function Tensor:dropout(p, options) end
+
+---Even numbers from [low, high) in place.
+---@param low? number|nightjar.RngOption 0 when left out
+---@param high? number|nightjar.RngOption 1 when left out
+---@param options? nightjar.RngOption
+---@return nightjar.Tensor self
+function Tensor:uniform_(low, high, options) end
+
+---Numbers of the normal distribution in place.
+---@param mean? number|nightjar.RngOption 0 when left out
+---@param std? number|nightjar.RngOption 1 when left out
+---@param options? nightjar.RngOption
+---@return nightjar.Tensor self
+function Tensor:normal_(mean, std, options) end
+
+-- ---- gradients ----
+
+---Computes the gradients of the leaves that this tensor was made of, adding to their `grad`. Frees what the graph kept, unless told to retain it. A tensor of more than one element needs a gradient of its own shape.
+---@param grad? nightjar.Tensor|{retain_graph: boolean?} what arrives here; ones when left out
+---@param options? {retain_graph: boolean?}
+function Tensor:backward(grad, options) end
+
+---f(gradient) sees each gradient that arrives at this leaf, and may return another in its place. nil removes the hook.
+---@param f? fun(grad: nightjar.Tensor): nightjar.Tensor?
+---@return nightjar.Tensor self
+function Tensor:register_hook(f) end
+
+---Makes the tensor a leaf that gathers gradients, or stops it.
+---@param wanted? boolean true when left out
+---@return nightjar.Tensor self
+function Tensor:requires_grad_(wanted) end
+
+---Forgets the gradient gathered so far.
+---@return nightjar.Tensor self
+function Tensor:zero_grad() end
+
+---The same values outside of the graph; the storage is shared.
+---@return nightjar.Tensor
+function Tensor:detach() end
+
+---Calls f(...) without recording, and gives what it gives. f may not yield.
+---@param f function
+---@param ... any arguments of f
+---@return any ...
+function nj.no_grad(f, ...) end
+
+---Calls f(...) and records, even inside `nj.no_grad`.
+---@param f function
+---@param ... any arguments of f
+---@return any ...
+function nj.enable_grad(f, ...) end
+
+---Whether operations are recorded now.
+---@return boolean
+function nj.grad_enabled() end
+
+---Differentiable operations written in Lua.
+---@class nightjar.autograd
+nj.autograd = {}
+
+---@class nightjar.CustomOperation
+---@field name? string for error messages
+---@field forward fun(ctx: nightjar.autograd.Context, ...): nightjar.Tensor runs unrecorded
+---@field backward fun(ctx: nightjar.autograd.Context, grad: nightjar.Tensor): ... one gradient or nil for each tensor argument, in order
+
+---A function that is recorded as one operation:
+---
+---    local square = nj.autograd.custom {
+---      forward = function(ctx, x) ctx:save(x) return x * x end,
+---      backward = function(ctx, g) local x = ctx:saved() return 2 * x * g end,
+---    }
+---@param operation nightjar.CustomOperation
+---@return fun(...): nightjar.Tensor
+function nj.autograd.custom(operation) end
+
+---What forward keeps for backward; fields of any other name may be set as well.
+---@class nightjar.autograd.Context
+local Context = {}
+
+---Keeps up to 8 tensors, guarded against writes in place.
+---@param ... nightjar.Tensor
+function Context:save(...) end
+
+---The tensors that were saved.
+---@return nightjar.Tensor ...
+function Context:saved() end
+
+---`x:dropout` as a function.
+---@param x nightjar.Tensor
+---@param p number
+---@param options? nightjar.DropoutOptions
+---@return nightjar.Tensor
+function nj.nn.dropout(x, p, options) end
+
+-- ---- files of tensors ----
+
+---Files of named tensors (safetensors).
+---@class nightjar.store
+nj.store = {}
+
+---What a file holds, without reading the tensors.
+---@param path string
+---@return {container: string, metadata: table<string, string>, entries: {name: string, dtype: string, shape: integer[], bytes: integer}[]}?
+---@return string? message
+---@return string? code
+function nj.store.info(path) end
+
+---Reads a file: tensors by name, their names in the file's order, and its metadata.
+---@param path string
+---@return {tensors: table<string, nightjar.Tensor>, names: string[], metadata: table<string, string>}?
+---@return string? message
+---@return string? code
+function nj.store.load(path) end
+
+---Writes a file, which appears whole or not at all.
+---@param path string
+---@param tensors table<string, nightjar.Tensor>
+---@param metadata? table<string, string>
+---@return true?
+---@return string? message
+---@return string? code
+function nj.store.save(path, tensors, metadata) end
+
+-- ---- words in ----
+
+---Unicode normalisation and tokenisation.
+---@class nightjar.text
+nj.text = {}
+
+---@class nightjar.NormalizeOptions
+---@field form? "none"|"NFC"|"NFD"|"NFKC"|"NFKD"
+---@field clean? "none"|"wavcaps" what a data set's own code does to captions
+---@field lower? boolean
+---@field casefold? boolean
+---@field strip_accents? boolean
+
+---A text in a normal form. Bytes that are no UTF-8 become U+FFFD.
+---@param text string
+---@param options? nightjar.NormalizeOptions
+---@return string
+function nj.text.normalize(text, options) end
+
+---@class nightjar.WordPieceOptions
+---@field lower? boolean lower case and no accents, as "uncased" vocabularies want; true when left out
+---@field strip_accents? boolean as `lower` when left out
+---@field ideographs? boolean CJK characters become words; true when left out
+---@field max_word? integer longer words are unknown
+---@field prefix? string of pieces inside a word; "##" when left out
+---@field pad? string|boolean a token, or false for none
+---@field unk? string|boolean
+---@field cls? string|boolean
+---@field sep? string|boolean
+---@field mask? string|boolean
+---@field specials? string[] more tokens that are never split
+
+---BERT's tokeniser, from vocab.txt or a list of tokens.
+---@param vocabulary string|string[]
+---@param options? nightjar.WordPieceOptions
+---@return nightjar.Tokenizer?
+---@return string? message
+---@return string? code
+function nj.text.wordpiece(vocabulary, options) end
+
+---@class nightjar.BpeOptions
+---@field prefix_space? boolean a space goes before the first word
+---@field pad? string|boolean a token, or false for none
+---@field unk? string|boolean
+---@field cls? string|boolean
+---@field sep? string|boolean
+---@field mask? string|boolean
+---@field specials? string[] more tokens that are never split
+
+---GPT-2's and RoBERTa's byte-level tokeniser, from vocab.json and merges.txt or lists.
+---@param vocabulary string|string[]
+---@param merges string|string[]
+---@param options? nightjar.BpeOptions
+---@return nightjar.Tokenizer?
+---@return string? message
+---@return string? code
+function nj.text.bpe(vocabulary, merges, options) end
+
+---@class nightjar.TrainWordPieceOptions
+---@field size? integer tokens of the vocabulary, at most
+---@field min_frequency? integer of a pair that is joined
+---@field alphabet? integer characters kept, the most frequent
+---@field specials? string[] the first tokens
+---@field lower? boolean
+---@field strip_accents? boolean
+---@field ideographs? boolean
+---@field max_word? integer
+---@field prefix? string
+
+---Learns a WordPiece vocabulary from lines of text.
+---@param lines string[]
+---@param options? nightjar.TrainWordPieceOptions
+---@return string[] tokens
+function nj.text.train_wordpiece(lines, options) end
+
+---A tokeniser. Ids count from 0, as vocabulary files do; positions in a text from 1.
+---@class nightjar.Tokenizer
+local Tokenizer = {}
+
+---@class nightjar.EncodeOptions
+---@field special? boolean adds [CLS] and [SEP]; true when left out
+---@field parse? boolean special tokens written in the text count as such
+---@field max? integer tokens; the rest is cut
+
+---@class nightjar.Encoding
+---@field ids integer[]
+---@field tokens string[]
+---@field offsets integer[][] {first, last} byte of each token in the text
+---@field words integer[] the word that each token belongs to
+---@field special integer[] 1 for added tokens
+
+---Everything about the tokens of a text.
+---@param text string
+---@param options? nightjar.EncodeOptions
+---@return nightjar.Encoding
+function Tokenizer:encode(text, options) end
+
+---The ids of a text.
+---@param text string
+---@param options? nightjar.EncodeOptions
+---@return integer[]
+function Tokenizer:ids(text, options) end
+
+---The tokens of a text.
+---@param text string
+---@param options? nightjar.EncodeOptions
+---@return string[]
+function Tokenizer:tokens(text, options) end
+
+---@class nightjar.BatchEncodeOptions: nightjar.EncodeOptions
+---@field pad? "longest"|integer the width of the result
+
+---Texts as tensors, encoded on the pool.
+---@param texts string[]
+---@param options? nightjar.BatchEncodeOptions
+---@return nightjar.Tensor ids (B, N) int64
+---@return nightjar.Tensor mask (B, N) uint8, 1 where there is a token
+---@return nightjar.Tensor special (B, N) uint8
+function Tokenizer:batch(texts, options) end
+
+---The text of ids.
+---@param ids integer[]|nightjar.Tensor
+---@param options? {special: boolean?, tidy: boolean?} special: keeps added tokens; tidy: spaces as people write them (true when left out)
+---@return string
+function Tokenizer:decode(ids, options) end
+
+---The number of tokens.
+---@return integer
+function Tokenizer:size() end
+
+---The id of a token.
+---@param token string
+---@return integer?
+function Tokenizer:id(token) end
+
+---The token of an id.
+---@param id integer
+---@return string?
+function Tokenizer:token(id) end
+
+---All tokens, by id from 0: the first is item 1.
+---@return string[]
+function Tokenizer:vocabulary() end
+
+---The merges of a byte-level tokeniser; nil of WordPiece.
+---@return string[]?
+function Tokenizer:merges() end
+
+---The ids of the special tokens that there are.
+---@return {pad: integer?, unk: integer?, cls: integer?, sep: integer?, mask: integer?}
+function Tokenizer:special_ids() end
+
+---"wordpiece" or "bpe".
+---@return string
+function Tokenizer:kind() end
+
+---The options that, with vocabulary and merges, make the same tokeniser again.
+---@return table
+function Tokenizer:options() end
+
+-- ---- networks ----
+
+---Networks, and what they are made of.
+---@class nightjar.encoders
+nj.encoders = {}
+
+---@class nightjar.ConvnetOptions: nightjar.RngOption
+---@field channels integer[] of each block, for example {64, 128, 256, 512}
+---@field pool_time? integer|integer[] of each block
+---@field pool_mel? integer|integer[]
+---@field mels? integer bands of the input; 64 when left out
+---@field dropout? number after each block; 0.2 when left out
+---@field time_stripes? integer of SpecAugment in training
+---@field time_width? integer
+---@field freq_stripes? integer
+---@field freq_width? integer
+---@field kind? "convnet"
+
+---A stack of PANNs' blocks of two 3×3 convolutions. `net(mel, lengths, {rng})` gives frames (B, N, C), clip (B, C) and the frames' lengths (B), of mel (B, T, bands).
+---@param options nightjar.ConvnetOptions
+---@return nightjar.Encoder
+function nj.encoders.convnet(options) end
+
+---@class nightjar.BertOptions: nightjar.RngOption
+---@field vocabulary? integer
+---@field width? integer
+---@field layers? integer
+---@field heads? integer
+---@field feed_forward? integer 4 * width when left out
+---@field positions? integer
+---@field types? integer
+---@field dropout? number
+---@field eps? number
+---@field padding_id? integer
+---@field roberta? boolean positions, types and eps as RoBERTa has them
+---@field kind? "bert"
+
+---A transformer of any size. `net(ids, mask, {rng, hidden, types})` gives words (B, N, D) and, with hidden = true, every layer's.
+---@param options nightjar.BertOptions
+---@return nightjar.Encoder
+function nj.encoders.bert(options) end
+
+---@class nightjar.ProjectionOptions: nightjar.RngOption
+---@field form? "linear"|"mlp"|"gated" mlp when left out
+---@field input integer
+---@field output integer
+---@field hidden? integer as output when left out
+---@field dropout? number
+---@field kind? "projection"
+
+---A head from one width to another. `net(x, {rng})` gives (…, output) of x (…, input).
+---@param options nightjar.ProjectionOptions
+---@return nightjar.Encoder
+function nj.encoders.projection(options) end
+
+---The mean over time of (B, N, C), of the first `lengths` frames only when they are given.
+---@param x nightjar.Tensor
+---@param lengths? nightjar.Tensor int64 (B)
+---@return nightjar.Tensor (B, C)
+function nj.encoders.mean_pool(x, lengths) end
+
+---A network: call it with its input. In inference mode when made.
+---@class nightjar.Encoder
+local Encoder = {}
+
+---What is trained, in a fixed order.
+---@return {name: string, tensor: nightjar.Tensor}[]
+function Encoder:parameters() end
+
+---Running statistics.
+---@return {name: string, tensor: nightjar.Tensor}[]
+function Encoder:buffers() end
+
+---Parameters and buffers by name; the tensors are the network's own.
+---@return table<string, nightjar.Tensor>
+function Encoder:state() end
+
+---Copies tensors called prefix .. name into the network. Nothing changes when a shape differs.
+---@param state table<string, nightjar.Tensor>
+---@param prefix? string
+---@return {loaded: string[], missing: string[], mismatched: string[]}
+function Encoder:load(state, prefix) end
+
+---Training mode: dropout, SpecAugment, batch statistics.
+---@return nightjar.Encoder self
+function Encoder:train() end
+
+---Inference mode.
+---@return nightjar.Encoder self
+function Encoder:eval() end
+
+---Whether it is in training mode.
+---@return boolean
+function Encoder:is_training() end
+
+---Parameters whose names begin so need no gradients any more; all of them without a prefix.
+---@param prefix? string
+---@return integer how many
+function Encoder:freeze(prefix) end
+
+---Undoes `freeze`.
+---@param prefix? string
+---@return integer how many
+function Encoder:unfreeze(prefix) end
+
+---The options in full, as plain values: what rebuilds the network.
+---@return table
+function Encoder:descriptor() end
+
+---The number of parameters.
+---@return integer
+function Encoder:size() end
+
+---Gives the memory back now, instead of when it is collected.
+function Encoder:free() end
+
+-- ---- data ----
+
+---Data sets, scenes made of them, captions, and the loader that feeds a network.
+---@class nightjar.data
+nj.data = {}
+
+---@class nightjar.Clip
+---@field id string unique within its data set
+---@field path? string nil only in a data set opened with missing = "keep"
+---@field captions string[]
+---@field label? string
+---@field fold? integer
+---@field licence? string
+---@field duration? number seconds
+
+---A named list of clips with their captions, all of one split.
+---@class nightjar.Dataset
+---@field name string
+---@field split string
+---@field clips nightjar.Clip[]
+---@field missing nightjar.Clip[] clips that the captions name and that have no sound file
+local Dataset = {}
+
+---@class nightjar.data.dataset
+nj.data.dataset = {}
+
+---A data set from a list of clips.
+---@param fields { name: string, split: string, clips: nightjar.Clip[], missing?: nightjar.Clip[] } any further fields are kept
+---@return nightjar.Dataset
+function nj.data.dataset.new(fields) end
+
+---Walks over all (clip, caption) pairs in order:
+---    for clip, caption, k in dataset:pairs() do … end
+---k is the caption's number within its clip.
+---@return fun(): nightjar.Clip?, string?, integer?
+function Dataset:pairs() end
+
+---A new data set of the clips for which `keep` is true. The clips themselves are shared.
+---@param keep fun(clip: nightjar.Clip, index: integer): boolean
+---@param name? string the new split's name; default: this one's
+---@return nightjar.Dataset
+function Dataset:subset(keep, name) end
+
+---How much there is: { clips=, captions=, missing=, listed=, labels= }. `listed` counts the clips
+---that the captions name, with or without a sound file.
+---@return table<string, integer>
+function Dataset:counts() end
+
+---Every distinct caption once, in order of first appearance.
+---@return string[]
+function Dataset:texts() end
+
+---One line: name, split, and the counts with what is missing.
+---@return string
+function Dataset:summary() end
+
+---Opens ESC-50, or some of its folds: the upstream layout with meta/esc50.csv and audio/*.wav (or
+---.ogg, .flac …). A clip's licence, author and URL are there when meta/attribution.csv is
+---(filename, license, author, url, title_text).
+---
+---dataset.classes lists the labels that occur, each { label=, caption=, captions= }: the queries
+---for an evaluation by class. A clip's own captions start with the same usual caption.
+---@param root string
+---@param options? { split?: "train"|"val"|"test"|"all", folds?: integer[], licences?: string[], strict?: boolean, captions?: integer|"all", titles?: boolean, seed?: integer, missing?: "drop"|"keep"|"error" } split: folds 1–3, 4, 5, or all (default); licences: keep only clips under these ("CC0", "CC-BY" …); strict: leave out clips whose recording also has clips in a lower fold that is not chosen (three clips of fold 5, four recordings in all); captions: how many a clip (default 5) or "all"; titles: add the uploader's title, cleaned, as one more; seed: chooses a clip's captions; missing as in nightjar.data.audiocaps
+---@return nightjar.Dataset? dataset clip ids are file names without extension
+---@return string? message
+---@return string? code
+function nj.data.esc50(root, options) end
+
+---Opens a folder of sounds.
+---
+---With `csv` (a path, or a name inside the folder) every row names a file, relative to the folder
+---and with or without its extension, and a caption; many rows may name one file. Without it every
+---sound file below the folder is a clip, and its caption is made of its name ("Dog_Bark-03.wav"
+---gives "dog bark"), or of the folder's when the name says nothing ("rain/0001.wav" gives "rain").
+---@param dir string
+---@param options? { csv?: string, file_column?: string, caption_column?: string, label_column?: string, separator?: string, split?: string, name?: string, outside?: boolean, extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed where not given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …); outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
+---@return nightjar.Dataset? dataset clip ids are the paths below the folder
+---@return string? message
+---@return string? code
+function nj.data.folder(dir, options) end
+
+---Opens one split of AudioCaps.
+---
+---The CSV is looked for as root/<split>.csv, root/dataset/<split>.csv, root/csv/<split>.csv; the
+---sounds directly in root/<split>, root/audio/<split>, root/waveforms/<split>, root/wavs/<split>,
+---root/audio and root, as <youtube_id>, Y<youtube_id>, <youtube_id>_<start> and the like, with any
+---extension that a decoder may know.
+---@param root string
+---@param options { split: "train"|"val"|"test", csv?: string, audio?: string, missing?: "drop"|"keep"|"error" } csv, audio: the file and the folder, where they lie elsewhere; missing: what happens to clips without a sound file (default "drop": they are counted and listed in dataset.missing)
+---@return nightjar.Dataset? dataset clip ids are "<youtube_id>_<start_time>"
+---@return string? message
+---@return string? code
+function nj.data.audiocaps(root, options) end
+
+---Opens one split of Clotho.
+---
+---The captions are looked for as clotho_captions_<split>.csv or <split>_captions.csv in root,
+---root/csv and root/captions; the sounds directly in root/<split>, root/audio/<split>,
+---root/clotho_audio_<split>, root/clotho_audio_<split>/<split> and
+---root/clotho_audio_files/<split>.
+---@param root string
+---@param options { split: "development"|"validation"|"evaluation", csv?: string, audio?: string, column?: "raw_text"|"text", missing?: "drop"|"keep"|"error" } column: which text of the DCASE form is the caption, as written (default) or lower-case without punctuation; the others as in nightjar.data.audiocaps
+---@return nightjar.Dataset? dataset
+---@return string? message
+---@return string? code
+function nj.data.clotho(root, options) end
+
+---@class nightjar.Scene: nightjar.Clip
+---@field phrases table[] for each caption: {text, class, first, last, from, to, intervals}
+
+---Seeded mixtures of one to four clips, with captions and the seconds that each phrase speaks of.
+---@class nightjar.Scenes
+local Scenes = {}
+
+---Scene i.
+---@param i integer any from 1
+---@return nightjar.Scene? scene
+---@return string? message a source that cannot be read
+---@return string? code
+function Scenes:get(i) end
+
+---Scenes 1 to n as a data set, for evaluation: its clips are the scenes.
+---@param n integer? default: the size
+---@return nightjar.Dataset?
+---@return string? message
+---@return string? code
+function Scenes:dataset(n) end
+
+---The wave of scene i.
+---@param i integer
+---@param options? { rate?: integer } Hz, default 32000
+---@return nightjar.Tensor? wave (samples)
+---@return string? message
+---@return string? code
+function Scenes:render(i, options) end
+
+---Writes scene i as a sound file, to listen to.
+---@param i integer
+---@param path string .wav, .flac …
+---@param options? { rate?: integer }
+---@return true? ok
+---@return string? message
+---@return string? code
+function Scenes:write(i, path, options) end
+
+---Scenes out of a data set whose clips have labels of the lexicon (ESC-50).
+---@param set nightjar.Dataset
+---@param options? { seed?: integer, size?: integer, sources?: number[], duration?: number, captions?: integer, style?: "plain"|"sentence", activity?: string|table } size: scenes in an epoch (default 1000); sources: weights of 1, 2, 3 and 4 sources (default 25, 35, 25, 15); duration: the longest scene in seconds (default 10); captions: how many a scene (default 5), all different; activity: a path where the activity of the clips is remembered, or a finder (see nightjar.data.activity)
+---@return nightjar.Scenes
+function nj.data.scenes(set, options) end
+
+---Batches for a network, decoded and mixed on other threads.
+---@class nightjar.Loader
+local Loader = {}
+
+---The batches of an epoch, from the one after the first `skip`.
+---    for batch in loader:batches(3) do … end
+---Without arguments: from where loader:state() stands. Only one iteration of a loader can be under
+---way: beginning another ends it.
+---@param epoch? integer from 1
+---@param skip? integer default 0
+---@return fun(): table? next
+function Loader:batches(epoch, skip) end
+
+---Where the loader stands: a plain table, to be stored with a checkpoint.
+---@return { epoch: integer, batch: integer, items: integer, size: integer, seed: integer }
+function Loader:state() end
+
+---Puts the loader where another of the same data and options stood: loader:batches() goes on
+---there.
+---@param state table of loader:state()
+---@return nightjar.Loader self
+function Loader:restore(state) end
+
+---Ends the loader's threads. A closed loader gives no more batches.
+function Loader:close() end
+
+---A loader over a data set, scenes, or a list of them.
+---
+---Options: batch; seed; shuffle (default true); last ("drop": a short last batch is left out, or
+---"keep"); captions ("one": each clip once an epoch with a caption drawn for that epoch, or "all":
+---every pair of clip and caption); fresh (scenes: every epoch has new ones); front_end (of
+---nj.audio.mel; without one batches hold `wave`, and `rate` is needed); tokenizer (of nj.text) and
+---max_tokens; max_seconds and crop, for longer clips; trim (true, a path or a finder of
+---nightjar.data.activity: silence around clips is left out); augment { gain = {low, high}, noise =
+---{low, high}, noise_rate = } in dB, noise as the ratio of signal to noise; on_error ("skip":
+---items that cannot be read are left out, listed in loader.failures and warned of, or "raise");
+---ahead (batches rendered in advance), jobs (threads), cache_mb and cache (decoded sound kept in
+---memory).
+---
+---A batch: mel (B, T, M) float32 padded with silence, or wave (B, L); lengths (B) int64; captions,
+---clip_ids, clips, caption_numbers: lists; groups: a list of strings, equal where items mean the
+---same (a scene's group, else the label, else the id); with a tokenizer ids (B, N), mask and
+---special as its method batch gives them; epoch, number.
+---@param source nightjar.Dataset|nightjar.Scenes|table[]
+---@param options table
+---@return nightjar.Loader
+function nj.data.loader(source, options) end
+
+---Log-mels on disk, computed once.
+---@class nightjar.Cache
+local Cache = {}
+
+---The log-mel of a sound file.
+---@param path string
+---@return nightjar.Tensor? mel (T, M)
+---@return boolean|string hit_or_message whether it came from the disk
+---@return string? code
+function Cache:get(path) end
+
+---Removes every entry.
+---@return integer removed
+function Cache:clear() end
+
+---What the cache did since it was opened.
+---@return { hits: integer, misses: integer, damaged: integer, unwritten: table? }
+function Cache:stats() end
+
+---Opens a cache, making its folder.
+---@param dir string
+---@param options table check: a file is known by its path, size and time (default), or by its bytes, which finds it under any name and takes longer
+---@return nightjar.Cache?
+---@return string? message
+---@return string? code
+function nj.data.cache(dir, options) end
+
+---Captions from a grammar: what happens in a sound, said in many ways.
+---@class nightjar.data.captions
+nj.data.captions = {}
+
+---One caption for a description, and its phrases: which characters speak of which event. Phrases
+---are in the order of the text; every event has exactly one.
+---@param description table see the top of this file
+---@param rng nightjar.Rng advanced
+---@param options? { style?: "plain"|"sentence" } plain (default): no capital, no full stop
+---@return string text
+---@return { text: string, class: string, event: table, first: integer, last: integer }[] phrases first and last are 1-based inclusive byte positions in the text
+function nj.data.captions.describe(description, rng, options) end
+
+---Several captions for a description, all different.
+---@param description table
+---@param n integer
+---@param rng nightjar.Rng
+---@param options? table as in captions.describe
+---@return string[] texts n of them, or fewer when the grammar has no more to say
+---@return table[] phrases one list for each text
+function nj.data.captions.several(description, n, rng, options) end
+
+---The classes the lexicon knows, sorted.
+---@return string[]
+function nj.data.captions.classes() end
+
+---Every plain caption of a class, the usual one first: clauses, participles, names and tags.
+---@param class string
+---@return string[]
+function nj.data.captions.of(class) end
+
+---Lines with every word the grammar can say: what a tokeniser is trained on when there is no other
+---text. Deterministic.
+---@return string[]
+function nj.data.captions.vocabulary() end
+
+---Comma-separated values (RFC 4180).
+---@class nightjar.data.csv
+nj.data.csv = {}
+
+---Rows of a file, one at a time.
+---@class nightjar.CsvReader
+local CsvReader = {}
+
+---The next row: a table keyed by column name (an array when the reader has no columns) and the
+---line it starts on. nil at the end; nil, message, code when the file is malformed.
+---@return table<string|integer, string>? row
+---@return integer|string|nil line_or_message
+---@return string? code
+function CsvReader:read() end
+
+---Closes the file, if the reader opened one.
+function CsvReader:close() end
+
+---A reader over text that a function hands out piece by piece (nil or "" at the end, or nil and a
+---message when reading failed).
+---@param source fun(): string?, string?
+---@param options? { header?: boolean, columns?: string[], required?: string[], separator?: string, max_field?: integer, name?: string } header: the first row names the columns (default true); columns: the names, for a file without a header; required: names that must be there; max_field: bytes a single field may have (default 1 MiB)
+---@return table? reader
+---@return string? message
+---@return string? code
+function nj.data.csv.reader(source, options) end
+
+---A reader over a file. Options as in csv.reader.
+---@param path string
+---@param options? table
+---@return table? reader
+---@return string? message
+---@return string? code "ENOTFOUND", "EIO" or "EFORMAT"
+function nj.data.csv.open(path, options) end
+
+---Every row of a file, and the column names. Options as in csv.reader.
+---@param path string
+---@param options? table
+---@return table[]? rows
+---@return string[]|string|nil columns_or_message
+---@return string? code
+function nj.data.csv.read(path, options) end
+
+---Every row of a text, and the column names. Options as in csv.reader.
+---@param text string
+---@param options? table
+---@return table[]? rows
+---@return string[]|string|nil columns_or_message
+---@return string? code
+function nj.data.csv.parse(text, options) end
+
+---One row as CSV text without a line break. Fields are turned into text by tostring.
+---@param row any[] `row.n` or #row fields
+---@param separator? string default ","
+---@return string
+function nj.data.csv.format(row, separator) end
+
+---Writes a file: to a temporary name first, then renamed. Rows are arrays, or tables keyed by the
+---names in `columns`, which then also make the header line.
+---@param path string
+---@param rows table[]
+---@param options? { columns?: string[], separator?: string, header?: boolean }
+---@return true? ok
+---@return string? message
+---@return string? code
+function nj.data.csv.write(path, rows, options) end
+
+-- ---- models, libraries, evaluation ----
+
+---Retrieval models: an audio tower and a text tower that end in one space. `nj.model(descriptor)`
+---is `nj.model.new(descriptor)`.
+---@class nightjar.model
+---@overload fun(descriptor: table, options: table?): nightjar.Model
+nj.model = {}
+
+---@class nightjar.Model
+---@field dim integer width of the shared space
+local Model = {}
+
+---Reads a model from its file.
+---@param path string
+---@return nightjar.Model?
+---@return string? message
+---@return string? code
+function nj.model.load(path) end
+
+---`nj.model.load` by its short name.
+---@param path string
+---@return nightjar.Model?
+---@return string? message
+---@return string? code
+function nj.load(path) end
+
+---Makes a model with fresh weights.
+---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, encoder = {kind = "bert", …}, sentence = "cls"|"mean" }, `dim` (256) the shared space, `projection` ("mlp"), `temperature` (0.07), `name`, `provenance`
+---@param options? table `rng`: the generator of the initial weights
+---@return nightjar.Model
+function nj.model.new(descriptor, options) end
+
+---What rebuilds the model without its weights.
+---@return table
+function Model:descriptor() end
+
+---Writes the model to one safetensors file, whole or not at all.
+---@param path string
+---@return true? ok
+---@return string? message
+---@return string? code
+function Model:save(path) end
+
+---Parameters to train, in a fixed order: { {name = …, tensor = …}, … }.
+---@return table[]
+function Model:parameters() end
+
+---The networks with the prefixes of their parameters' names.
+---@return {prefix: string, net: any}[]
+function Model:parts() end
+
+---Every tensor by name: parameters and running statistics (shared with the model, not copied).
+---@return table<string, nightjar.Tensor>
+function Model:state() end
+
+---Copies tensors into the model. Raises when one is missing or has another shape.
+---@param state table<string, nightjar.Tensor>
+---@return nightjar.Model self
+function Model:load_state(state) end
+
+---Running statistics, as parameters gives parameters.
+---@return table[]
+function Model:buffers() end
+
+---Training mode (dropout, SpecAugment, batch statistics), or with false inference mode, in which a
+---new model is.
+---@param on? boolean (true)
+---@return nightjar.Model self
+function Model:train(on) end
+
+---Inference mode.
+---@return nightjar.Model self
+function Model:eval() end
+
+---For training: vectors of a batch of log-mels. Differentiable.
+---@param mel nightjar.Tensor (B, T, M)
+---@param lengths? nightjar.Tensor int64 (B)
+---@param rng? nightjar.Rng generator for dropout and SpecAugment
+---@return nightjar.Tensor clip (B, D), unit length
+function Model:encode_audio(mel, lengths, rng) end
+
+---For training: vectors of a batch of tokenised texts. Differentiable.
+---@param ids nightjar.Tensor int64 (B, W)
+---@param mask nightjar.Tensor (B, W)
+---@param rng? nightjar.Rng
+---@return nightjar.Tensor sentence (B, D), unit length
+function Model:encode_text(ids, mask, rng) end
+
+---Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
+---@param sounds (string|nightjar.Tensor)[] paths, or waveforms (L) at the model's rate
+---@param options? table `progress`: function(done, total), called after every sound
+---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, seconds } or { error = message, code = … } for a sound that could not be read, in the order given
+function Model:audio(sounds, options) end
+
+---Vectors of texts, (n, D), of unit length. Each is computed by itself: batching changes no bit.
+---@param texts string|string[]
+---@return nightjar.Tensor
+function Model:text(texts) end
+
+---Words of a text that the model's training never showed: it can only guess at them.
+---@param text string
+---@return string[]
+function Model:unknown_words(text) end
+
+---The similarity of texts and sounds, as an object that prints, slices and saves.
+---@param texts string[]
+---@param clips (string|nightjar.Tensor)[]|table[] sounds as for Model:audio, or what it gave
+---@return nightjar.Similarity
+function Model:similarity(texts, clips) end
+
+---The probability that a sound is what a query asks for; see calibration.lua.
+---@param query nightjar.Tensor (D)
+---@param cosines nightjar.Tensor (n) similarities of the query with n sounds
+---@return nightjar.Tensor (n) values in [0, 1], or nil for a model without calibration
+function Model:probabilities(query, cosines) end
+
+---Similarities of texts (rows) and clips (columns), labelled: print it, index it, save it.
+---@class nightjar.Similarity
+local Similarity = {}
+
+---The row of a text, by its place or by itself.
+---@param text string|integer
+---@return integer
+function Similarity:row(text) end
+
+---The k clips most similar to a text: { {clip = label, index = i, score = s}, … }.
+---@param text string|integer
+---@param k? integer (5)
+function Similarity:top(text, k) end
+
+---The matrix with texts and clips exchanged.
+function Similarity:transpose() end
+
+---Writes the matrix as CSV, or as an SVG heat map, by the path's ending.
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code
+function Similarity:save(path) end
+
+---Sound libraries: a folder of sounds indexed into one file, and searched with words.
+---@class nightjar.library
+nj.library = {}
+
+---@class nightjar.Library
+local Library = {}
+
+---Opens a library, or makes it.
+---@param path string
+---@param options table `model` (required); `create` (true): make the file when it is missing; `rebuild` (false): empty a library that another model made, instead of refusing it
+---@return nightjar.Library? library
+---@return string? message
+---@return string? code
+function nj.library.open(path, options) end
+
+---Indexes a file or the sounds of a folder. Files that are as they were are not read; files that
+---are gone from the folder are forgotten.
+---@param path string
+---@param options? table `progress`: function(done, total, path), called before each sound and, with path nil, at the end
+---@return table? report { added, updated, unchanged, removed, seconds, failed = { {path, error} } }
+---@return string? message
+---@return string? code
+function Library:add(path, options) end
+
+---Forgets a sound. true when it was known.
+---@param path string
+function Library:remove(path) end
+
+---All sounds: { {id, path, seconds, error}, … } by path.
+function Library:sounds() end
+
+---Sounds as Model:similarity takes them: { {vector, path}, … }.
+function Library:clips() end
+
+---The sounds that fit a text best.
+---@param text string
+---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give
+---@return table[]? hits { {path, score, cosine, from, to, seconds, id}, … }, best first; `score` is the probability that the sound is what the text asks for when the model is calibrated, else the cosine. `hits.unknown` lists words of the text that the model never learnt.
+---@return string? message
+---@return string? code
+function Library:search(text, options) end
+
+---The sounds most like a sound (a path). Scores are cosines: the calibration knows texts only.
+---@param path string
+---@param options? table `k` (5)
+function Library:like(path, options) end
+
+---Closes the file. Further calls raise.
+function Library:close() end
+
+---Retrieval of a whole data set with a model: what `nightjar eval` does.
+---@class nightjar.evaluate
+nj.evaluate = {}
+
+---Opens a data set by the name of its kind.
+---@param kind "folder"|"esc50"|"audiocaps"|"clotho"
+---@param root string its folder
+---@param split? string esc50: a fold
+---@return nightjar.Dataset? dataset
+---@return string? message
+---@return string? code
+function nj.evaluate.open(kind, root, split) end
+
+---Vectors of clips as one matrix; clips whose sound cannot be read are left out.
+---@param model nightjar.Model
+---@param clips table[] with `path`
+---@param progress? fun(done: integer, total: integer)
+---@return nightjar.Tensor vectors (n, D), table[] kept, { id: string, error: string }[] failed
+function nj.evaluate.clips(model, clips, progress) end
+
+---Text→audio and audio→text retrieval over all captions of a data set.
+---@param model nightjar.Model
+---@param dataset nightjar.Dataset
+---@param options? table `progress`: function(done, total); `bootstrap`: see nj.metrics.retrieval
+---@return nightjar.Tensor|nil result a nj.metrics retrieval result
+---@return string? message
+---@return string? code
+function nj.evaluate.run(model, dataset, options) end
+
+---Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.
+---@param model nightjar.Model
+---@param clips table[] with `path` and `label`
+---@param prompts table<string, string[]> captions of each class; their vectors are averaged
+---@return nightjar.Tensor result a nj.metrics classification result
+function nj.evaluate.classes(model, clips, prompts) end
+
+---Finds where sound files sound, and remembers it. Made by `nightjar.data.activity.finder`.
+---@class nightjar.Activity
+local Activity = {}
+
+---The seconds between which a file sounds, its level and its happenings.
+---@param path string
+---@return {from: number, to: number, level: number, peak: number, duration: number, events: table[]}|false|nil found false for a silent file
+---@return string? message
+---@return string? code
+function Activity:of(path) end
+
+---Writes what was found to the finder's file, if it has one.
+---@return true? ok
+---@return string? message
+---@return string? code
+function Activity:save() end

@@ -6,7 +6,7 @@ describe("hostile arguments", function()
   local hostile = require "spec.support.hostile"
   local stubs = require "docs.stubs"
 
-  local CALLS = tonumber(os.getenv "NIGHTJAR_HOSTILE") or 12 -- for each function
+  local CALLS = tonumber(os.getenv "NIGHTJAR_HOSTILE") or 4 -- for each function
 
   -- What must not be called with just anything here, and why.
   local left_out = {
@@ -134,7 +134,11 @@ describe("hostile arguments", function()
         if os.getenv "NIGHTJAR_HOSTILE_TRACE" then
           io.stderr:write(target.name, text, "\n")
         end
+        local begin = os.clock()
         local problem = hostile.judge(target.f, arguments)
+        if os.getenv "NIGHTJAR_HOSTILE_TIME" and os.clock() - begin > 0.02 then
+          io.stderr:write(("%.3f %s%s\n"):format(os.clock() - begin, target.name, text))
+        end
         calls = calls + 1
         if problem then
           problems[#problems + 1] = target.name .. text .. " " .. problem

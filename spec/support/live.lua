@@ -2,6 +2,13 @@
 -- userdata or table (a metatable whose __name begins with "nightjar.").
 local live = {}
 
+-- What only nightjar's own Lua modules call.
+local internal = {
+  ["nightjar.optim_kernels"] = true,
+  ["nightjar.catalogue"] = true,
+  ["nightjar.Catalogue"] = true,
+}
+
 -- Some tables load their parts when first asked: their __index function keeps the names in a table.
 local function load_lazy_parts(object)
   local meta = getmetatable(object)
@@ -63,39 +70,57 @@ function live.modules()
   end
   walk("nightjar", nj)
   for name, functions in pairs(found) do
-    if next(functions) == nil then
+    for f in pairs(functions) do
+      if internal[name .. "." .. f] then
+        functions[f] = nil
+      end
+    end
+    if next(functions) == nil or internal[name] then
       found[name] = nil
     end
   end
   return found
 end
 
--- Metatables of classes written in Lua are upvalues of the functions that make the objects.
+-- Metatables of classes written in Lua are upvalues of the functions that make the objects, or of
+-- functions in a module that is one.
 local function metatables_in_upvalues(functions, found)
   local seen = {}
-  local function visit(f)
-    if seen[f] then
+  local visit_all
+
+  local function visit(value)
+    if seen[value] then
       return
-    end
-    seen[f] = true
-    local i = 1
-    while true do
-      local name, value = debug.getupvalue(f, i)
-      if not name then
-        return
+    elseif type(value) == "function" then
+      seen[value] = true
+      local i = 1
+      while true do
+        local name, upvalue = debug.getupvalue(value, i)
+        if not name then
+          return
+        end
+        visit(upvalue)
+        i = i + 1
       end
-      if type(value) == "table" and type(rawget(value, "__name")) == "string"
-        and value.__name:find "^nightjar%." then
-        found[value.__name] = value
-      elseif type(value) == "function" then
+    elseif type(value) == "table" and value ~= _G then
+      seen[value] = true
+      local name = rawget(value, "__name")
+      if type(name) == "string" and name:find "^nightjar%.%u" then
+        found[name] = value
+      end
+      visit_all(value)
+    end
+  end
+
+  function visit_all(list)
+    for _, value in next, list do
+      if type(value) == "function" then
         visit(value)
       end
-      i = i + 1
     end
   end
-  for _, f in pairs(functions) do
-    visit(f)
-  end
+
+  visit_all(functions)
 end
 
 ---Classes: name to metatable.
@@ -103,12 +128,16 @@ end
 function live.metatables()
   local found = {}
   for name, value in pairs(debug.getregistry()) do
-    if type(name) == "string" and name:find "^nightjar%.%u" and type(value) == "table" then
+    if type(name) == "string" and name:find "^nightjar%." and name:find "%.%u%w*$"
+      and type(value) == "table" then
       found[name] = value
     end
   end
   for _, functions in pairs(live.modules()) do
     metatables_in_upvalues(functions, found)
+  end
+  for name in pairs(internal) do
+    found[name] = nil
   end
   return found
 end
@@ -118,6 +147,14 @@ end
 ---@return table<string, function>
 function live.methods(metatable)
   local methods = rawget(metatable, "__methods") or metatable.__index
+  if type(methods) == "function" then
+    local i, name, value = 1, debug.getupvalue(methods, 1)
+    while name and name ~= "methods" do
+      i = i + 1
+      name, value = debug.getupvalue(methods, i)
+    end
+    methods = value
+  end
   return functions_of(type(methods) == "table" and methods or metatable)
 end
 

@@ -26,16 +26,25 @@ local function fail(self, line, text)
   return nil, ("csv: %s:%d: %s"):format(self.name, line, text), "EFORMAT"
 end
 
--- Appends the next block to the buffer and drops what was consumed. False at the end.
+-- Appends what comes next to the buffer and drops what was consumed. False at the end. Reads at
+-- least as much as is left, so that a source of tiny pieces costs no more than one of large ones.
 local function more(self)
   if self.ended then return false end
-  local block, message = self.source()
-  if message then self.broken = message end
-  if not block or block == "" then
-    self.ended = true
-    return false
-  end
-  self.buffer = self.buffer:sub(self.at) .. block
+  local rest = self.buffer:sub(self.at)
+  local pieces, gathered = { rest }, 0
+  repeat
+    local block, message = self.source()
+    if message then self.broken = message end
+    if not block or block == "" then
+      self.ended = true
+    elseif type(block) ~= "string" then
+      error("csv: the source must give strings, got a " .. type(block), 0)
+    else
+      pieces[#pieces + 1], gathered = block, gathered + #block
+    end
+  until self.ended or gathered >= #rest
+  if gathered == 0 then return false end
+  self.buffer = table.concat(pieces)
   self.at = 1
   return true
 end
