@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "kernels/kernels.h"
+#include "kernels/map.h"
 #include "tensor/autograd.h"
+#include "tensor/iter.h"
 
 /* Nodes and leaves reached from a root. */
 typedef struct {
@@ -54,19 +57,31 @@ static nj_status reach_all(reached *r, nj_node *root) {
   return NJ_OK;
 }
 
-#define ADD_RUN(type)               \
-  do {                              \
-    type *d = nj_data(sum);         \
-    const type *s = nj_data(more);  \
-    for (int64_t i = 0; i < n; i++) \
-      d[i] += s[i];                 \
-  } while (0)
+static void add_run(const void *arg, void *const *data, const int64_t *stride, int64_t n) {
+  const nj_map_kernels *kernels = arg;
+  if (kernels)
+    kernels->binary[NJ_MAP_ADD](data[1], stride[1], data[2], stride[2], data[0], n, 0, 0);
+  else
+    nj_map_double.binary[NJ_MAP_ADD](data[1], stride[1], data[2], stride[2], data[0], n, 0, 0);
+}
+
+/* sum = a + b, of whatever layouts; sum may be a. */
+static nj_status add(nj_tensor *sum, const nj_tensor *a, const nj_tensor *b) {
+  nj_iter it;
+  NJ_TRY(nj_iter_init(&it, sum->ctx, "backward", 3, (const nj_tensor *[]){sum, a, b}));
+  const nj_map_kernels *single = sum->dtype == NJ_F32 ? nj_ctx_kernels(sum->ctx)->map : NULL;
+  return nj_iter_run(&it, (nj_dtype[]){sum->dtype, sum->dtype, sum->dtype}, add_run, single);
+}
+
+/* Nobody else can see x's memory, and no two of its elements share it. */
+static int is_ours(const nj_tensor *x) {
+  return atomic_load(&x->refs) == 1 && atomic_load(&x->storage->refs) == 1 && nj_is_contiguous(x);
+}
 
 /* Replaces *x by a contiguous copy unless nobody else can see its memory. */
 static nj_status own(nj_tensor **x) {
   nj_tensor *shared = *x, *copy = NULL;
-  if (atomic_load(&shared->refs) == 1 && atomic_load(&shared->storage->refs) == 1 &&
-      nj_is_contiguous(shared))
+  if (is_ours(shared))
     return NJ_OK;
   NJ_TRY(nj_empty_like(shared, &copy));
   nj_status st = nj_finish(nj_copy_values(copy, shared), copy, x);
@@ -82,20 +97,23 @@ static nj_status gather(nj_tensor **slot, nj_tensor *grad) {
     *slot = grad;
     return NJ_OK;
   }
-  nj_tensor *more = NULL;
-  nj_status st = nj_as_contiguous(grad, &more);
-  nj_release(grad);
-  if (!st)
-    st = own(slot);
-  if (!st) {
-    nj_tensor *sum = *slot;
-    int64_t n = nj_numel(sum);
-    if (sum->dtype == NJ_F32)
-      ADD_RUN(float);
-    else
-      ADD_RUN(double);
+  nj_tensor *so_far = *slot, *sum = NULL;
+  nj_status st = NJ_OK;
+  if (is_ours(so_far)) {
+    st = add(so_far, so_far, grad);
+  } else {
+    st = nj_empty_result(so_far->ctx, so_far->dtype, so_far->ndim, so_far->shape, 2,
+                         (nj_tensor *[]){so_far, grad}, &sum);
+    if (!st)
+      st = add(sum, so_far, grad);
+    if (!st) {
+      nj_release(so_far);
+      *slot = sum;
+    } else {
+      nj_release(sum);
+    }
   }
-  nj_release(more);
+  nj_release(grad);
   return st;
 }
 
