@@ -98,11 +98,23 @@ NJ_MAP_UNARY_LIST(GRAD)
   }
 NJ_MAP_COMPARE_LIST(COMPARE)
 
+#define SELECT_LOOP(first, second)      \
+  for (int64_t i = 0; i < n; i++) {     \
+    T when = first, otherwise = second; \
+    y[i] = c[i] ? when : otherwise;     \
+  }
+
 static void select_values(const uint8_t *c, int64_t sc, const T *a, int64_t sa, const T *b,
                           int64_t sb, T *y, int64_t n) {
+  if (n <= 0)
+    return;
+  T all_a = *a, all_b = *b;
   if (sc && sa && sb)
-    for (int64_t i = 0; i < n; i++)
-      y[i] = c[i] ? a[i] : b[i];
+    SELECT_LOOP(a[i], b[i])
+  else if (sc && sa)
+    SELECT_LOOP(a[i], all_b)
+  else if (sc && sb)
+    SELECT_LOOP(all_a, b[i])
   else
     for (int64_t i = 0; i < n; i++)
       y[i] = c[i * sc] ? a[i * sa] : b[i * sb];

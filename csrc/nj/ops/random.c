@@ -1,8 +1,11 @@
 #include "ops/random.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/parallel.h"
+#include "kernels/kernels.h"
+#include "kernels/philox.h"
 #include "ops/elementwise.h"
 #include "ops/inplace.h"
 #include "ops/sort.h"
@@ -15,111 +18,112 @@ __extension__ typedef unsigned __int128 uint128;
 
 /* ---- filling contiguous memory ---- */
 
+enum { PIECE = 512 }; /* words drawn at a time; a multiple of 4 */
+
 typedef struct draw draw;
 struct draw {
-  nj_rng rng;     /* its counter is a multiple of 4 */
+  const nj_philox_kernels *philox;
+  nj_rng rng;
   uint64_t first; /* block of four words where the tensor begins */
+  int words_each; /* words an element takes: 1, 2 or 4 */
   void *data;
   double a, b;    /* low and width, or mean and deviation */
   int64_t low;    /* of integers */
-  uint64_t width; /* of integers, less 1 */
+  uint64_t width; /* of integers, less 1; of a mask, the words that drop */
   nj_dtype dtype;
-  void (*fill)(const draw *d, int64_t begin, int64_t end);
+  /* Makes elements at … at + n - 1 out of n * words_each words. */
+  void (*make)(const draw *d, const uint32_t *words, int64_t at, int64_t n);
 };
 
-static double uniform53(uint32_t low, uint32_t high) {
-  return (double)(((uint64_t)high << 32 | low) >> 11) * 0x1p-53;
+static double uniform53(const uint32_t *pair) {
+  return (double)(((uint64_t)pair[1] << 32 | pair[0]) >> 11) * 0x1p-53;
 }
 
-static void fill_uniform_f32(const draw *d, int64_t begin, int64_t end) {
-  float *y = d->data, low = (float)d->a, width = (float)d->b;
-  uint32_t w[4];
-  for (int64_t i = begin; i < end; i++) {
-    if ((i & 3) == 0)
-      nj_rng_words(&d->rng, d->first + (uint64_t)i / 4, w);
-    y[i] = low + width * ((float)(w[i & 3] >> 8) * 0x1p-24f);
-  }
+static void make_uniform_f32(const draw *d, const uint32_t *w, int64_t at, int64_t n) {
+  float *y = (float *)d->data + at, low = (float)d->a, width = (float)d->b;
+  for (int64_t i = 0; i < n; i++)
+    y[i] = low + width * ((float)(int32_t)(w[i] >> 8) * 0x1p-24f);
 }
 
-static void fill_uniform_f64(const draw *d, int64_t begin, int64_t end) {
-  double *y = d->data;
-  uint32_t w[4];
-  for (int64_t i = begin; i < end; i++) {
-    if ((i & 1) == 0)
-      nj_rng_words(&d->rng, d->first + (uint64_t)i / 2, w);
-    y[i] = d->a + d->b * uniform53(w[(i & 1) * 2], w[(i & 1) * 2 + 1]);
-  }
+static void make_uniform_f64(const draw *d, const uint32_t *w, int64_t at, int64_t n) {
+  double *y = (double *)d->data + at;
+  for (int64_t i = 0; i < n; i++)
+    y[i] = d->a + d->b * uniform53(w + 2 * i);
 }
 
-/* Two words make two numbers: the radius from one, the angle from the other. */
-static void fill_normal_f32(const draw *d, int64_t begin, int64_t end) {
-  float *y = d->data, mean = (float)d->a, deviation = (float)d->b;
-  uint32_t w[4];
-  for (int64_t i = begin; i < end; i += 2) {
-    if ((i & 3) == 0)
-      nj_rng_words(&d->rng, d->first + (uint64_t)i / 4, w);
-    const uint32_t *pair = &w[i & 2];
-    float u = ((float)pair[0] + 0.5f) * 0x1p-32f; /* (0, 1] */
-    float radius = deviation * sqrtf(-2.0f * logf(u)), angle = (float)pair[1] * 0x1.921fb6p-30f;
+/* Two words make two numbers: the radius from one, the angle from the other. Pieces are even. */
+static void make_normal_f32(const draw *d, const uint32_t *w, int64_t at, int64_t n) {
+  float *y = (float *)d->data + at, mean = (float)d->a, deviation = (float)d->b;
+  for (int64_t i = 0; i < n; i += 2) {
+    float u = ((float)w[i] + 0.5f) * 0x1p-32f; /* (0, 1] */
+    float radius = deviation * sqrtf(-2.0f * logf(u)), angle = (float)w[i + 1] * 0x1.921fb6p-30f;
     y[i] = mean + radius * cosf(angle);
-    if (i + 1 < end)
+    if (i + 1 < n)
       y[i + 1] = mean + radius * sinf(angle);
   }
 }
 
-static void fill_normal_f64(const draw *d, int64_t begin, int64_t end) {
-  double *y = d->data;
-  for (int64_t i = begin; i < end; i++) {
-    uint32_t w[4];
-    nj_rng_words(&d->rng, d->first + (uint64_t)i, w);
-    double radius = sqrt(-2.0 * log(1.0 - uniform53(w[0], w[1])));
-    y[i] = d->a + d->b * radius * cos(6.283185307179586 * uniform53(w[2], w[3]));
+static void make_normal_f64(const draw *d, const uint32_t *w, int64_t at, int64_t n) {
+  double *y = (double *)d->data + at;
+  for (int64_t i = 0; i < n; i++) {
+    double radius = sqrt(-2.0 * log(1.0 - uniform53(w + 4 * i)));
+    y[i] = d->a + d->b * radius * cos(6.283185307179586 * uniform53(w + 4 * i + 2));
   }
 }
 
-static void fill_integer(const draw *d, int64_t begin, int64_t end) {
-  uint32_t w[4];
-  for (int64_t i = begin; i < end; i++) {
-    if ((i & 1) == 0)
-      nj_rng_words(&d->rng, d->first + (uint64_t)i / 2, w);
-    const uint32_t *pair = &w[(i & 1) * 2];
-    uint64_t word = (uint64_t)pair[1] << 32 | pair[0];
-    /* The high half of word * (width + 1); a width of 2^64 - 1 takes the word as it is. */
-    uint64_t step =
-        d->width == UINT64_MAX ? word : (uint64_t)((uint128)word * (d->width + 1) >> 64);
-    int64_t value = (int64_t)((uint64_t)d->low + step);
+/* The high half of word * (width + 1); a width of 2^64 - 1 takes the word as it is. */
+static int64_t scaled_integer(const draw *d, const uint32_t *pair) {
+  uint64_t word = (uint64_t)pair[1] << 32 | pair[0];
+  uint64_t step = d->width == UINT64_MAX ? word : (uint64_t)((uint128)word * (d->width + 1) >> 64);
+  return (int64_t)((uint64_t)d->low + step);
+}
+
+static void make_integer(const draw *d, const uint32_t *w, int64_t at, int64_t n) {
+  for (int64_t i = 0; i < n; i++) {
+    int64_t value = scaled_integer(d, w + 2 * i);
     switch (d->dtype) {
-    case NJ_U8:
-      ((uint8_t *)d->data)[i] = (uint8_t)value;
-      break;
-    case NJ_I32:
-      ((int32_t *)d->data)[i] = (int32_t)value;
-      break;
-    case NJ_I64:
-      ((int64_t *)d->data)[i] = value;
-      break;
-    case NJ_F32:
-      ((float *)d->data)[i] = (float)value;
-      break;
-    case NJ_F64:
-      ((double *)d->data)[i] = (double)value;
-      break;
+#define NJ_X(NAME, dtype_value, type, text)  \
+  case NJ_##NAME:                            \
+    ((type *)d->data)[at + i] = (type)value; \
+    break;
+      NJ_DTYPE_MAP(NJ_X)
+#undef NJ_X
     }
   }
+}
+
+static void make_mask(const draw *d, const uint32_t *w, int64_t at, int64_t n) {
+  uint8_t *y = (uint8_t *)d->data + at;
+  if (d->width > UINT32_MAX) {
+    memset(y, 0, (size_t)n);
+    return;
+  }
+  uint32_t threshold = (uint32_t)d->width;
+  for (int64_t i = 0; i < n; i++)
+    y[i] = w[i] >= threshold;
 }
 
 static nj_status run_fill(void *arg, int64_t begin, int64_t end, int worker) {
   (void)worker;
   const draw *d = arg;
-  d->fill(d, begin, end);
+  uint32_t words[PIECE];
+  int64_t most = PIECE / d->words_each;
+  while (begin < end) {
+    int64_t n = end - begin < most ? end - begin : most;
+    uint64_t block = d->first + (uint64_t)begin * (uint64_t)d->words_each / 4;
+    d->philox->words(&d->rng, block, (n * d->words_each + 3) / 4, words);
+    d->make(d, words, begin, n);
+    begin += n;
+  }
   return NJ_OK;
 }
 
-/* Fills n elements at d->data, with words_each words for each, and moves the generator on. */
-static nj_status fill(nj_ctx *ctx, nj_rng *rng, draw *d, int64_t n, int words_each) {
+/* Makes n elements at d->data and moves the generator on. */
+static nj_status fill(nj_ctx *ctx, nj_rng *rng, draw *d, int64_t n) {
+  d->philox = nj_ctx_kernels(ctx)->philox;
   d->first = (rng->counter + 3) / 4;
   d->rng = *rng;
-  rng->counter = d->first * 4 + (uint64_t)n * (uint64_t)words_each;
+  rng->counter = d->first * 4 + (uint64_t)n * (uint64_t)d->words_each;
   return nj_parallel_range(ctx, n, GRAIN, run_fill, d);
 }
 
@@ -130,9 +134,10 @@ static nj_status fill_float(nj_ctx *ctx, const char *op, nj_rng *rng, nj_tensor 
     return nj_fail(ctx, NJ_EDTYPE, "%s: needs float32 or float64, got %s", op,
                    nj_dtype_name(y->dtype));
   int single = y->dtype == NJ_F32;
-  d.fill = normal ? (single ? fill_normal_f32 : fill_normal_f64)
-                  : (single ? fill_uniform_f32 : fill_uniform_f64);
-  return fill(ctx, rng, &d, nj_numel(y), single ? 1 : normal ? 4 : 2);
+  d.make = normal ? (single ? make_normal_f32 : make_normal_f64)
+                  : (single ? make_uniform_f32 : make_uniform_f64);
+  d.words_each = single ? 1 : normal ? 4 : 2;
+  return fill(ctx, rng, &d, nj_numel(y));
 }
 
 /* ---- whole tensors ---- */
@@ -180,8 +185,9 @@ nj_status nj_randint(nj_ctx *ctx, nj_rng *rng, nj_dtype dtype, int ndim, const i
             .low = low,
             .width = (uint64_t)high - (uint64_t)low,
             .dtype = dtype,
-            .fill = fill_integer};
-  return nj_finish(fill(ctx, rng, &d, nj_numel(y), 2), y, out);
+            .words_each = 2,
+            .make = make_integer};
+  return nj_finish(fill(ctx, rng, &d, nj_numel(y)), y, out);
 }
 
 nj_status nj_randperm(nj_ctx *ctx, nj_rng *rng, int64_t n, nj_tensor **out) {
@@ -351,45 +357,38 @@ nj_status nj_multinomial(nj_ctx *ctx, nj_rng *rng, nj_tensor *weights, int64_t k
 /* ---- dropout ---- */
 
 typedef struct {
-  nj_rng rng;
-  uint64_t first, threshold; /* a word below the threshold drops */
-  uint8_t *mask;
+  const nj_map_kernels *f32;
+  double scale;
 } dropping;
 
-static nj_status run_mask(void *arg, int64_t begin, int64_t end, int worker) {
-  (void)worker;
-  const dropping *d = arg;
-  uint32_t w[4];
-  for (int64_t i = begin; i < end; i++) {
-    if ((i & 3) == 0)
-      nj_rng_words(&d->rng, d->first + (uint64_t)i / 4, w);
-    d->mask[i] = w[i & 3] >= d->threshold;
-  }
-  return NJ_OK;
-}
-
 static void drop_f32(const void *arg, void *const *data, const int64_t *stride, int64_t n) {
-  const float scale = (float)*(const double *)arg;
-  const uint8_t *mask = data[2];
-  for (int64_t i = 0; i < n; i++)
-    ((float *)data[0])[i] = mask[i * stride[2]] ? ((float *)data[1])[i * stride[1]] * scale : 0;
+  const dropping *d = arg;
+  const float zero = 0;
+  if (stride[1])
+    d->f32->unary[NJ_MAP_AFFINE](data[1], data[0], n, d->scale, 0);
+  else
+    for (int64_t i = 0; i < n; i++)
+      ((float *)data[0])[i] = *(const float *)data[1] * (float)d->scale;
+  d->f32->select(data[2], stride[2], data[0], 1, &zero, 0, data[0], n);
 }
 
 static void drop_f64(const void *arg, void *const *data, const int64_t *stride, int64_t n) {
-  const double scale = *(const double *)arg;
+  const dropping *d = arg;
   const uint8_t *mask = data[2];
   for (int64_t i = 0; i < n; i++)
-    ((double *)data[0])[i] = mask[i * stride[2]] ? ((double *)data[1])[i * stride[1]] * scale : 0;
+    ((double *)data[0])[i] =
+        mask[i * stride[2]] ? ((double *)data[1])[i * stride[1]] * d->scale : 0;
 }
 
 static nj_status drop(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, double scale, nj_tensor **out) {
   nj_tensor *y = NULL;
   NJ_TRY(nj_empty_result(ctx, x->dtype, x->ndim, x->shape, 1, &x, &y));
+  dropping d = {nj_ctx_kernels(ctx)->map, scale};
   nj_iter it;
   nj_status st = nj_iter_init(&it, ctx, "dropout", 3, (const nj_tensor *[]){y, x, mask});
   if (!st)
     st = nj_iter_run(&it, (nj_dtype[]){x->dtype, x->dtype, NJ_U8},
-                     x->dtype == NJ_F32 ? drop_f32 : drop_f64, &scale);
+                     x->dtype == NJ_F32 ? drop_f32 : drop_f64, &d);
   return nj_finish(st, y, out);
 }
 
@@ -410,12 +409,13 @@ nj_status nj_dropout(nj_ctx *ctx, nj_tensor *x, double p, int training, nj_rng *
   }
   nj_tensor *mask = NULL, *y = NULL;
   NJ_TRY(nj_empty(ctx, NJ_U8, x->ndim, x->shape, &mask));
-  int64_t n = nj_numel(x);
-  dropping d = {*rng, (rng->counter + 3) / 4, (uint64_t)(p * 0x1p32), nj_data(mask)};
-  rng->counter = d.first * 4 + (uint64_t)n;
+  draw d = {.data = nj_data(mask),
+            .width = (uint64_t)(p * 0x1p32), /* a word below it drops */
+            .words_each = 1,
+            .make = make_mask};
   double scale = p < 1 ? 1 / (1 - p) : 0;
   nj_node *node = NULL;
-  nj_status st = nj_parallel_range(ctx, n, GRAIN, run_mask, &d);
+  nj_status st = fill(ctx, rng, &d, nj_numel(x));
   if (!st)
     st = drop(ctx, x, mask, scale, &y);
   if (!st)
