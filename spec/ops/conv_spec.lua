@@ -75,6 +75,34 @@ describe("conv2d", function()
     end
   end)
 
+  it("takes 3x3 kernels over many channels by tiles, to float32's precision", function()
+    local function rms(want, got)
+      local off = (want - got:double()):square():mean():item()
+      return math.sqrt(off / math.max(want:square():mean():item(), 1e-300))
+    end
+    for i, s in ipairs { { 16, 16, 40, 24, 1, 1 }, { 64, 64, 20, 16, 1, 1 }, { 13, 70, 23, 18, 1, 1 },
+      { 40, 12, 17, 31, 0, 2 }, { 33, 35, 12, 14, 2, 1 }, { 130, 66, 13, 12, 1, 0 },
+      { 20, 300, 12, 8, 1, 1 }, { 300, 20, 8, 12, 1, 1 } } do
+      local ci, co, h, w, down, across = table.unpack(s)
+      local x = nj.randn({ 3, ci, h, w }, { rng = rng }):relu()
+      local weight = nj.randn({ co, ci, 3, 3 }, { rng = rng })
+      local bias, g = nj.randn({ co }, { rng = rng }), nil
+      local function results(dtype)
+        local leaves = { x:to(dtype):clone(), weight:to(dtype):clone() }
+        for _, leaf in ipairs(leaves) do leaf:requires_grad_(true) end
+        local y = nn.conv2d(leaves[1], leaves[2], bias:to(dtype), { padding = { down, across } })
+        g = g or nj.randn(y.shape, { rng = rng })
+        y:backward(g:to(dtype))
+        return { y:detach(), leaves[1].grad, leaves[2].grad }
+      end
+      local want, got = results "float64", results "float32"
+      for k, what in ipairs { "result", "gradient of x", "gradient of w" } do
+        local off = rms(want[k], got[k])
+        assert.is_true(off < 2.5e-6, ("%s of case %d: %g"):format(what, i, off))
+      end
+    end
+  end)
+
   it("reads any strides in place and gives channels-last results", function()
     local x, w = nj.randn({ 2, 5, 6, 16 }, { rng = rng }), nj.randn({ 7, 16, 3, 3 }, { rng = rng })
     local last = x:permute(1, 4, 2, 3)

@@ -87,7 +87,8 @@ describe("the bits of network operations", function()
   end)
 
   it("of an image do not depend on the other images: convolutions and pools", function()
-    for _, c in ipairs { { 16, 20, 3, 1, 9, 7 }, { 1, 16, 3, 1, 40, 64 }, { 70, 130, 3, 1, 4, 3 },
+    for _, c in ipairs { { 16, 20, 3, 1, 9, 7 }, { 17, 70, 3, 1, 16, 15 }, { 90, 16, 3, 1, 8, 20 },
+      { 1, 16, 3, 1, 40, 64 }, { 70, 130, 3, 1, 4, 3 },
       { 24, 40, 1, 1, 9, 5 }, { 30, 30, 3, 30, 12, 5 }, { 12, 8, 2, 4, 7, 7 } } do
       local ci, co, k, groups, h, w = table.unpack(c)
       local weight, bias = random(co, ci // groups, k, k), random(co)

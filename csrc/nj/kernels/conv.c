@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 #include "kernels/padded_rows.h"
 #include "kernels/tile.h"
+#include "kernels/winograd.h"
 
 /* Rows of k per pass over a block of pixels: a panel of 64 columns then takes 64 KiB. */
 #define K_BLOCK 256
@@ -51,6 +52,8 @@ int64_t nj_conv_packed_size(nj_ctx *ctx, const nj_conv_plan *plan) {
   const nj_conv_shape *s = &plan->shape;
   const struct nj_tile_kernels *tile = nj_ctx_kernels(ctx)->tile;
   int64_t taps = s->kernel_h * s->kernel_w;
+  if (nj_winograd_suits(plan))
+    return nj_winograd_packed_size(ctx, plan);
   if (is_depthwise(s))
     return taps * s->in_channels;
   return s->groups * nj_tile_padded(tile, s->out_channels / s->groups) * taps *
@@ -95,37 +98,38 @@ static void pack_depthwise(const weights *job, int64_t channels) {
             job->w[y * job->s_y + x * job->s_x + c * job->s_group];
 }
 
-nj_status nj_conv_pack(nj_ctx *ctx, const nj_conv_shape *shape, int turned, const float *w,
+int64_t nj_conv_packed_order(const nj_conv_plan *plan) {
+  return 2 * plan->shape.groups + nj_winograd_suits(plan);
+}
+
+nj_status nj_conv_pack(nj_ctx *ctx, const nj_conv_plan *plan, int turned, const float *w,
                        const int64_t w_stride[4], float *out) {
-  int64_t out_group = shape->out_channels / shape->groups;
-  int64_t in_group = shape->in_channels / shape->groups;
+  const nj_conv_shape *s = &plan->shape;
   weights job = {.tile = nj_ctx_kernels(ctx)->tile,
                  .w = w,
-                 .s_group = out_group * w_stride[0],
                  .s_y = w_stride[2],
                  .s_x = w_stride[3],
-                 .s_in = w_stride[1],
-                 .s_out = w_stride[0],
-                 .kernel_h = shape->kernel_h,
-                 .kernel_w = shape->kernel_w,
-                 .in = in_group,
-                 .out = out_group,
+                 .s_in = w_stride[turned ? 0 : 1],
+                 .s_out = w_stride[turned ? 1 : 0],
+                 .kernel_h = s->kernel_h,
+                 .kernel_w = s->kernel_w,
+                 .in = s->in_channels / s->groups,
+                 .out = s->out_channels / s->groups,
                  .packed = out};
+  job.s_group = (turned ? job.in : job.out) * w_stride[0];
   if (turned) {
-    job.w += (shape->kernel_h - 1) * job.s_y + (shape->kernel_w - 1) * job.s_x;
+    job.w += (s->kernel_h - 1) * job.s_y + (s->kernel_w - 1) * job.s_x;
     job.s_y = -job.s_y;
     job.s_x = -job.s_x;
-    job.s_in = w_stride[0];
-    job.s_out = w_stride[1];
-    job.in = out_group;
-    job.out = in_group;
   }
-  if (is_depthwise(shape)) {
-    pack_depthwise(&job, shape->in_channels);
+  if (nj_winograd_suits(plan))
+    return nj_winograd_pack(ctx, plan, job.w, job.s_out, job.s_in, job.s_y, job.s_x, out);
+  if (is_depthwise(s)) {
+    pack_depthwise(&job, s->in_channels);
     return NJ_OK;
   }
   job.panels = (job.out + job.tile->panel - 1) / job.tile->panel;
-  return nj_parallel(ctx, shape->groups * job.panels, pack_panel, &job);
+  return nj_parallel(ctx, s->groups * job.panels, pack_panel, &job);
 }
 
 /* ---- how a convolution is cut into tasks ---- */
@@ -316,6 +320,8 @@ nj_status nj_conv_run(nj_ctx *ctx, const nj_conv_plan *plan, const float *x, nj_
                            .relu = relu};
     return nj_gemm_rows(ctx, &product);
   }
+  if (nj_winograd_suits(plan))
+    return nj_winograd_run(ctx, plan, x, xs, packed, bias, relu, out);
   conv_job job = {.plan = plan,
                   .kernels = nj_ctx_kernels(ctx),
                   .ctx = ctx,

@@ -39,9 +39,11 @@ nj_conv_plan nj_conv_input_plan(const nj_conv_shape *shape);
 
 /* The floats of packed weights for a plan. */
 int64_t nj_conv_packed_size(nj_ctx *ctx, const nj_conv_plan *plan);
+/* Which order of weights a plan reads, to tell packed weights apart. */
+int64_t nj_conv_packed_order(const nj_conv_plan *plan);
 /* Packs weights (out, in / groups, kernel_h, kernel_w) of any strides: as they are for the forward
- * plan, turned around for the input plan (`turned`). `shape` is the forward shape. */
-nj_status nj_conv_pack(nj_ctx *ctx, const nj_conv_shape *shape, int turned, const float *w,
+ * plan, turned around for the input plan (`turned`). */
+nj_status nj_conv_pack(nj_ctx *ctx, const nj_conv_plan *plan, int turned, const float *w,
                        const int64_t w_stride[4], float *out);
 
 /* out (channels-last, contiguous) = conv(x) + bias, clamped at zero with relu. bias may be NULL.
@@ -53,6 +55,12 @@ nj_status nj_conv_run(nj_ctx *ctx, const nj_conv_plan *plan, const float *x, nj_
  * up in a fixed order. Errors: ENOMEM, EINTR. */
 nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const float *x,
                               nj_conv_strides xs, const float *dy, nj_conv_strides dys, float *dw);
+
+/* Puts weights (group, ky, kx, in, out), rows from_row apart, into (group, out, in, ky, kx),
+ * contiguous: the order in which weight gradients are summed into that of weights.
+ * taps = kernel_h * kernel_w. */
+nj_status nj_conv_arrange_weights(nj_ctx *ctx, int64_t groups, int64_t taps, int64_t in,
+                                  int64_t from_row, int64_t out, const float *from, float *to);
 
 /* The three in float64, by plain loops: for gradient checks. Same layouts; dx is channels-last. */
 nj_status nj_conv_run_f64(nj_ctx *ctx, const nj_conv_shape *shape, const double *x,

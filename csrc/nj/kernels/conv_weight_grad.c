@@ -6,6 +6,7 @@
 #include "kernels/kernels.h"
 #include "kernels/padded_rows.h"
 #include "kernels/tile.h"
+#include "kernels/winograd.h"
 
 /* Bytes of padded input that a task keeps in the second-level cache; a unit has more rows where
  * these would give too few pixels to add up before the sums are put away. */
@@ -107,6 +108,7 @@ static void add_outer(const grad_job *job, const float *rows, int64_t count, con
       .b_row = dy_row,
       .columns = columns,
       .c_row = job->out,
+      .start = NJ_TILE_ADD,
   };
   for (int64_t ky = 0; ky < s->kernel_h; ky++)
     for (int64_t kx = 0; kx < (job->whole ? 1 : s->kernel_w); kx++) {
@@ -204,18 +206,22 @@ static nj_status add_parts(void *argument, int64_t begin, int64_t end, int worke
 
 #define LINE 64 /* output channels of a task */
 
-/* Puts (group, ky, kx, in, out) into (group, out, in, ky, kx): some input channels
- * at a time, so that every row of the result is written in runs. */
-static nj_status rearrange(void *argument, int64_t index, int worker) {
+typedef struct {
+  nj_ctx *ctx;
+  int64_t taps, in, from_row, out, lines;
+  const float *from;
+  float *to;
+} arrange_job;
+
+/* Some input channels at a time, so that every row of the result is written in runs. */
+static nj_status arrange_lines(void *argument, int64_t index, int worker) {
   (void)worker;
-  const grad_job *job = argument;
-  int64_t taps = job->shape->kernel_h * job->shape->kernel_w;
-  int64_t in = job->depthwise ? 1 : job->in, out = job->depthwise ? job->in : job->out;
-  int64_t lines = (out + LINE - 1) / LINE, group = index / lines;
-  int64_t first = index % lines * LINE, n = least(LINE, out - first);
-  int64_t step = most(1, 256 / taps); /* input channels of a run */
-  const float *from = job->partial + group * taps * in * out + first;
-  float *to = job->dw + (group * out + first) * in * taps;
+  const arrange_job *job = argument;
+  int64_t taps = job->taps, in = job->in, out = job->out;
+  int64_t group = index / job->lines, first = index % job->lines * LINE;
+  int64_t n = least(LINE, out - first), step = most(1, 256 / taps); /* input channels of a run */
+  const float *from = job->from + group * taps * in * job->from_row + first;
+  float *to = job->to + (group * out + first) * in * taps;
   float *run = nj_alloc(job->ctx, (size_t)(step * taps * LINE) * sizeof *run);
   if (!run)
     return NJ_ENOMEM;
@@ -223,7 +229,7 @@ static nj_status rearrange(void *argument, int64_t index, int worker) {
     int64_t count = least(step, in - c0) * taps;
     for (int64_t t = 0; t < taps; t++)
       for (int64_t c = c0; c < c0 + count / taps; c++)
-        memcpy(run + ((c - c0) * taps + t) * LINE, from + (t * in + c) * out,
+        memcpy(run + ((c - c0) * taps + t) * LINE, from + (t * in + c) * job->from_row,
                (size_t)n * sizeof *run);
     for (int64_t j = 0; j < n; j++)
       for (int64_t i = 0; i < count; i++)
@@ -231,6 +237,12 @@ static nj_status rearrange(void *argument, int64_t index, int worker) {
   }
   nj_free(job->ctx, run);
   return NJ_OK;
+}
+
+nj_status nj_conv_arrange_weights(nj_ctx *ctx, int64_t groups, int64_t taps, int64_t in,
+                                  int64_t from_row, int64_t out, const float *from, float *to) {
+  arrange_job job = {ctx, taps, in, from_row, out, (out + LINE - 1) / LINE, from, to};
+  return nj_parallel(ctx, groups * job.lines, arrange_lines, &job);
 }
 
 nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const float *x,
@@ -243,6 +255,8 @@ nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const flo
                   .dy = dy,
                   .dys = dys,
                   .dw = dw};
+  if (nj_winograd_suits_weight_grad(shape) && shape->batch > 0)
+    return nj_winograd_weight_grad(ctx, shape, x, xs, dy, dys, dw);
   plan_job(&job);
   if (shape->batch * shape->out_h * shape->out_w == 0) {
     memset(dw, 0, (size_t)job.size * sizeof *dw);
@@ -258,8 +272,9 @@ nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const flo
   if (!st)
     st = nj_parallel_range(ctx, job.size, 4096, add_parts, &job);
   if (!st)
-    st = nj_parallel(ctx, job.groups * (((job.depthwise ? job.in : job.out) + LINE - 1) / LINE),
-                     rearrange, &job);
+    st = nj_conv_arrange_weights(ctx, job.groups, shape->kernel_h * shape->kernel_w,
+                                 job.depthwise ? 1 : job.in, job.depthwise ? job.in : job.out,
+                                 job.depthwise ? job.in : job.out, job.partial, dw);
   nj_free(ctx, job.offset);
   nj_free(ctx, job.partial);
   return st;

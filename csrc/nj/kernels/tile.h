@@ -43,7 +43,7 @@ typedef struct {
   int relu; /* clamp at zero when done (NaN stays) */
 } nj_tile_rows;
 
-/* c[r][j] += sum over p < count of a[offset[p] + r] * b[p * b_row + j]: a sum of outer products, for
+/* c[r][j] = start (zero or what it was) + sum over p < count of a[offset[p] + r] * b[p * b_row + j]: a sum of outer products, for
  * weight gradients; offset tells where each pixel's row of a begins. The sum is made from zero and
  * then added, so that many short sums lose less than one long one. */
 typedef struct {
@@ -56,6 +56,7 @@ typedef struct {
   int64_t columns; /* 1 … panel; b is read in whole vectors */
   float *c;
   int64_t c_row;
+  nj_tile_start start; /* NJ_TILE_ZERO or NJ_TILE_ADD */
 } nj_tile_outer;
 
 struct nj_tile_kernels {

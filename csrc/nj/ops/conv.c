@@ -121,25 +121,25 @@ static nj_status empty_channels_last(nj_ctx *ctx, nj_dtype dtype, int64_t b, int
 
 /* The weights as the plan reads them: found beside w, or packed; *own is to be freed by the caller.
  * */
-static nj_status packed_weights(nj_ctx *ctx, const nj_conv_shape *s, const nj_conv_plan *plan,
-                                const nj_tensor *w, int turned, int keep, const float **packed,
-                                float **own) {
+static nj_status packed_weights(nj_ctx *ctx, const nj_conv_plan *plan, const nj_tensor *w,
+                                int turned, int keep, const float **packed, float **own) {
+  int64_t order = nj_conv_packed_order(plan);
   nj_packed_kind kind = turned ? NJ_PACKED_CONV_TURNED : NJ_PACKED_CONV;
   *own = NULL;
-  *packed = nj_packed_find(w, kind, s->groups);
+  *packed = nj_packed_find(w, kind, order);
   if (*packed)
     return NJ_OK;
   float *block = nj_alloc(ctx, (size_t)nj_conv_packed_size(ctx, plan) * sizeof *block);
   if (!block)
     return NJ_ENOMEM;
-  nj_status st = nj_conv_pack(ctx, s, turned, NJ_F32_DATA(w), w->stride, block);
+  nj_status st = nj_conv_pack(ctx, plan, turned, NJ_F32_DATA(w), w->stride, block);
   if (st != NJ_OK) {
     nj_free(ctx, block);
     return st;
   }
   *packed = block;
   if (keep)
-    return nj_packed_keep(w, kind, s->groups, block);
+    return nj_packed_keep(w, kind, order, block);
   *own = block;
   return NJ_OK;
 }
@@ -152,7 +152,7 @@ static nj_status run_f32(nj_ctx *ctx, const nj_conv_shape *s, const nj_tensor *x
   nj_conv_plan plan = turned ? nj_conv_input_plan(s) : nj_conv_forward_plan(s);
   const float *packed;
   float *own;
-  NJ_TRY(packed_weights(ctx, s, &plan, w, turned, keep, &packed, &own));
+  NJ_TRY(packed_weights(ctx, &plan, w, turned, keep, &packed, &own));
   nj_status st =
       nj_conv_run(ctx, &plan, NJ_F32_DATA(x), strides_of(x), packed, bias, relu, NJ_F32_DATA(y));
   nj_free(ctx, own);

@@ -9,7 +9,7 @@
 /* What a form is for; each has one reader. */
 typedef enum { NJ_PACKED_LINEAR, NJ_PACKED_CONV, NJ_PACKED_CONV_TURNED } nj_packed_kind;
 
-/* The form of exactly this view, or NULL. `detail` tells forms of a kind apart (the groups of a
+/* The form of exactly this view, or NULL. `detail` tells forms of a kind apart (the order of weights of a
  * convolution). The block stays valid until the storage is written to or released. */
 const float *nj_packed_find(const nj_tensor *x, nj_packed_kind kind, int64_t detail);
 /* Keeps `block` (from nj_alloc, in x's context), which it takes over also on failure. */

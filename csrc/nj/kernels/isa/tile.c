@@ -91,7 +91,7 @@ INLINE void outer_tile(const int R, const int V, const nj_tile_outer *job, const
   }
   UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < V; v++) {
     float *to = c + r * job->c_row + v * NJ_LANES;
-    nj_vf_store(to, nj_vf_load(to) + acc[r][v]);
+    nj_vf_store(to, job->start == NJ_TILE_ADD ? nj_vf_load(to) + acc[r][v] : acc[r][v]);
   }
 }
 
@@ -180,15 +180,18 @@ static void outer(const nj_tile_outer *job) {
   float *c = job->c;
   spare buffer;
   nj_tile_outer whole = *job;
-  whole.c_row = width;
+  if (width != job->columns) {
+    whole.c_row = width;
+    memset(&buffer, 0, sizeof buffer);
+  }
   for (; tiles > 0; tiles--) {
     int64_t r = (m + tiles - 1) / tiles;
     outer_fn tile = outer_table[v - 1][r - 1];
     if (width == job->columns) {
       tile(job, a, c);
     } else {
-      memset(buffer.c, 0, (size_t)(r * width) * sizeof *buffer.c);
-      copy_columns(c, job->c_row, r, job->columns, buffer.c, width);
+      if (job->start == NJ_TILE_ADD)
+        copy_columns(c, job->c_row, r, job->columns, buffer.c, width);
       tile(&whole, a, buffer.c);
       copy_columns(buffer.c, width, r, job->columns, c, job->c_row);
     }
