@@ -1,5 +1,9 @@
 local nj = require "nightjar"
 
+-- AddressSanitizer keeps freed memory back (its quarantine), so that the process grows by design;
+-- what nightjar holds is counted exactly all the same.
+local quarantine = (os.getenv "LD_PRELOAD" or ""):find("libasan", 1, true)
+
 describe("train #slow", function()
   it("runs 10,000 steps in constant memory", function()
     local w = nj.randn(32, { rng = nj.rng(1) }):requires_grad_()
@@ -30,7 +34,9 @@ describe("train #slow", function()
     for i = 3, #live do
       assert.are.equal(live[2], live[i])
       assert.is_true(lua[i] - lua[2] < 64, "Lua's heap grew") -- KiB
-      assert.is_true(resident[i] - resident[2] < 4 << 20, "the process grew")
+      if not quarantine then
+        assert.is_true(resident[i] - resident[2] < 4 << 20, "the process grew")
+      end
     end
   end)
 end)
