@@ -65,6 +65,7 @@
 #include "encoders/params.h"
 #include "encoders/pooling.h"
 #include "encoders/projection.h"
+#include "encoders/transformer.h"
 #include "search/catalogue.h"
 
 #endif

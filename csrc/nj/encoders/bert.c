@@ -2,10 +2,9 @@
 
 #include <stdio.h>
 
-#include "ops/attention.h"
+#include "encoders/transformer.h"
 #include "ops/elementwise.h"
 #include "ops/index.h"
-#include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/random.h"
 #include "ops/shape.h"
@@ -152,14 +151,6 @@ static nj_status layer_norm(nj_bert *net, nj_tensor *x, const char *prefix, nj_t
                        nj_param_of(&net->params, "%s.bias", prefix), net->options.eps, out);
 }
 
-static nj_status linear(nj_bert *net, nj_tensor *x, int64_t layer, const char *name,
-                        nj_tensor **out) {
-  const nj_params *p = &net->params;
-  return nj_linear(net->ctx, x,
-                   nj_param_of(p, "encoder.layer.%lld.%s.weight", (long long)layer, name),
-                   nj_param_of(p, "encoder.layer.%lld.%s.bias", (long long)layer, name), out);
-}
-
 /* What is added for the sentence that a word belongs to: (B, N, D), or a row that broadcasts. */
 static nj_status embed_types(nj_bert *net, nj_tensor *types, nj_tensor **out) {
   nj_tensor *rows = nj_param_of(&net->params, "embeddings.token_type_embeddings.weight");
@@ -196,86 +187,47 @@ static nj_status embed(nj_bert *net, nj_tensor *ids, nj_tensor *types, int train
   return nj_flow_end(&f, out);
 }
 
-/* (B, N, D) → (B, heads, N, D / heads), through one of the layer's projections. */
-static nj_status project_heads(nj_bert *net, nj_tensor *x, int64_t layer, const char *name,
-                               nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  int64_t heads = net->options.heads;
-  int64_t split[] = {x->shape[0], x->shape[1], heads, net->options.width / heads};
-  nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, linear(net, f.x, layer, name, &f.next));
-  NJ_FLOW(f, nj_reshape(ctx, f.x, 4, split, &f.next));
-  NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
-  return nj_flow_end(&f, out);
+static nj_dense dense_of(const nj_bert *net, int64_t layer, const char *name) {
+  return nj_dense_of(&net->params, "encoder.layer.%lld.%s", (long long)layer, name);
 }
 
 static nj_status self_attention(nj_bert *net, nj_tensor *x, nj_tensor *mask, int64_t layer,
-                                int training, nj_rng *rng, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  nj_tensor *q = NULL, *k = NULL, *v = NULL;
-  nj_attention_options options = {.dropout = training ? net->options.dropout : 0, .rng = rng};
-  nj_status st = project_heads(net, x, layer, "attention.self.query", &q);
-  if (!st)
-    st = project_heads(net, x, layer, "attention.self.key", &k);
-  if (!st)
-    st = project_heads(net, x, layer, "attention.self.value", &v);
-  nj_flow f = nj_flow_begin(x);
-  f.status = st;
-  NJ_FLOW(f, nj_attention(ctx, q, k, v, mask, &options, &f.next));
-  NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
-  NJ_FLOW(f, nj_reshape(ctx, f.x, 3, x->shape, &f.next));
-  NJ_FLOW(f, linear(net, f.x, layer, "attention.output.dense", &f.next));
-  nj_release(q);
-  nj_release(k);
-  nj_release(v);
-  return nj_flow_end(&f, out);
+                                nj_drop drop, nj_tensor **out) {
+  nj_multi_head m = {.of = {dense_of(net, layer, "attention.self.query"),
+                            dense_of(net, layer, "attention.self.key"),
+                            dense_of(net, layer, "attention.self.value")},
+                     .out = dense_of(net, layer, "attention.output.dense"),
+                     .heads = net->options.heads};
+  return nj_multi_head_forward(net->ctx, &m, x, x, mask, drop, out);
 }
 
 static nj_status feed_forward(nj_bert *net, nj_tensor *x, int64_t layer, nj_tensor **out) {
-  nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, linear(net, f.x, layer, "intermediate.dense", &f.next));
-  NJ_FLOW(f, nj_gelu(net->ctx, f.x, &f.next));
-  NJ_FLOW(f, linear(net, f.x, layer, "output.dense", &f.next));
-  return nj_flow_end(&f, out);
+  return nj_feed_forward(net->ctx, dense_of(net, layer, "intermediate.dense"),
+                         dense_of(net, layer, "output.dense"), NJ_GELU, x, (nj_drop){0}, out);
 }
 
 /* LayerNorm(residual + dropout(x)) */
 static nj_status join_residual(nj_bert *net, nj_tensor *x, nj_tensor *residual, int64_t layer,
-                               const char *norm, int training, nj_rng *rng, nj_tensor **out) {
+                               const char *norm, nj_drop drop, nj_tensor **out) {
   char prefix[96];
   snprintf(prefix, sizeof prefix, "encoder.layer.%lld.%s", (long long)layer, norm);
   nj_flow f = nj_flow_begin(x);
-  if (training && net->options.dropout > 0)
-    NJ_FLOW(f, nj_dropout(net->ctx, f.x, net->options.dropout, 1, rng, &f.next));
-  NJ_FLOW(f, nj_add(net->ctx, f.x, residual, &f.next));
+  NJ_FLOW(f, nj_add_residual(net->ctx, f.x, residual, drop, &f.next));
   NJ_FLOW(f, layer_norm(net, f.x, prefix, &f.next));
   return nj_flow_end(&f, out);
 }
 
-static nj_status run_layer(nj_bert *net, nj_tensor *x, nj_tensor *mask, int64_t layer, int training,
-                           nj_rng *rng, nj_tensor **out) {
+static nj_status run_layer(nj_bert *net, nj_tensor *x, nj_tensor *mask, int64_t layer, nj_drop drop,
+                           nj_tensor **out) {
   nj_tensor *attended = NULL;
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, self_attention(net, f.x, mask, layer, training, rng, &f.next));
-  NJ_FLOW(f,
-          join_residual(net, f.x, x, layer, "attention.output.LayerNorm", training, rng, &f.next));
+  NJ_FLOW(f, self_attention(net, f.x, mask, layer, drop, &f.next));
+  NJ_FLOW(f, join_residual(net, f.x, x, layer, "attention.output.LayerNorm", drop, &f.next));
   if (!f.status)
     attended = nj_retain(f.x);
   NJ_FLOW(f, feed_forward(net, f.x, layer, &f.next));
-  NJ_FLOW(f, join_residual(net, f.x, attended, layer, "output.LayerNorm", training, rng, &f.next));
+  NJ_FLOW(f, join_residual(net, f.x, attended, layer, "output.LayerNorm", drop, &f.next));
   nj_release(attended);
-  return nj_flow_end(&f, out);
-}
-
-/* (B, N) → boolean (B, 1, 1, N), which attention broadcasts over heads and queries. */
-static nj_status attention_mask(nj_bert *net, nj_tensor *mask, nj_tensor **out) {
-  *out = NULL;
-  if (!mask)
-    return NJ_OK;
-  nj_flow f = nj_flow_begin(mask);
-  NJ_FLOW(f, nj_to(net->ctx, f.x, NJ_U8, &f.next));
-  NJ_FLOW(f,
-          nj_reshape(net->ctx, f.x, 4, (int64_t[]){mask->shape[0], 1, 1, mask->shape[1]}, &f.next));
   return nj_flow_end(&f, out);
 }
 
@@ -283,13 +235,14 @@ nj_status nj_bert_forward(nj_bert *net, nj_tensor *ids, nj_tensor *mask, nj_tens
                           int training, nj_rng *rng, nj_tensor **hidden, nj_tensor **words) {
   nj_tensor *attend = NULL;
   NJ_TRY(check_input(net, ids, mask, types));
-  NJ_TRY(attention_mask(net, mask, &attend));
+  NJ_TRY(nj_attention_mask(net->ctx, "bert", mask, ids->shape[1], ids->shape[1], 0, &attend));
+  nj_drop drop = {training ? net->options.dropout : 0, rng};
   nj_flow f = nj_flow_begin(ids);
   NJ_FLOW(f, embed(net, f.x, types, training, rng, &f.next));
   if (hidden && !f.status)
     hidden[0] = nj_retain(f.x);
   for (int64_t i = 0; i < net->options.layers; i++) {
-    NJ_FLOW(f, run_layer(net, f.x, attend, i, training, rng, &f.next));
+    NJ_FLOW(f, run_layer(net, f.x, attend, i, drop, &f.next));
     if (hidden && !f.status)
       hidden[i + 1] = nj_retain(f.x);
   }

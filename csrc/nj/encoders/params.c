@@ -68,36 +68,47 @@ static void fans(int ndim, const int64_t *shape, int64_t *in, int64_t *out) {
   *in = (ndim > 1 ? shape[1] : shape[0]) * field;
 }
 
+static double draw(nj_init init, double bound, nj_rng *rng) {
+  switch (init) {
+  case NJ_INIT_ZEROS:
+    return 0;
+  case NJ_INIT_ONES:
+    return 1;
+  case NJ_INIT_XAVIER:
+  case NJ_INIT_LINEAR:
+    return bound * (2 * nj_rng_uniform(rng) - 1);
+  case NJ_INIT_NORMAL:
+    return nj_rng_normal(rng);
+  case NJ_INIT_BERT:
+    return 0.02 * nj_rng_normal(rng);
+  }
+  return 0;
+}
+
+/* In float32's precision for float64 too: the same network in both. */
 static void fill(nj_tensor *x, nj_init init, int64_t fan_in, nj_rng *rng) {
-  float *data = NJ_F32_DATA(x);
   int64_t n = nj_numel(x), in, out;
   fans(x->ndim, x->shape, &in, &out);
   if (fan_in)
     in = fan_in;
   double bound = init == NJ_INIT_XAVIER ? sqrt(6.0 / (double)(in + out)) : 1.0 / sqrt((double)in);
   for (int64_t i = 0; i < n; i++) {
-    switch (init) {
-    case NJ_INIT_ZEROS:
-      data[i] = 0;
-      break;
-    case NJ_INIT_ONES:
-      data[i] = 1;
-      break;
-    case NJ_INIT_XAVIER:
-    case NJ_INIT_LINEAR:
-      data[i] = (float)(bound * (2 * nj_rng_uniform(rng) - 1));
-      break;
-    case NJ_INIT_BERT:
-      data[i] = (float)(0.02 * nj_rng_normal(rng));
-      break;
-    }
+    float value = (float)draw(init, bound, rng);
+    if (x->dtype == NJ_F32)
+      NJ_F32_DATA(x)[i] = value;
+    else
+      NJ_F64_DATA(x)[i] = value;
   }
+}
+
+static nj_dtype dtype_of(const nj_params *params) {
+  return params->dtype == NJ_F64 ? NJ_F64 : NJ_F32;
 }
 
 nj_status nj_params_add(nj_params *params, const char *prefix, const char *name, nj_init init,
                         int64_t fan_in, int ndim, const int64_t *shape) {
   nj_tensor *x = NULL;
-  NJ_TRY(nj_empty(params->ctx, NJ_F32, ndim, shape, &x));
+  NJ_TRY(nj_empty(params->ctx, dtype_of(params), ndim, shape, &x));
   fill(x, init, fan_in, params->rng);
   nj_status st = nj_set_requires_grad(x, 1);
   if (st) {
@@ -110,7 +121,7 @@ nj_status nj_params_add(nj_params *params, const char *prefix, const char *name,
 nj_status nj_params_add_buffer(nj_params *params, const char *prefix, const char *name,
                                double value, int ndim, const int64_t *shape) {
   nj_tensor *x = NULL;
-  NJ_TRY(nj_full(params->ctx, NJ_F32, ndim, shape, value, &x));
+  NJ_TRY(nj_full(params->ctx, dtype_of(params), ndim, shape, value, &x));
   return append(params, prefix, name, x, 0);
 }
 

@@ -16,7 +16,8 @@ typedef struct {
   nj_ctx *ctx;
   nj_param *items;
   size_t n, room;
-  nj_rng *rng; /* while the network is being made */
+  nj_rng *rng;    /* while the network is being made */
+  nj_dtype dtype; /* of what is added: NJ_F64, for gradient checks, or 0 for float32 */
 } nj_params;
 
 void nj_params_free(nj_params *params);
@@ -29,10 +30,11 @@ typedef enum {
   NJ_INIT_ONES,
   NJ_INIT_XAVIER, /* U(-a, a), a = sqrt(6 / (fan_in + fan_out)): PANNs' init_layer */
   NJ_INIT_LINEAR, /* U(-a, a), a = 1 / sqrt(fan_in): torch.nn.Linear's default, weight and bias */
+  NJ_INIT_NORMAL, /* N(0, 1): torch.nn.Embedding's default */
   NJ_INIT_BERT    /* N(0, 0.02): BERT's initializer_range */
 } nj_init;
 
-/* Adds a float32 leaf called "prefix.name" (or "name" when prefix is empty) that requires grad. fan_in serves
+/* Adds a leaf called "prefix.name" (or "name" when prefix is empty) that requires grad. fan_in serves
  * NJ_INIT_LINEAR's bias; 0 takes it from the shape. */
 nj_status nj_params_add(nj_params *params, const char *prefix, const char *name, nj_init init,
                         int64_t fan_in, int ndim, const int64_t *shape);
