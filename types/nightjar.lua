@@ -2625,6 +2625,19 @@ nj.encoders = {}
 ---@return nightjar.Encoder
 function nj.encoders.convnet(options) end
 
+---@class nightjar.MobilenetOptions: nightjar.RngOption
+---@field width? number of MobileNetV3-Large's channels; 0.4 is mn04, 1 when left out
+---@field mels? integer bands of the input; 128 when left out
+---@field classes? integer of the classifier, 0: none; 527 when left out
+---@field strides? integer[] four of 1 or 2, those of EfficientAT's options; all 2 when left out
+---@field dropout? number in the classifier; 0.2 when left out
+---@field kind? "mobilenet"
+
+---EfficientAT's MobileNetV3 under its parameters' names. `net(mel, lengths, {rng, hidden})` gives frames (B, N, C), clip (B, C), the frames' lengths (B) and, with hidden = true, the 17 stages (B, channels, bands', T').
+---@param options nightjar.MobilenetOptions
+---@return nightjar.Encoder
+function nj.encoders.mobilenet(options) end
+
 ---@class nightjar.BertOptions: nightjar.RngOption
 ---@field vocabulary? integer
 ---@field width? integer
@@ -2714,6 +2727,35 @@ function Encoder:descriptor() end
 ---The number of parameters.
 ---@return integer
 function Encoder:size() end
+
+---Audio encoders only: the output frames of so many input frames.
+---@param length integer
+---@return integer
+function Encoder:frames(length) end
+
+---Audio encoders only: input frames per output frame.
+---@return integer
+function Encoder:stride() end
+
+---Audio encoders only: the channels of frames and clips.
+---@return integer
+function Encoder:width() end
+
+---Audio encoders only: the most input frames that it takes, if there is a bound.
+---@return integer?
+function Encoder:longest() end
+
+---Audio encoders only: the clip vector of frames (B, N, C), as the encoder pools its own.
+---@param frames nightjar.Tensor
+---@param lengths? nightjar.Tensor int64 (B)
+---@return nightjar.Tensor (B, C)
+function Encoder:pool(frames, lengths) end
+
+---Audio encoders with a classifier only: scores of its classes, before the sigmoid.
+---@param clip nightjar.Tensor (…, C)
+---@param options? nightjar.RngOption
+---@return nightjar.Tensor (…, classes)
+function Encoder:logits(clip, options) end
 
 ---Gives the memory back now, instead of when it is collected.
 function Encoder:free() end

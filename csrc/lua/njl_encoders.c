@@ -3,36 +3,12 @@
 #include "encoders/convnet.h"
 #include "encoders/pooling.h"
 #include "encoders/projection.h"
-#include "njl_network.h"
+#include "njl_audio_encoders.h"
 
 /* ---- convnet ---- */
 
-#define LARGEST 1000000000
-
-/* Reads option `key` of the table at 1, a list of up to NJ_CONVNET_BLOCKS positive integers; gives its
- * length, 0 when absent. */
 static int read_list(lua_State *L, const char *key, int64_t *values) {
-  if (lua_getfield(L, 1, key) == LUA_TNIL) {
-    lua_pop(L, 1);
-    return 0;
-  }
-  if (!lua_istable(L, -1))
-    luaL_error(L, "convnet: option '%s' must be a list of integers, got %s", key,
-               luaL_typename(L, -1));
-  lua_Integer n = luaL_len(L, -1);
-  if (n < 1 || n > NJ_CONVNET_BLOCKS)
-    luaL_error(L, "convnet: option '%s' must have 1 to %d entries, got %I", key, NJ_CONVNET_BLOCKS,
-               (LUAI_UACINT)n);
-  for (int i = 0; i < (int)n; i++) {
-    int whole;
-    lua_geti(L, -1, i + 1);
-    values[i] = lua_tointegerx(L, -1, &whole);
-    if (!whole || values[i] < 1 || values[i] > LARGEST)
-      luaL_error(L, "convnet: entry %d of option '%s' must be a positive integer", i + 1, key);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-  return (int)n;
+  return njl_read_sizes(L, "convnet", key, NJ_CONVNET_BLOCKS, values);
 }
 
 static void read_pools(lua_State *L, const char *key, int n_blocks, int64_t *values) {
@@ -70,28 +46,39 @@ static nj_convnet_options read_convnet(lua_State *L) {
   return o;
 }
 
-/* net(mel, lengths | nil, {rng}) gives frames (B, N, C), clip (B, C), frame_lengths (B). */
-static int call_convnet(lua_State *L, njl_network *network) {
-  static const char *const keys[] = {"rng", NULL};
-  nj_tensor *x = njl_check_tensor(L, 2);
-  nj_tensor *lengths = lua_isnoneornil(L, 3) ? NULL : njl_check_tensor(L, 3);
-  njl_options(L, 4, "convnet", keys);
-  nj_rng *rng = njl_opt_rng(L, 4, "convnet", "rng");
-  nj_tensor **frames = njl_new_tensor(L), **clip = njl_new_tensor(L), **left = njl_new_tensor(L);
-  NJL_CALL(
-      L, nj_convnet_forward(network->net, x, lengths, network->training, rng, frames, clip, left));
-  njl_account(L);
-  return 3;
+static nj_status forward_convnet(void *net, nj_tensor *x, nj_tensor *lengths, int training,
+                                 nj_rng *rng, nj_tensor **stages, nj_tensor **frames,
+                                 nj_tensor **clip, nj_tensor **frame_lengths) {
+  (void)stages;
+  return nj_convnet_forward(net, x, lengths, training, rng, frames, clip, frame_lengths);
 }
 
 static void free_convnet(void *net) { nj_convnet_free(net); }
-static const njl_network_kind convnet_kind = {"convnet", call_convnet, free_convnet, "encoder"};
+static int64_t convnet_frames(const void *net, int64_t n) { return nj_convnet_frames(net, n); }
+static int64_t convnet_stride(const void *net) { return nj_convnet_stride(net); }
+
+static int64_t convnet_width(const void *net) {
+  const nj_convnet_options *o = &((const nj_convnet *)net)->options;
+  return o->channels[o->n_blocks - 1];
+}
+
+static nj_status pool_convnet(void *net, nj_tensor *frames, nj_tensor *lengths, nj_tensor **clip) {
+  return nj_max_plus_mean(((nj_convnet *)net)->ctx, frames, lengths, clip);
+}
+
+static const njl_audio_kind convnet_kind = {
+    .network = {"convnet", njl_call_audio, free_convnet, "encoder"},
+    .forward = forward_convnet,
+    .frames = convnet_frames,
+    .stride = convnet_stride,
+    .width = convnet_width,
+    .pool = pool_convnet};
 
 static int l_convnet(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_convnet_options o = read_convnet(L);
   nj_rng *rng = njl_opt_rng(L, 1, "convnet", "rng");
-  njl_network *network = njl_new_network(L, &convnet_kind);
+  njl_network *network = njl_new_network(L, &convnet_kind.network);
   nj_convnet *net = NULL;
   NJL_CALL(L, nj_convnet_new(ctx, &o, rng, &net));
   network->net = net;
@@ -120,7 +107,7 @@ static nj_bert_options read_bert(lua_State *L) {
   nj_bert_options o = nj_bert_default_options();
   luaL_checktype(L, 1, LUA_TTABLE);
   njl_options(L, 1, name, keys);
-  o.vocabulary = njl_opt_integer(L, 1, name, "vocabulary", 1, LARGEST, o.vocabulary);
+  o.vocabulary = njl_opt_integer(L, 1, name, "vocabulary", 1, NJL_LARGEST_SIZE, o.vocabulary);
   o.width = njl_opt_integer(L, 1, name, "width", 1, 65536, o.width);
   o.layers = njl_opt_integer(L, 1, name, "layers", 0, 1000, o.layers);
   o.heads = njl_opt_integer(L, 1, name, "heads", 1, 65536, o.heads);
@@ -130,7 +117,7 @@ static nj_bert_options read_bert(lua_State *L) {
   o.types = njl_opt_integer(L, 1, name, "types", 1, 65536, o.roberta ? 1 : 2);
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, o.dropout);
   o.eps = njl_opt_number(L, 1, name, "eps", 0, 1, o.roberta ? 1e-5 : 1e-12);
-  o.padding_id = njl_opt_integer(L, 1, name, "padding_id", 0, LARGEST, o.roberta ? 1 : 0);
+  o.padding_id = njl_opt_integer(L, 1, name, "padding_id", 0, NJL_LARGEST_SIZE, o.roberta ? 1 : 0);
   return o;
 }
 
@@ -244,11 +231,11 @@ static int l_projection(lua_State *L) {
   nj_projection_options o = {0};
   int form = njl_opt_enum(L, 1, name, "form", projection_names, NJ_PROJECTION_MLP);
   o.kind = (nj_projection_kind)form;
-  o.in = njl_opt_integer(L, 1, name, "input", 1, LARGEST, 0);
-  o.out = njl_opt_integer(L, 1, name, "output", 1, LARGEST, 0);
+  o.in = njl_opt_integer(L, 1, name, "input", 1, NJL_LARGEST_SIZE, 0);
+  o.out = njl_opt_integer(L, 1, name, "output", 1, NJL_LARGEST_SIZE, 0);
   if (!o.in || !o.out)
     return luaL_error(L, "projection: options 'input' and 'output' are required");
-  o.hidden = njl_opt_integer(L, 1, name, "hidden", 1, LARGEST, o.out);
+  o.hidden = njl_opt_integer(L, 1, name, "hidden", 1, NJL_LARGEST_SIZE, o.out);
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, 0);
   nj_rng *rng = njl_opt_rng(L, 1, name, "rng");
   njl_network *network = njl_new_network(L, &projection_kind);

@@ -87,6 +87,22 @@ describe("nj.model", function()
     assert.equal(clip.vector:bytes(), model:audio({ x })[1].vector:bytes())
   end)
 
+  it("tiles for encoders of other strides, with times that hold", function()
+    local d = tiny_model.descriptor()
+    d.audio = { encoder = { kind = "mobilenet", width = 0.1, classes = 0 } }
+    local other = nj.model(d, { rng = nj.rng(3) })
+    assert.equal(0.97, other.audio_tower.front_end:descriptor().preemphasis) -- EfficientAT's
+    local x = wave(40, 12)
+    local tiles = require "nightjar.model.tiles"
+    local frames, seconds = nj.no_grad(tiles.frames, other.audio_tower, x)
+    near(0.32, seconds, { atol = 1e-9 })
+    assert.same({ 125, 96 }, frames.shape)
+    local clip = other:audio({ x })[1]
+    assert.equal(40, clip.times[#clip.times][2])
+    assert.equal(#clip.times, clip.segments.shape[1])
+    assert.same({ { 0, 0.1 } }, other:audio({ wave(0.1, 13) })[1].times)
+  end)
+
   it("gives a sound the same bits whatever stands beside it", function()
     local x = wave(4, 8)
     local alone = model:audio({ x })[1].vector:bytes()
@@ -165,8 +181,8 @@ describe("nj.model", function()
     message("model: option 'audio' is required", function(d) d.audio = nil end)
     message("model: option 'temperature' must be a number above 0",
       function(d) d.temperature = 0 end)
-    message("model: audio.encoder.kind must be one of convnet, got resnet",
-      function(d) d.audio.encoder.kind = "resnet" end)
+    message("model: audio.encoder.kind must be one of convnet, ",
+      function(d) d.audio.encoder.kind = "nothing" end)
     message("model: text.encoder.kind must be one of bert, got nil",
       function(d) d.text.encoder.kind = nil end)
     message("'mean'", function(d) d.text.sentence = "man" end)

@@ -174,20 +174,7 @@ static nj_status check_input(nj_convnet *net, const nj_tensor *x, const nj_tenso
   if (x->shape[1] < nj_convnet_stride(net))
     return nj_fail(ctx, NJ_ESHAPE, "convnet: %lld frames are too few, one output frame takes %lld",
                    (long long)x->shape[1], (long long)nj_convnet_stride(net));
-  if (!lengths)
-    return NJ_OK;
-  if (lengths->dtype != NJ_I64 || lengths->ndim != 1 || lengths->shape[0] != x->shape[0])
-    return nj_fail(ctx, NJ_ESHAPE, "convnet: lengths must be int64 of shape (%lld), got %s %s",
-                   (long long)x->shape[0], nj_dtype_name(lengths->dtype), NJ_SHAPE_OF(lengths));
-  for (int64_t i = 0; i < lengths->shape[0]; i++) {
-    double length = nj_get(lengths, &i);
-    if (length < 1 || length > (double)x->shape[1])
-      return nj_fail(ctx, NJ_EARG,
-                     "convnet: clip %lld has a length of %.0f frames, expected 1 to "
-                     "%lld",
-                     (long long)i + 1, length, (long long)x->shape[1]);
-  }
-  return NJ_OK;
+  return nj_check_lengths(ctx, "convnet", x, lengths);
 }
 
 static nj_status output_lengths(nj_convnet *net, const nj_tensor *x, const nj_tensor *lengths,

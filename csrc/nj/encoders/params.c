@@ -81,6 +81,10 @@ static double draw(nj_init init, double bound, nj_rng *rng) {
     return nj_rng_normal(rng);
   case NJ_INIT_BERT:
     return 0.02 * nj_rng_normal(rng);
+  case NJ_INIT_HE_OUT:
+    return bound * nj_rng_normal(rng);
+  case NJ_INIT_SMALL:
+    return 0.01 * nj_rng_normal(rng);
   }
   return 0;
 }
@@ -91,7 +95,9 @@ static void fill(nj_tensor *x, nj_init init, int64_t fan_in, nj_rng *rng) {
   fans(x->ndim, x->shape, &in, &out);
   if (fan_in)
     in = fan_in;
-  double bound = init == NJ_INIT_XAVIER ? sqrt(6.0 / (double)(in + out)) : 1.0 / sqrt((double)in);
+  double bound = init == NJ_INIT_XAVIER   ? sqrt(6.0 / (double)(in + out))
+                 : init == NJ_INIT_HE_OUT ? sqrt(2.0 / (double)out)
+                                          : 1.0 / sqrt((double)in);
   for (int64_t i = 0; i < n; i++) {
     float value = (float)draw(init, bound, rng);
     if (x->dtype == NJ_F32)

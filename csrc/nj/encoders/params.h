@@ -31,7 +31,9 @@ typedef enum {
   NJ_INIT_XAVIER, /* U(-a, a), a = sqrt(6 / (fan_in + fan_out)): PANNs' init_layer */
   NJ_INIT_LINEAR, /* U(-a, a), a = 1 / sqrt(fan_in): torch.nn.Linear's default, weight and bias */
   NJ_INIT_NORMAL, /* N(0, 1): torch.nn.Embedding's default */
-  NJ_INIT_BERT    /* N(0, 0.02): BERT's initializer_range */
+  NJ_INIT_BERT,   /* N(0, 0.02): BERT's initializer_range */
+  NJ_INIT_HE_OUT, /* N(0, 2 / fan_out), the fan being out times the field: torchvision's MobileNets */
+  NJ_INIT_SMALL   /* N(0, 0.01), bias 0: their linear layers */
 } nj_init;
 
 /* Adds a leaf called "prefix.name" (or "name" when prefix is empty) that requires grad. fan_in serves

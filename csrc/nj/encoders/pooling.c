@@ -77,3 +77,19 @@ nj_status nj_max_plus_mean(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_ten
   nj_release(mean);
   return st;
 }
+
+nj_status nj_check_lengths(nj_ctx *ctx, const char *op, const nj_tensor *x,
+                           const nj_tensor *lengths) {
+  if (!lengths)
+    return NJ_OK;
+  if (lengths->dtype != NJ_I64 || lengths->ndim != 1 || lengths->shape[0] != x->shape[0])
+    return nj_fail(ctx, NJ_ESHAPE, "%s: lengths must be int64 of shape (%lld), got %s %s", op,
+                   (long long)x->shape[0], nj_dtype_name(lengths->dtype), NJ_SHAPE_OF(lengths));
+  for (int64_t i = 0; i < lengths->shape[0]; i++) {
+    double length = nj_get(lengths, &i);
+    if (length < 1 || length > (double)x->shape[1])
+      return nj_fail(ctx, NJ_EARG, "%s: clip %lld has a length of %.0f frames, expected 1 to %lld",
+                     op, (long long)i + 1, length, (long long)x->shape[1]);
+  }
+  return NJ_OK;
+}

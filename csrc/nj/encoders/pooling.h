@@ -12,5 +12,9 @@ nj_status nj_mask_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, double val
 nj_status nj_max_plus_mean(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
 /* The mean over the first lengths[b] entries. */
 nj_status nj_mean_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
+/* What every audio encoder asks of lengths (or NULL) beside x (B, T, …): int64 (B), each in 1 … T.
+ * `op` begins the message. Errors: ESHAPE, EARG. */
+nj_status nj_check_lengths(nj_ctx *ctx, const char *op, const nj_tensor *x,
+                           const nj_tensor *lengths);
 
 #endif

@@ -25,21 +25,21 @@ local function waveform(tower, sound)
   return sound
 end
 
---- The log-mels of one frame of the encoder, and the samples and seconds from one to the next.
+--- One frame of the encoder in log-mels, samples and seconds; the samples of a whole tile.
 local function grid(tower)
-  local fe, stride = tower.front_end, 1
-  for _, pool in ipairs(tower.encoder:descriptor().pool_time) do stride = stride * pool end
-  local seconds = stride * (fe:seconds(2) - fe:seconds(1))
+  local fe, stride, longest = tower.front_end, tower.encoder:stride(), tower.encoder:longest()
+  local hop = fe:seconds(2) - fe:seconds(1)
   local rate = fe:descriptor().rate
-  return { mels = stride, seconds = seconds, samples = math.floor(seconds * rate + 0.5),
-    rate = rate }
+  local tile = longest and math.min(TILE, (longest - 1) * hop) or TILE
+  return { mels = stride, seconds = stride * hop, samples = math.floor(stride * hop * rate + 0.5),
+    tile = math.floor(tile * rate), fill = longest or stride, rate = rate }
 end
 
 --- 0-based first sample and length of each tile. Tiles begin where frames begin, so that times hold
 --- however many tiles there are.
 local function cut(samples, g)
-  local size = math.max(g.samples, math.floor(TILE * g.rate))
-  local step = math.max(1, math.floor((TILE - OVERLAP) / g.seconds)) * g.samples
+  local size = math.max(g.samples, g.tile)
+  local step = math.max(1, math.floor((size / g.rate - OVERLAP) / g.seconds)) * g.samples
   local list, start = {}, 0
   while true do
     local length = math.min(size, samples - start)
@@ -49,17 +49,16 @@ local function cut(samples, g)
   end
 end
 
---- Frames (N, C) of one tile. A tile too short for one frame is filled up with silence behind its
---- end.
-local function tile_frames(tower, wave, stride)
+--- Frames (N, C) of one tile. A tile too short for the encoder (for one frame, or for one that
+--- looks at a fixed length) is filled up behind its end, which the encoder is told.
+local function tile_frames(tower, wave, g)
   local mel = tower.front_end(wave)
   local length = mel.shape[1]
-  local lengths
-  if length < stride then
-    mel = mel:pad { { 0, stride - length }, { 0, 0 } }
-    lengths = core.tensor({ length }, { dtype = "int64" })
-  end
-  return (tower.encoder(mel:unsqueeze(1), lengths))[1]
+  if length >= g.fill then return (tower.encoder(mel:unsqueeze(1)))[1] end
+  mel = mel:pad { { 0, g.fill - length }, { 0, 0 } }
+  local frames, _, left = tower.encoder(mel:unsqueeze(1),
+    core.tensor({ length }, { dtype = "int64" }))
+  return frames[{ 1, { 1, left[1] } }]
 end
 
 --- All frames (N, C) of a waveform with overlaps resolved, and seconds per frame.
@@ -69,7 +68,7 @@ function tiles.frames(tower, wave)
   local half = math.floor(OVERLAP / 2 / g.seconds)
   for i, tile in ipairs(list) do
     local frames = tile_frames(tower, wave[{ { tile.start + 1, tile.start + tile.length } }],
-      g.mels)
+      g)
     local first = i == 1 and 1 or half + 1
     local last = frames.shape[1]
     if i < #list then -- up to where the next tile's kept frames begin
@@ -89,7 +88,7 @@ local function windows(n, size)
   return list
 end
 
-local function pool(frames) return frames:max(1) + frames:mean(1) end
+local function pool(tower, frames) return tower.encoder:pool(frames:unsqueeze(1))[1] end
 
 --- Encodes one sound; see Model:audio.
 ---@return table
@@ -100,9 +99,9 @@ function tiles.encode(tower, sound)
   local rate = tower.front_end:descriptor().rate
   local frames, step = tiles.frames(tower, wave)
   local duration = wave.shape[1] / rate
-  local pooled, times = { pool(frames) }, {}
+  local pooled, times = { pool(tower, frames) }, {}
   for i, w in ipairs(windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5)))) do
-    pooled[i + 1] = pool(frames[{ { w[1], w[2] } }])
+    pooled[i + 1] = pool(tower, frames[{ { w[1], w[2] } }])
     times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) }
   end
   times[#times][2] = duration

@@ -29,23 +29,30 @@ local AudioTower = {}
 AudioTower.__index = AudioTower
 
 --- Kinds of audio encoders: each makes a network called with (mel, lengths, {rng}) that gives
---- frames (B, N, C), clip (B, C) and frame lengths (B).
-towers.audio_encoders = { convnet = core.encoders.convnet }
+--- frames (B, N, C), clip (B, C) and frame lengths (B), and that knows its width, its stride and how
+--- it pools.
+towers.audio_encoders = {
+  convnet = core.encoders.convnet,
+  mobilenet = core.encoders.mobilenet,
+}
+
+--- The front-end that an encoder was made for, where it is not PANNs'.
+local front_ends = { mobilenet = "efficientat" }
 
 ---@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } }
 ---@return table
 function towers.audio(d, dim, form, rng)
   opts.check("model: audio", d, {
-    front_end = { type = "table", default = { preset = "panns" } },
+    front_end = "table",
     encoder = { type = "table", required = true },
   })
-  local front_end = core.audio.mel(d.front_end or { preset = "panns" })
+  local preset = front_ends[d.encoder.kind] or "panns"
+  local front_end = core.audio.mel(d.front_end or { preset = preset })
   local encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders)
-  local channels = encoder:descriptor().channels
   return setmetatable({
     front_end = front_end,
     encoder = encoder,
-    projection = projection(form, channels[#channels], dim, rng),
+    projection = projection(form, encoder:width(), dim, rng),
   }, AudioTower)
 end
 
