@@ -2676,6 +2676,55 @@ function nj.encoders.projection(options) end
 ---@return nightjar.Tensor (B, C)
 function nj.encoders.mean_pool(x, lengths) end
 
+---Auxiliary captions.
+---@class nightjar.ac
+nj.ac = {}
+
+---@class nightjar.DecoderOptions: nightjar.RngOption
+---@field vocabulary integer tokens that there are
+---@field width? integer 128 when left out
+---@field layers? integer 2
+---@field heads? integer 4
+---@field feed_forward? integer 4 * width
+---@field memory_width? integer of the frames; width when left out, else a linear map is put in front
+---@field positions? integer the most tokens of a caption; 64
+---@field position? "sines"|"learned"
+---@field norm? "pre"|"post"
+---@field dropout? number 0.1
+---@field eps? number of LayerNorm; 1e-5
+---@field dtype? "float32"|"float64" float64 for checking gradients; it cannot generate
+---@field kind? "decoder"
+
+---A Transformer decoder over a sound's frames, with the parameter names of torch.nn.TransformerDecoder. `net(ids, frames, mask, {rng, dropout})` gives logits (B, T, V) of what follows each token of ids (B, T), which count from 0; frames (B, N, C), mask (B, N) or nil.
+---@param options nightjar.DecoderOptions
+---@return nightjar.Encoder
+function nj.ac.decoder(options) end
+
+---@class nightjar.GenerateOptions: nightjar.RngOption
+---@field bos integer the token that begins
+---@field eos integer the token that ends
+---@field method? "greedy"|"beam"|"nucleus"|"top_k" greedy when left out
+---@field n? integer captions a clip; 1
+---@field beam? integer live hypotheses; 5, or n where that is more
+---@field groups? integer of a diverse beam; 1
+---@field diversity? number what a token costs that another group chose in the same step; 0.5
+---@field length_penalty? number captions are ranked by logprob / length ^ length_penalty; 1
+---@field p? number of the nucleus; 0.9
+---@field k? integer 50 for top_k
+---@field temperature? number of sampling; 1
+---@field min? integer the fewest tokens before the end; 0
+---@field max? integer the most tokens, the end among them; 30, or the positions where they are fewer
+---@field no_repeat? integer no run of so many tokens comes twice; 0: any may
+---@field forbid? integer[] tokens that never come
+---@field once? integer[] tokens that come once at most
+
+---@class nightjar.Generated
+---@field ids integer[] without bos, with eos where the caption ends by itself
+---@field logprob number the sum over ids, as teacher forcing gives it
+---@field mean number logprob / #ids
+---@field score number what captions are ranked by
+---@field finished boolean false: cut off at max, or where the rules left no token
+
 ---A network: call it with its input. In inference mode when made.
 ---@class nightjar.Encoder
 local Encoder = {}
@@ -2759,6 +2808,13 @@ function Encoder:logits(clip, options) end
 
 ---Gives the memory back now, instead of when it is collected.
 function Encoder:free() end
+
+---Captions of clips, each clip's best first. Of a decoder only (`nj.ac.decoder`).
+---@param memory nightjar.Tensor (B, N, C)
+---@param mask? nightjar.Tensor (B, N), non-zero where a frame is valid
+---@param options nightjar.GenerateOptions
+---@return nightjar.Generated[][]
+function Encoder:generate(memory, mask, options) end
 
 -- ---- data ----
 

@@ -68,6 +68,8 @@
 #include "encoders/pooling.h"
 #include "encoders/projection.h"
 #include "encoders/transformer.h"
+#include "ac/decoder.h"
+#include "ac/search.h"
 #include "search/catalogue.h"
 
 #endif
