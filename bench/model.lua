@@ -1,5 +1,7 @@
 -- Whole jobs of the small model (the sizes of examples/train_small.lua): one training step on a batch
 -- of 32 clips of 5 s, and the vector of one clip from its log-mel.
+local torch = dofile "bench/peers/torch.lua"
+
 return function(case, nj)
   local vocabulary = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" }
   for i = #vocabulary + 1, 2000 do vocabulary[i] = ("w%d"):format(i) end
@@ -20,7 +22,6 @@ return function(case, nj)
   local ids = nj.randint(5, 1999, { 32, 16 }, { rng = rng })
   local mask = nj.ones(32, 16, { dtype = "uint8" })
   local optimizer = nj.optim.adamw(model, { lr = 1e-3 })
-  local peer = require("bench.torch.peer").start(nj.threads())
 
   local function train_step()
     model:train()
@@ -39,7 +40,8 @@ return function(case, nj)
   end
 
   local function against(name, job, run)
-    case(name, { { "nightjar", run }, peer and { "PyTorch", peer(job) } })
+    local peer = torch(nj.threads(), job .. "()")
+    case(name, { { "nightjar", run }, peer and { "PyTorch", peer } })
   end
   against("training step, 32 clips of 5 s", "train_step", train_step)
   against("vector of one clip of 5 s from its log-mel", "encode", encode)

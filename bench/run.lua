@@ -1,19 +1,21 @@
 -- Times nightjar beside references: `make bench`, or
---   lua5.4 bench/run.lua [--rounds=N] [--json] [--list] [NAME…]
--- NAME picks the files bench/NAME.lua, and cases whose name contains it.
+--   lua5.4 bench/run.lua [--rounds=N] [--full] [--json] [--list] [NAME…]
+-- NAME picks the files bench/NAME.lua, and cases whose name contains it; --full adds cases that take
+-- minutes.
 --
--- A file of bench/ returns function(case, nj, reference) and calls, for each thing it times,
+-- A file of bench/ returns function(case, nj, reference, full) and calls, for each thing it times,
 --   case("softmax (4096, 512)", {
 --     { "nightjar", function() … end },
 --     { "C loop", reference.softmax(4096, 512) },
 --     work = 4096 * 512, unit = "Melem/s",        -- optional: work per call, shown as a rate
+--     note = function() return "…" end,           -- optional: a line about the case, after it ran
 --   })
 -- The contenders of a case are timed in turns (A B A B …), since machines change speed from second
 -- to second: only the ratio inside one case means anything. It is the median over the rounds of
 -- (time of the contender / time of nightjar): 2.0 means nightjar is twice as fast.
 local system = require "system"
 
-local options = { rounds = 15, json = false, list = false }
+local options = { rounds = 15, full = false, json = false, list = false }
 local names = {}
 for _, argument in ipairs(arg) do
   local key, value = argument:match "^%-%-(%w+)=?(.*)$"
@@ -59,8 +61,10 @@ local function timed(run, repeats)
 end
 
 local function calibrate(run)
-  run() -- caches and packed weights
-  local once = timed(run, 1)
+  local once = timed(run, 1) -- caches and packed weights
+  if once < 1 then
+    once = timed(run, 1)
+  end
   return math.max(1, math.min(100000, math.floor(SAMPLE_S / math.max(once, 1e-7))))
 end
 
@@ -111,6 +115,7 @@ end
 local results = {}
 
 local function report(name, contenders, samples)
+  local note = contenders.note and contenders.note()
   if not options.json then
     print(name)
   end
@@ -124,6 +129,7 @@ local function report(name, contenders, samples)
       low_s = quantile(samples[i], 0.1), high_s = quantile(samples[i], 0.9),
       times_nightjar = median(ratios), ratio_low = quantile(ratios, 0.1),
       ratio_high = quantile(ratios, 0.9), work = contenders.work, unit = contenders.unit,
+      note = note,
     }
     results[#results + 1] = row
     if not options.json then
@@ -133,6 +139,9 @@ local function report(name, contenders, samples)
         seconds_text(row.low_s), seconds_text(row.high_s), rate_text(contenders, row.median_s),
         ratio))
     end
+  end
+  if note and not options.json then
+    print("  " .. note)
   end
 end
 
@@ -187,7 +196,7 @@ for _, file in ipairs(bench_files()) do
     end
     report(name, contenders, measure(contenders))
   end
-  assert(loadfile("bench/" .. file .. ".lua"))()(case, nj, reference)
+  assert(loadfile("bench/" .. file .. ".lua"))()(case, nj, reference, options.full)
 end
 
 if options.json then

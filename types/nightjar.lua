@@ -2724,6 +2724,27 @@ function nj.ac.decoder(options) end
 ---@field mean number logprob / #ids
 ---@field score number what captions are ranked by
 ---@field finished boolean false: cut off at max, or where the rules left no token
+-- ---- hierarchical cross-modal interaction ----
+
+---The paper's levels below clip and sentence: similarity of words and frames, phrases and segments.
+---@class nightjar.hci
+nj.hci = {}
+
+---@class nightjar.InteractOptions
+---@field text_mask? nightjar.Tensor (Bt, Nw) of an integer dtype: 0 is padding; all tokens are there when left out
+---@field clip_mask? nightjar.Tensor (Ba, Nf)
+---@field text_weights? nightjar.Tensor (Bt, Nw) of the words, used as they are; differentiable
+---@field clip_weights? nightjar.Tensor (Ba, Nf) of the frames
+---@field kind? "max"|"attention" how a token's row of products becomes one number; max
+---@field temperature? number of "attention"; 0.01
+---@field direction? "both"|"text"|"clip" words looking for frames, frames looking for words, or half of each; both
+
+---Similarity of every text with every clip by their tokens, never holding all the products. `max`: ½ (Σ_p ω_p max_q E_pq + Σ_q ω_q max_p E_pq) over valid tokens, E being the dot products of the inputs as they are (normalise them for cosines) and ω uniform when left out. An item without valid tokens scores 0. docs/hci.md has the formula of "attention".
+---@param texts nightjar.Tensor (Bt, Nw, D)
+---@param clips nightjar.Tensor (Ba, Nf, D)
+---@param options? nightjar.InteractOptions
+---@return nightjar.Tensor (Bt, Ba)
+function nj.hci.interact(texts, clips, options) end
 
 ---A network: call it with its input. In inference mode when made.
 ---@class nightjar.Encoder

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn, randn
 
+from small_model import encode, train_step  # noqa: F401 (called by name)
+
 
 def train(forward, *leaves):
     """A function that runs forward and backward, gradients made anew each time."""
@@ -23,6 +25,12 @@ def train(forward, *leaves):
 
 def last(x):
     return x.to(memory_format=torch.channels_last)
+
+
+def interact(texts, clips):
+    """The token-wise maximum of every text (i, words, d) and clip (j, frames, d), in both directions."""
+    e = torch.einsum("iwd,jfd->ijwf", texts, clips)
+    return (e.max(3).values.mean(2) + e.max(2).values.mean(2)) / 2
 
 
 def blocks(widths):

@@ -2,7 +2,7 @@
  * sndfile, soxr, libutf8proc and sqlite3.
  *
  * Floors, each knowing only those above it in this list (docs/architecture.md has the plan of the house):
- *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ · search/ */
+ *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ hci/ · search/ */
 #ifndef NJ_H
 #define NJ_H
 
@@ -70,6 +70,7 @@
 #include "encoders/transformer.h"
 #include "ac/decoder.h"
 #include "ac/search.h"
+#include "hci/interact.h"
 #include "search/catalogue.h"
 
 #endif

@@ -1,9 +1,4 @@
-"""The PyTorch side of the benchmarks (see peer.lua). usage: peer.py THREADS ASK SAY
-
-Each job computes what the nightjar side of its case computes, in PyTorch's eager mode.
-"""
-import sys
-
+"""The small model (the sizes of examples/train_small.lua) in PyTorch: a training step, and encoding."""
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -76,20 +71,3 @@ def encode():
         F.normalize(model.audio_head(x.max(2).values + x.mean(2)))
 
     return run
-
-
-def main():
-    threads, question, answer = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-    torch.set_num_threads(threads)
-    jobs = {}
-    with open(question) as ask, open(answer, "w") as say:
-        for line in ask:
-            name = line.strip()
-            if name not in jobs:
-                jobs[name] = globals()[name]()
-            jobs[name]()
-            say.write("done\n")
-            say.flush()
-
-
-main()
