@@ -12,7 +12,7 @@ endif
 LUA      ?= lua5.4
 BUILD    ?= build
 OPT      ?= -O2
-PKGS     := openblas sndfile libutf8proc sqlite3 soxr
+PKGS     := openblas sndfile libutf8proc sqlite3 soxr libzip zlib
 LUA_PC   := $(firstword $(foreach p,lua5.4 lua-5.4 lua54,$(shell pkg-config --exists $p && echo $p)))
 
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wvla

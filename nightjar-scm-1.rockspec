@@ -17,6 +17,8 @@ external_dependencies = {
   UTF8PROC = { library = "utf8proc" },
   SQLITE3 = { library = "sqlite3" },
   SOXR = { library = "soxr" },
+  ZIP = { library = "zip" },
+  Z = { library = "z" },
 }
 build = {
   type = "make",

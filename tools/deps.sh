@@ -5,7 +5,7 @@
 set -euo pipefail
 
 run="gcc make pkg-config libc6-dev lua5.4 liblua5.4-dev libopenblas-dev libsndfile1-dev libutf8proc-dev
-  libsqlite3-dev libsoxr-dev lua-argparse lua-dkjson lua-filesystem"
+  libsqlite3-dev libsoxr-dev libzip-dev zlib1g-dev lua-argparse lua-dkjson lua-filesystem"
 test="lua-busted"
 dev="luarocks unzip lua-check clang clang-format valgrind lcov"
 
@@ -22,7 +22,7 @@ if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   for tool in gcc make pkg-config lua5.4; do
     command -v "$tool" > /dev/null || missing+=" $tool"
   done
-  for library in lua5.4 openblas sndfile libutf8proc sqlite3 soxr; do
+  for library in lua5.4 openblas sndfile libutf8proc sqlite3 soxr libzip zlib; do
     pkg-config --exists "$library" 2> /dev/null || missing+=" $library(pkg-config)"
   done
   [ -z "$missing" ] && exit 0

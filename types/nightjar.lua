@@ -2415,20 +2415,24 @@ function nj.nn.dropout(x, p, options) end
 
 -- ---- files of tensors ----
 
----Files of named tensors (safetensors).
+---Files of named tensors: safetensors, and torch checkpoints (.pth, .pt, .ckpt, .bin, .th).
 ---@class nightjar.store
 nj.store = {}
 
 ---What a file holds, without reading the tensors.
 ---@param path string
----@return {container: string, metadata: table<string, string>, entries: {name: string, dtype: string, shape: integer[], bytes: integer}[]}?
+---@return {container: string, metadata: table<string, string|number|boolean>, entries: {name: string, dtype: string, shape: integer[], bytes: integer}[]}?
 ---@return string? message
 ---@return string? code
 function nj.store.info(path) end
 
----Reads a file: tensors by name, their names in the file's order, and its metadata.
+---Reads a file: tensors by name, their names in the file's order, and its metadata. The file is
+---mapped, and tensors are views of it where types allow (float16 and bfloat16 become float32, int16
+---and int8 become int32, bool becomes uint8). Of a torch checkpoint, levels of the names are joined by
+---"/", strides and shared storages are kept, and metadata holds the plain values beside the tensors;
+---nothing in the file is run, and what is no tensor or plain container is refused by name.
 ---@param path string
----@return {tensors: table<string, nightjar.Tensor>, names: string[], metadata: table<string, string>}?
+---@return {tensors: table<string, nightjar.Tensor>, names: string[], metadata: table<string, string|number|boolean>}?
 ---@return string? message
 ---@return string? code
 function nj.store.load(path) end

@@ -26,10 +26,27 @@ static nj_status open_archive(lua_State *L, nj_archive **out) {
   return status;
 }
 
+static void push_note(lua_State *L, const nj_archive_note *note) {
+  switch (note->kind) {
+  case NJ_NOTE_TEXT:
+    lua_pushstring(L, note->value);
+    break;
+  case NJ_NOTE_INTEGER:
+    lua_pushinteger(L, note->integer);
+    break;
+  case NJ_NOTE_NUMBER:
+    lua_pushnumber(L, note->number);
+    break;
+  case NJ_NOTE_BOOLEAN:
+    lua_pushboolean(L, note->integer != 0);
+    break;
+  }
+}
+
 static void push_metadata(lua_State *L, const nj_archive *archive) {
   lua_createtable(L, 0, (int)archive->n_notes);
   for (size_t i = 0; i < archive->n_notes; i++) {
-    lua_pushstring(L, archive->notes[i].value);
+    push_note(L, &archive->notes[i]);
     lua_setfield(L, -2, archive->notes[i].key);
   }
 }
@@ -40,6 +57,13 @@ static void push_shape(lua_State *L, const nj_archive_entry *entry) {
     lua_pushinteger(L, entry->shape[i]);
     lua_rawseti(L, -2, i + 1);
   }
+}
+
+static uint64_t entry_bytes(const nj_archive_entry *entry) {
+  uint64_t n = nj_stored_size(entry->type);
+  for (int i = 0; i < entry->ndim; i++)
+    n *= (uint64_t)entry->shape[i];
+  return n;
 }
 
 /* nj.store.info(path): { container, metadata, entries = { {name, dtype, shape, bytes}, … } }. */
@@ -63,7 +87,7 @@ static int l_info(lua_State *L) {
     lua_setfield(L, -2, "dtype");
     push_shape(L, entry);
     lua_setfield(L, -2, "shape");
-    lua_pushinteger(L, (lua_Integer)(entry->end - entry->begin));
+    lua_pushinteger(L, (lua_Integer)entry_bytes(entry));
     lua_setfield(L, -2, "bytes");
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
@@ -146,7 +170,8 @@ static nj_archive_note *collect_notes(lua_State *L, int index, size_t n) {
     if (lua_type(L, -1) != LUA_TSTRING)
       luaL_error(L, "save: metadata '%s' must be a string, got %s", lua_tostring(L, -2),
                  luaL_typename(L, -1));
-    notes[at++] = (nj_archive_note){borrow(lua_tostring(L, -2)), borrow(lua_tostring(L, -1))};
+    notes[at++] =
+        (nj_archive_note){.key = borrow(lua_tostring(L, -2)), .value = borrow(lua_tostring(L, -1))};
     lua_pop(L, 1);
   }
   if (n)

@@ -1,5 +1,5 @@
 /* nightjar's C library. Include this one; link libnightjar.a and what pkg-config says of openblas,
- * sndfile, soxr, libutf8proc and sqlite3.
+ * sndfile, soxr, libutf8proc, sqlite3, libzip and zlib.
  *
  * Floors, each knowing only those above it in this list (docs/architecture.md has the plan of the house):
  *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ hci/ · search/ */
@@ -59,7 +59,11 @@
 #include "text/tokenizer.h"
 #include "text/train_wordpiece.h"
 #include "store/archive.h"
+#include "store/half.h"
+#include "store/pickle.h"
 #include "store/safetensors.h"
+#include "store/torch.h"
+#include "store/zip.h"
 #include "encoders/bert.h"
 #include "encoders/conv_norm.h"
 #include "encoders/convnet.h"

@@ -103,7 +103,7 @@ describe("nj.store.save and load", function()
     local cases = {
       { "", "EFORMAT", "the file is empty" },
       { "abc", "EFORMAT", "too few" },
-      { "PK\3\4 and more", "EUNSUPPORTED", "zip archive" },
+      { "PK\3\4 and more", "EFORMAT", "a broken zip archive" },
       { "<!DOCTYPE html><html>", "EUNSUPPORTED", "HTML page" },
       { container(one("F32", "2", 0, 8), "1234"), "EFORMAT", "cut off" },
       { container(one("F32", "1", 0, 4), "12345"), "EFORMAT", "something follows" },

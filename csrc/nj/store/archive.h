@@ -1,7 +1,8 @@
 /* Files of named tensors, whatever their container. Opening maps the file and checks everything it
  * claims; tensors then share the mapping (copy-on-write), so a large file is not read twice.
  *
- * Containers: safetensors (safetensors.h). Others are recognised and refused by name. */
+ * Containers: safetensors (safetensors.h), torch's zip and legacy formats (torch.h). Others are
+ * recognised and refused by name. */
 #ifndef NJ_STORE_ARCHIVE_H
 #define NJ_STORE_ARCHIVE_H
 
@@ -27,25 +28,44 @@ const char *nj_stored_name(nj_stored type); /* "BF16" */
 size_t nj_stored_size(nj_stored type);
 nj_dtype nj_stored_dtype(nj_stored type); /* what it is read as */
 
+/* A run of elements of one type that lies in the file: a safetensors tensor, a torch storage. */
+typedef struct {
+  nj_stored type;
+  uint64_t begin, bytes; /* where in the file, when not `held` */
+  uint32_t crc;          /* CRC-32 that the file gives for it … */
+  int check_crc;         /* … and whether it is still to be compared */
+  nj_tensor *held;       /* NULL, or what owns inflated data */
+  nj_tensor *base; /* all of it as one row of nj_stored_dtype(type); NULL until it is first read */
+} nj_archive_block;
+
 typedef struct {
   char *name;
   nj_stored type;
   int ndim;
   int64_t shape[NJ_MAX_DIMS];
-  uint64_t begin, end; /* bytes of the file */
+  size_t block;
+  int64_t offset, stride[NJ_MAX_DIMS]; /* in the block, in elements; checked to lie inside */
 } nj_archive_entry;
 
+typedef enum { NJ_NOTE_TEXT, NJ_NOTE_INTEGER, NJ_NOTE_NUMBER, NJ_NOTE_BOOLEAN } nj_note_kind;
+
 typedef struct {
-  char *key, *value;
+  char *key;
+  char *value; /* TEXT */
+  nj_note_kind kind;
+  int64_t integer; /* INTEGER and BOOLEAN */
+  double number;   /* NUMBER */
 } nj_archive_note;
 
 typedef struct {
   nj_ctx *ctx;
   char *path;
-  const char *container; /* "safetensors" */
+  const char *container; /* "safetensors", "torch", "torch (legacy)" */
   nj_mapping *mapping;
   nj_archive_entry *entries; /* in the order of the file's index */
   size_t n_entries, entry_room;
+  nj_archive_block *blocks;
+  size_t n_blocks, block_room;
   nj_archive_note *notes; /* metadata */
   size_t n_notes, note_room;
 } nj_archive;
@@ -54,9 +74,16 @@ typedef struct {
  * file, named), ENOMEM. Messages begin with the path. */
 nj_status nj_archive_open(nj_ctx *ctx, const char *path, nj_archive **out);
 void nj_archive_close(nj_archive *archive); /* tensors read from it stay valid */
-/* The metadata value of a key, or NULL. */
+/* The metadata text of a key, or NULL. */
 const char *nj_archive_metadata(const nj_archive *archive, const char *key);
-/* Reads one tensor, contiguous, widened to its nj_dtype. */
+/* Reads one tensor, widened to its nj_dtype. Tensors of one block share storage, with the strides
+ * that the file gives. Errors: EFORMAT (a checksum differs), ENOMEM, EINTR. */
 nj_status nj_archive_read(nj_archive *archive, size_t entry, nj_tensor **out);
+
+/* For readers of containers: a new block (zeroed), the strides of a contiguous entry. */
+nj_status nj_archive_add_block(nj_archive *archive, nj_archive_block **out);
+void nj_archive_make_contiguous(nj_archive_entry *entry);
+/* Errors: EFORMAT (two entries of one name), ENOMEM. */
+nj_status nj_archive_check_names(nj_archive *archive);
 
 #endif

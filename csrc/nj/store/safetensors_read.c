@@ -27,7 +27,7 @@ static nj_status read_metadata(nj_archive *archive, nj_json *json) {
       return NJ_OK;
     NJ_RESERVE(archive->ctx, archive->notes, archive->note_room, archive->n_notes + 1);
     nj_archive_note *note = &archive->notes[archive->n_notes];
-    *note = (nj_archive_note){0};
+    *note = (nj_archive_note){.kind = NJ_NOTE_TEXT};
     NJ_TRY(copy_text(json, &note->key));
     archive->n_notes++;
     NJ_TRY(nj_json_expect(json, NJ_JSON_STRING));
@@ -60,17 +60,19 @@ static nj_status read_integers(nj_json *json, int64_t *values, int most, int *n)
   }
 }
 
-static nj_status check_size(nj_json *json, const nj_archive_entry *entry) {
+static nj_status check_size(nj_json *json, const nj_archive_entry *entry, uint64_t begin,
+                            uint64_t end) {
   uint64_t bytes = nj_stored_size(entry->type);
   for (int i = 0; i < entry->ndim; i++)
     if (__builtin_mul_overflow(bytes, (uint64_t)entry->shape[i], &bytes))
       return nj_json_fail(json, "the shape's size overflows");
-  if (entry->begin > entry->end || entry->end - entry->begin != bytes)
+  if (begin > end || end - begin != bytes)
     return nj_json_fail(json, "the data's size is not what dtype and shape say");
   return NJ_OK;
 }
 
-static nj_status read_entry(nj_json *json, nj_archive_entry *entry) {
+/* The block's place is relative to the data until check_layout moves it. */
+static nj_status read_entry(nj_json *json, nj_archive_entry *entry, nj_archive_block *block) {
   enum { TYPE = 1, SHAPE = 2, OFFSETS = 4, ALL = 7 };
   int seen = 0, n = 0;
   int64_t offsets[2];
@@ -95,9 +97,12 @@ static nj_status read_entry(nj_json *json, nj_archive_entry *entry) {
   }
   if (seen != ALL || n != 2)
     return nj_json_fail(json, "a tensor needs dtype, shape and two data_offsets");
-  entry->begin = (uint64_t)offsets[0];
-  entry->end = (uint64_t)offsets[1];
-  return check_size(json, entry);
+  block->type = entry->type;
+  block->begin = (uint64_t)offsets[0];
+  NJ_TRY(check_size(json, entry, block->begin, (uint64_t)offsets[1]));
+  block->bytes = (uint64_t)offsets[1] - block->begin;
+  nj_archive_make_contiguous(entry);
+  return NJ_OK;
 }
 
 static nj_status read_header(nj_archive *archive, nj_json *json) {
@@ -115,71 +120,55 @@ static nj_status read_header(nj_archive *archive, nj_json *json) {
     }
     NJ_RESERVE(archive->ctx, archive->entries, archive->entry_room, archive->n_entries + 1);
     nj_archive_entry *entry = &archive->entries[archive->n_entries];
-    *entry = (nj_archive_entry){0};
+    *entry = (nj_archive_entry){.block = archive->n_entries};
     NJ_TRY(copy_text(json, &entry->name));
     archive->n_entries++;
-    NJ_TRY(read_entry(json, entry));
+    nj_archive_block *block;
+    NJ_TRY(nj_archive_add_block(archive, &block));
+    NJ_TRY(read_entry(json, entry, block));
   }
 }
 
 static int by_place(const void *a, const void *b) {
-  const nj_archive_entry *p = *(nj_archive_entry *const *)a, *q = *(nj_archive_entry *const *)b;
+  const nj_archive_block *p = a, *q = b;
   if (p->begin != q->begin)
     return p->begin < q->begin ? -1 : 1;
-  return p->end < q->end ? -1 : p->end > q->end;
+  return p->bytes < q->bytes ? -1 : p->bytes > q->bytes;
 }
 
-static int by_name(const void *a, const void *b) {
-  return strcmp((*(nj_archive_entry *const *)a)->name, (*(nj_archive_entry *const *)b)->name);
-}
-
-/* `order` holds all entries. */
-static nj_status check_names(nj_archive *archive, nj_archive_entry **order) {
-  qsort(order, archive->n_entries, sizeof *order, by_name);
-  for (size_t i = 1; i < archive->n_entries; i++)
-    if (strcmp(order[i - 1]->name, order[i]->name) == 0)
-      return nj_fail(archive->ctx, NJ_EFORMAT, "%s: two tensors are called '%s'", archive->path,
-                     order[i]->name);
-  return NJ_OK;
-}
-
-/* Every byte of data belongs to exactly one entry. */
-static nj_status check_cover(nj_archive *archive, nj_archive_entry **order, uint64_t data_size) {
+/* Every byte of data belongs to exactly one block; `order` is a copy of the archive's. */
+static nj_status check_cover(nj_archive *archive, nj_archive_block *order, uint64_t data_size) {
   uint64_t covered = 0;
-  qsort(order, archive->n_entries, sizeof *order, by_place);
-  for (size_t i = 0; i < archive->n_entries; i++) {
-    if (order[i]->begin != covered)
+  qsort(order, archive->n_blocks, sizeof *order, by_place);
+  for (size_t i = 0; i < archive->n_blocks; i++) {
+    if (order[i].begin != covered)
       return nj_fail(archive->ctx, NJ_EFORMAT,
-                     "%s: tensor '%s' begins at byte %llu of the data, "
-                     "expected %llu: data overlap or leave a hole",
-                     archive->path, order[i]->name, (unsigned long long)order[i]->begin,
+                     "%s: a tensor begins at byte %llu of the data, expected %llu: data overlap or "
+                     "leave a hole",
+                     archive->path, (unsigned long long)order[i].begin,
                      (unsigned long long)covered);
-    covered = order[i]->end;
+    covered += order[i].bytes;
   }
   if (covered != data_size)
     return nj_fail(archive->ctx, NJ_EFORMAT,
-                   "%s: the header describes %llu bytes of data, the file "
-                   "has %llu (%s)",
+                   "%s: the header describes %llu bytes of data, the file has %llu (%s)",
                    archive->path, (unsigned long long)covered, (unsigned long long)data_size,
                    covered > data_size ? "it was cut off" : "something follows");
   return NJ_OK;
 }
 
-/* Also moves entries from offsets in the data to offsets in the file. */
+/* Also moves blocks from offsets in the data to offsets in the file. */
 static nj_status check_layout(nj_archive *archive, uint64_t data_at, uint64_t data_size) {
-  nj_archive_entry **order = nj_calloc(archive->ctx, archive->n_entries, sizeof *order);
+  NJ_TRY(nj_archive_check_names(archive));
+  nj_archive_block *order = nj_calloc(archive->ctx, archive->n_blocks, sizeof *order);
   if (!order)
     return NJ_ENOMEM;
-  for (size_t i = 0; i < archive->n_entries; i++)
-    order[i] = &archive->entries[i];
-  nj_status st = check_names(archive, order);
-  if (!st)
-    st = check_cover(archive, order, data_size);
+  if (archive->n_blocks)
+    memcpy(order, archive->blocks, archive->n_blocks * sizeof *order);
+  nj_status st = check_cover(archive, order, data_size);
   nj_free(archive->ctx, order);
-  for (size_t i = 0; i < archive->n_entries; i++) {
-    archive->entries[i].begin += data_at;
-    archive->entries[i].end += data_at;
-  }
+  for (size_t i = 0; i < archive->n_blocks; i++)
+    archive->blocks[i].begin += data_at;
   return st;
 }
 
@@ -193,7 +182,7 @@ nj_status nj_safetensors_index(nj_archive *archive) {
     length = length << 8 | data[i];
   if (length > HEADER_MOST || length > size - 8 || length < 2 || data[8] != '{')
     return nj_fail(archive->ctx, NJ_EFORMAT,
-                   "%s: not a safetensors file, or cut off inside its "
+                   "%s: neither a safetensors file nor a torch checkpoint, or cut off inside its "
                    "header",
                    archive->path);
   archive->container = "safetensors";
