@@ -2622,6 +2622,9 @@ nj.encoders = {}
 ---@field time_width? integer
 ---@field freq_stripes? integer
 ---@field freq_width? integer
+---@field convolutions? integer of each block, 1 or 2; 2 when left out (CNN6 has 1)
+---@field kernel? integer their size, odd; 3 when left out (CNN6 has 5)
+---@field classes? integer of a classifier, fc1 and fc_audioset; none when left out
 ---@field kind? "convnet"
 
 ---A stack of PANNs' blocks of two 3×3 convolutions. `net(mel, lengths, {rng})` gives frames (B, N, C), clip (B, C) and the frames' lengths (B), of mel (B, T, bands).
@@ -2641,6 +2644,26 @@ function nj.encoders.convnet(options) end
 ---@param options nightjar.MobilenetOptions
 ---@return nightjar.Encoder
 function nj.encoders.mobilenet(options) end
+
+---@class nightjar.ResnetOptions: nightjar.RngOption
+---@field width? integer channels of the first layer; 64 when left out
+---@field blocks? integer[] of the four layers; {3, 4, 6, 3}, ResNet38's, when left out
+---@field bottleneck? boolean blocks of 1×1, 3×3, 1×1, as ResNet54 has them
+---@field channels? integer of frames and clips; 32 * width when left out
+---@field mels? integer bands of the input; 64 when left out
+---@field classes? integer of a classifier, fc1 and fc_audioset; none when left out
+---@field dropout? number between stages; 0.2 when left out
+---@field block_dropout? number inside blocks; 0.1 when left out
+---@field time_stripes? integer of SpecAugment in training
+---@field time_width? integer
+---@field freq_stripes? integer
+---@field freq_width? integer
+---@field kind? "resnet"
+
+---PANNs' ResNets under their parameters' names. Called as convnet is.
+---@param options nightjar.ResnetOptions
+---@return nightjar.Encoder
+function nj.encoders.resnet(options) end
 
 ---@class nightjar.BertOptions: nightjar.RngOption
 ---@field vocabulary? integer
@@ -2749,6 +2772,31 @@ nj.hci = {}
 ---@param options? nightjar.InteractOptions
 ---@return nightjar.Tensor (Bt, Ba)
 function nj.hci.interact(texts, clips, options) end
+---The names of the architectures that nightjar has descriptors of.
+---@return string[]
+function nj.encoders.names() end
+
+---@class nightjar.EncoderOfOptions
+---@field checkpoint? string|table<string, nightjar.Tensor> a file, or tensors by name
+---@field prefix? string of the names in it; found when left out
+---@field partial? boolean tensors may be missing or have other shapes; those stay as drawn
+---@field encoder? table options that replace the descriptor's
+---@field rng? nightjar.Rng|false draws the weights; false leaves them zero
+
+---@class nightjar.EncoderReport
+---@field prefix string
+---@field used string[]
+---@field skipped {name: string, why: string}[]
+---@field missing string[]
+---@field mismatched string[]
+
+---A network by the name of its architecture ("mn04", "cnn14", …) or by a descriptor, with the weights of a checkpoint if one is given. A checkpoint of another network is nil, message, "EFORMAT".
+---@param what string|table
+---@param options? nightjar.EncoderOfOptions
+---@return nightjar.Encoder?
+---@return {name: string, encoder: table, front_end: table, classes: string?, report: nightjar.EncoderReport?}|string about
+---@return string? code
+function nj.encoders.from(what, options) end
 
 ---A network: call it with its input. In inference mode when made.
 ---@class nightjar.Encoder
@@ -2825,10 +2873,11 @@ function Encoder:longest() end
 ---@return nightjar.Tensor (B, C)
 function Encoder:pool(frames, lengths) end
 
----Audio encoders with a classifier only: scores of its classes, before the sigmoid.
+---Audio encoders with a classifier only: scores of its classes before the sigmoid, and what the last layer reads.
 ---@param clip nightjar.Tensor (…, C)
 ---@param options? nightjar.RngOption
 ---@return nightjar.Tensor (…, classes)
+---@return nightjar.Tensor (…, hidden)
 function Encoder:logits(clip, options) end
 
 ---Gives the memory back now, instead of when it is collected.

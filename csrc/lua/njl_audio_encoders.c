@@ -49,6 +49,9 @@ int njl_call_audio(lua_State *L, njl_network *network) {
   }
   nj_status status = audio->forward(network->net, x, lengths, network->training, rng,
                                     n ? stages : NULL, frames, clip, left);
+  if (!n && status == NJ_ENOMEM && njl_reclaim(L))
+    status =
+        audio->forward(network->net, x, lengths, network->training, rng, NULL, frames, clip, left);
   for (int i = 0; i < n; i++)
     *slots[i] = stages[i]; /* owned before anything can throw */
   njl_check(L, status);
@@ -75,8 +78,8 @@ static nj_status pool_mobilenet(void *net, nj_tensor *frames, nj_tensor *lengths
 }
 
 static nj_status mobilenet_logits(void *net, nj_tensor *clip, int training, nj_rng *rng,
-                                  nj_tensor **out) {
-  return nj_mobilenet_logits(net, clip, training, rng, out);
+                                  nj_tensor **inner, nj_tensor **out) {
+  return nj_mobilenet_logits(net, clip, training, rng, inner, out);
 }
 
 static void free_mobilenet(void *net) { nj_mobilenet_free(net); }
@@ -114,7 +117,7 @@ static nj_mobilenet_options read_mobilenet(lua_State *L) {
 static int l_mobilenet(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_mobilenet_options o = read_mobilenet(L);
-  nj_rng *rng = njl_opt_rng(L, 1, "mobilenet", "rng");
+  nj_rng *rng = njl_weights_rng(L, "mobilenet");
   njl_network *network = njl_new_network(L, &mobilenet_kind.network);
   nj_mobilenet *net = NULL;
   NJL_CALL(L, nj_mobilenet_new(ctx, &o, rng, &net));
@@ -126,6 +129,103 @@ static int l_mobilenet(lua_State *L) {
   njl_describe_integer(L, "classes", o.classes);
   njl_describe_list(L, "strides", 4, o.strides);
   njl_describe_number(L, "dropout", o.dropout);
+  njl_account(L);
+  return 1;
+}
+
+/* ---- resnet ---- */
+
+static nj_status forward_resnet(void *net, nj_tensor *x, nj_tensor *lengths, int training,
+                                nj_rng *rng, nj_tensor **stages, nj_tensor **frames,
+                                nj_tensor **clip, nj_tensor **frame_lengths) {
+  (void)stages;
+  return nj_resnet_forward(net, x, lengths, training, rng, frames, clip, frame_lengths);
+}
+
+static int64_t resnet_frames(const void *net, int64_t n) { return nj_resnet_frames(net, n); }
+static int64_t resnet_stride(const void *net) { return nj_resnet_stride(net); }
+static int64_t resnet_width(const void *net) { return ((const nj_resnet *)net)->options.channels; }
+static void free_resnet(void *net) { nj_resnet_free(net); }
+
+static nj_status pool_resnet(void *net, nj_tensor *frames, nj_tensor *lengths, nj_tensor **clip) {
+  return nj_max_plus_mean(((nj_resnet *)net)->ctx, frames, lengths, clip);
+}
+
+static nj_status resnet_logits(void *net, nj_tensor *clip, int training, nj_rng *rng,
+                               nj_tensor **inner, nj_tensor **out) {
+  return nj_resnet_logits(net, clip, training, rng, inner, out);
+}
+
+static const njl_audio_kind resnet_kind = {
+    .network = {"resnet", njl_call_audio, free_resnet, "encoder"},
+    .forward = forward_resnet,
+    .frames = resnet_frames,
+    .stride = resnet_stride,
+    .width = resnet_width,
+    .pool = pool_resnet,
+    .logits = resnet_logits};
+
+nj_spec_augment_options njl_read_stripes(lua_State *L, const char *function) {
+  nj_spec_augment_options s = nj_spec_augment_default_options();
+  s.time_stripes = (int)njl_opt_integer(L, 1, function, "time_stripes", 0, 64, s.time_stripes);
+  s.time_width = (int)njl_opt_integer(L, 1, function, "time_width", 1, 4096, s.time_width);
+  s.freq_stripes = (int)njl_opt_integer(L, 1, function, "freq_stripes", 0, 64, s.freq_stripes);
+  s.freq_width = (int)njl_opt_integer(L, 1, function, "freq_width", 1, 4096, s.freq_width);
+  return s;
+}
+
+void njl_describe_stripes(lua_State *L, const nj_spec_augment_options *stripes) {
+  njl_describe_integer(L, "time_stripes", stripes->time_stripes);
+  njl_describe_integer(L, "time_width", stripes->time_width);
+  njl_describe_integer(L, "freq_stripes", stripes->freq_stripes);
+  njl_describe_integer(L, "freq_width", stripes->freq_width);
+}
+
+static nj_resnet_options read_resnet(lua_State *L) {
+  static const char *const keys[] = {
+      "width",        "blocks",     "bottleneck",    "channels",     "mels",
+      "classes",      "dropout",    "block_dropout", "time_stripes", "time_width",
+      "freq_stripes", "freq_width", "rng",           "kind",         NULL};
+  static const char name[] = "resnet";
+  nj_resnet_options o = nj_resnet_default_options();
+  luaL_checktype(L, 1, LUA_TTABLE);
+  njl_options(L, 1, name, keys);
+  o.width = njl_opt_integer(L, 1, name, "width", 1, 1 << 16, o.width);
+  o.bottleneck = njl_opt_boolean(L, 1, name, "bottleneck", 0);
+  o.channels = njl_opt_integer(L, 1, name, "channels", 1, 1 << 20, 32 * o.width);
+  o.mels = njl_opt_integer(L, 1, name, "mels", 1, 4096, o.mels);
+  o.classes = njl_opt_integer(L, 1, name, "classes", 0, NJL_LARGEST_SIZE, 0);
+  o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, o.dropout);
+  o.block_dropout = njl_opt_number(L, 1, name, "block_dropout", 0, 0.999, o.block_dropout);
+  o.stripes = njl_read_stripes(L, name);
+  int64_t blocks[NJ_RESNET_LAYERS];
+  int n = njl_read_sizes(L, name, "blocks", NJ_RESNET_LAYERS, blocks);
+  if (n && n != NJ_RESNET_LAYERS)
+    luaL_error(L, "resnet: option 'blocks' must have %d entries, got %d", NJ_RESNET_LAYERS, n);
+  for (int i = 0; i < n; i++)
+    o.blocks[i] = blocks[i];
+  return o;
+}
+
+static int l_resnet(lua_State *L) {
+  nj_ctx *ctx = njl_ctx(L);
+  nj_resnet_options o = read_resnet(L);
+  nj_rng *rng = njl_weights_rng(L, "resnet");
+  njl_network *network = njl_new_network(L, &resnet_kind.network);
+  nj_resnet *net = NULL;
+  NJL_CALL(L, nj_resnet_new(ctx, &o, rng, &net));
+  network->net = net;
+  network->params = &net->params;
+  njl_describe_string(L, "kind", "resnet");
+  njl_describe_integer(L, "width", o.width);
+  njl_describe_list(L, "blocks", NJ_RESNET_LAYERS, o.blocks);
+  njl_describe_boolean(L, "bottleneck", o.bottleneck);
+  njl_describe_integer(L, "channels", o.channels);
+  njl_describe_integer(L, "mels", o.mels);
+  njl_describe_integer(L, "classes", o.classes);
+  njl_describe_number(L, "dropout", o.dropout);
+  njl_describe_number(L, "block_dropout", o.block_dropout);
+  njl_describe_stripes(L, &o.stripes);
   njl_account(L);
   return 1;
 }
@@ -190,7 +290,8 @@ static int l_pool(lua_State *L) {
   return 1;
 }
 
-/* net:logits(clip (…, C), {rng}) gives (…, classes), before the sigmoid. */
+/* net:logits(clip (…, C), {rng}) gives (…, classes), before the sigmoid, and what the last layer
+ * reads. */
 static int l_logits(lua_State *L) {
   static const char *const keys[] = {"rng", NULL};
   njl_network *network;
@@ -200,10 +301,10 @@ static int l_logits(lua_State *L) {
   nj_rng *rng = njl_opt_rng(L, 3, "logits", "rng");
   if (!audio->logits)
     return luaL_error(L, "logits: a %s has no classifier", network->kind->name);
-  nj_tensor **slot = njl_new_tensor(L);
-  NJL_CALL(L, audio->logits(network->net, clip, network->training, rng, slot));
+  nj_tensor **out = njl_new_tensor(L), **inner = njl_new_tensor(L);
+  NJL_CALL(L, audio->logits(network->net, clip, network->training, rng, inner, out));
   njl_account(L);
-  return 1;
+  return 2;
 }
 
 void njl_open_audio_encoders(lua_State *L);
@@ -212,7 +313,8 @@ void njl_open_audio_encoders(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"frames", l_frames}, {"stride", l_stride}, {"width", l_width}, {"longest", l_longest},
       {"pool", l_pool},     {"logits", l_logits}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"mobilenet", l_mobilenet}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"mobilenet", l_mobilenet}, {"resnet", l_resnet}, {NULL, NULL}};
   njl_methods(L, NJL_NETWORK, methods);
   lua_getfield(L, -1, "encoders");
   luaL_setfuncs(L, functions, 0);

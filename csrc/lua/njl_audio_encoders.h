@@ -18,7 +18,9 @@ typedef struct {
   int64_t (*longest)(const void *net);                /* input frames at most; NULL: any number */
   /* frames and lengths (or NULL) → clip, as forward makes it of its own frames. */
   nj_status (*pool)(void *net, nj_tensor *frames, nj_tensor *lengths, nj_tensor **clip);
-  nj_status (*logits)(void *net, nj_tensor *clip, int training, nj_rng *rng, nj_tensor **out);
+  /* clip → what the last layer reads, and its scores. */
+  nj_status (*logits)(void *net, nj_tensor *clip, int training, nj_rng *rng, nj_tensor **inner,
+                      nj_tensor **out);
 } njl_audio_kind;
 
 /* net(mel, lengths | nil, {rng, hidden}) of every audio encoder: frames, clip, frame lengths and,
@@ -29,5 +31,9 @@ int njl_call_audio(lua_State *L, njl_network *network);
 /* Reads option `key` of the table at 1, a list of up to `most` positive integers; gives its length,
  * 0 when absent. */
 int njl_read_sizes(lua_State *L, const char *function, const char *key, int most, int64_t *values);
+/* Options time_stripes, time_width, freq_stripes and freq_width of the table at 1, and their entries of
+ * the descriptor. */
+nj_spec_augment_options njl_read_stripes(lua_State *L, const char *function);
+void njl_describe_stripes(lua_State *L, const nj_spec_augment_options *stripes);
 
 #endif

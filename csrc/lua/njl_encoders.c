@@ -22,7 +22,8 @@ static void read_pools(lua_State *L, const char *key, int n_blocks, int64_t *val
 static nj_convnet_options read_convnet(lua_State *L) {
   static const char *const keys[] = {"channels",   "pool_time",    "pool_mel",   "mels",
                                      "dropout",    "time_stripes", "time_width", "freq_stripes",
-                                     "freq_width", "rng",          "kind",       NULL};
+                                     "freq_width", "rng",          "kind",       "convolutions",
+                                     "kernel",     "classes",      NULL};
   static const char name[] = "convnet";
   nj_convnet_options o = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -34,15 +35,10 @@ static nj_convnet_options read_convnet(lua_State *L) {
   read_pools(L, "pool_mel", o.n_blocks, o.pool_mel);
   o.mels = njl_opt_integer(L, 1, name, "mels", 1, 4096, 64);
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, 0.2);
-  nj_spec_augment_options stripes = nj_spec_augment_default_options();
-  o.stripes.time_stripes =
-      (int)njl_opt_integer(L, 1, name, "time_stripes", 0, 64, stripes.time_stripes);
-  o.stripes.time_width =
-      (int)njl_opt_integer(L, 1, name, "time_width", 1, 4096, stripes.time_width);
-  o.stripes.freq_stripes =
-      (int)njl_opt_integer(L, 1, name, "freq_stripes", 0, 64, stripes.freq_stripes);
-  o.stripes.freq_width =
-      (int)njl_opt_integer(L, 1, name, "freq_width", 1, 4096, stripes.freq_width);
+  o.convolutions = (int)njl_opt_integer(L, 1, name, "convolutions", 1, 2, 2);
+  o.kernel = njl_opt_integer(L, 1, name, "kernel", 1, 63, 3);
+  o.classes = njl_opt_integer(L, 1, name, "classes", 0, NJL_LARGEST_SIZE, 0);
+  o.stripes = njl_read_stripes(L, name);
   return o;
 }
 
@@ -66,18 +62,24 @@ static nj_status pool_convnet(void *net, nj_tensor *frames, nj_tensor *lengths, 
   return nj_max_plus_mean(((nj_convnet *)net)->ctx, frames, lengths, clip);
 }
 
+static nj_status convnet_logits(void *net, nj_tensor *clip, int training, nj_rng *rng,
+                                nj_tensor **inner, nj_tensor **out) {
+  return nj_convnet_logits(net, clip, training, rng, inner, out);
+}
+
 static const njl_audio_kind convnet_kind = {
     .network = {"convnet", njl_call_audio, free_convnet, "encoder"},
     .forward = forward_convnet,
     .frames = convnet_frames,
     .stride = convnet_stride,
     .width = convnet_width,
-    .pool = pool_convnet};
+    .pool = pool_convnet,
+    .logits = convnet_logits};
 
 static int l_convnet(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_convnet_options o = read_convnet(L);
-  nj_rng *rng = njl_opt_rng(L, 1, "convnet", "rng");
+  nj_rng *rng = njl_weights_rng(L, "convnet");
   njl_network *network = njl_new_network(L, &convnet_kind.network);
   nj_convnet *net = NULL;
   NJL_CALL(L, nj_convnet_new(ctx, &o, rng, &net));
@@ -89,10 +91,10 @@ static int l_convnet(lua_State *L) {
   njl_describe_list(L, "pool_mel", o.n_blocks, o.pool_mel);
   njl_describe_integer(L, "mels", o.mels);
   njl_describe_number(L, "dropout", o.dropout);
-  njl_describe_integer(L, "time_stripes", o.stripes.time_stripes);
-  njl_describe_integer(L, "time_width", o.stripes.time_width);
-  njl_describe_integer(L, "freq_stripes", o.stripes.freq_stripes);
-  njl_describe_integer(L, "freq_width", o.stripes.freq_width);
+  njl_describe_integer(L, "convolutions", o.convolutions);
+  njl_describe_integer(L, "kernel", o.kernel);
+  njl_describe_integer(L, "classes", o.classes);
+  njl_describe_stripes(L, &o.stripes);
   njl_account(L);
   return 1;
 }
@@ -180,7 +182,7 @@ static const njl_network_kind bert_kind = {"bert", call_bert, free_bert, "encode
 static int l_bert(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_bert_options o = read_bert(L);
-  nj_rng *rng = njl_opt_rng(L, 1, "bert", "rng");
+  nj_rng *rng = njl_weights_rng(L, "bert");
   njl_network *network = njl_new_network(L, &bert_kind);
   nj_bert *net = NULL;
   NJL_CALL(L, nj_bert_new(ctx, &o, rng, &net));

@@ -244,6 +244,14 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
+nj_rng *njl_weights_rng(lua_State *L, const char *function) {
+  int none =
+      lua_istable(L, 1) && lua_getfield(L, 1, "rng") == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+  if (lua_istable(L, 1))
+    lua_pop(L, 1);
+  return none ? NULL : njl_opt_rng(L, 1, function, "rng");
+}
+
 void njl_namespace(lua_State *L, const char *name) {
   if (lua_getfield(L, -1, name) == LUA_TTABLE)
     return;

@@ -51,6 +51,10 @@ void njl_describe_string(lua_State *L, const char *key, const char *value);
 void njl_describe_boolean(lua_State *L, const char *key, int value);
 void njl_describe_list(lua_State *L, const char *key, int n, const int64_t *values);
 
+/* Option 'rng' of the table at 1: what draws the weights, the state's default generator when absent;
+ * NULL for false, which leaves drawn weights zero (they are about to be loaded). */
+nj_rng *njl_weights_rng(lua_State *L, const char *function);
+
 /* The table `name` of the module table on top of the stack, made when it is not there: rooms that
  * share a namespace each call it. Pushes the table. */
 void njl_namespace(lua_State *L, const char *name);

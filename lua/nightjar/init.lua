@@ -8,12 +8,14 @@ local nj = {}
 for name, value in pairs(core) do
   nj[name] = value
 end
+nj.encoders = nil -- its Lua module has the C functions too
 
 nj._VERSION = "nightjar " .. core.version
 
 -- What a name of the namespace is loaded from.
 local modules = {
   data = "nightjar.data",
+  encoders = "nightjar.encoders",
   evaluate = "nightjar.evaluate",
   library = "nightjar.library",
   log = "nightjar.log",

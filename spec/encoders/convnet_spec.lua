@@ -43,8 +43,8 @@ local function composition(net, x, training)
   local y = norm(x:to "float64":transpose(2, 3), "bn0"):transpose(2, 3):unsqueeze(2)
   for i = 1, #d.channels do
     local at = ("conv_block%d."):format(i)
-    for k = 1, 2 do
-      y = nn.conv2d(y, p[at .. "conv" .. k .. ".weight"], { padding = 1 })
+    for k = 1, d.convolutions do
+      y = nn.conv2d(y, p[at .. "conv" .. k .. ".weight"], { padding = d.kernel // 2 })
       y = norm(y, at .. "bn" .. k):relu()
     end
     y = nn.avg_pool2d(y, { d.pool_time[i], d.pool_mel[i] })
@@ -54,10 +54,12 @@ local function composition(net, x, training)
 end
 
 describe("nj.encoders.convnet", function()
-  for _, training in ipairs { false, true } do
-    local mode = training and "training" or "evaluating"
+  for _, case in ipairs { { false }, { true }, { false, "CNN6" }, { true, "CNN6" } } do
+    local training, cnn6 = case[1], case[2]
+    local mode = (training and "training" or "evaluating") .. (cnn6 and ", as CNN6" or "")
     it("is what its operations compose to, " .. mode, function()
-      local net = trained(small { dropout = 0, time_stripes = 0, freq_stripes = 0 }, 10)
+      local net = trained(small { dropout = 0, time_stripes = 0, freq_stripes = 0,
+        convolutions = cnn6 and 1 or 2, kernel = cnn6 and 5 or 3 }, 10)
       local x = mel(2, 12, 8)
       if training then net:train() end
       local want, want_clip, p = composition(net, x, training)
@@ -73,6 +75,21 @@ describe("nj.encoders.convnet", function()
       end
     end)
   end
+
+  it("classifies by fc1 and fc_audioset when it has classes", function()
+    local net = trained(small { classes = 3 }, 15)
+    local p = net:state()
+    local _, clip = net(mel(2, 12, 8))
+    local logits, embedding = net:logits(clip)
+    local want = nj.nn.linear(clip, p["fc1.weight"], p["fc1.bias"]):relu()
+    near(want:detach(), embedding:detach(), { atol = 1e-6 })
+    near(nj.nn.linear(want, p["fc_audioset.weight"], p["fc_audioset.bias"]):detach(),
+      logits:detach(), { atol = 1e-6 })
+    net:train()
+    local function noisy(seed) return net:logits(clip, { rng = nj.rng(seed) }):bytes() end
+    assert.equal(noisy(1), noisy(1))
+    assert.not_equal(noisy(1), noisy(2))
+  end)
 
   it("gives gradients of its input that differences confirm", function()
     local net = trained(small { channels = { 2 } }, 20)
@@ -205,6 +222,10 @@ describe("nj.encoders.convnet", function()
       function() small { channels = { 4, 0 } } end)
     message("convnet: 8 mel bins are pooled away by block 2",
       function() small { pool_mel = { 4, 4 } } end)
+    message("convnet: logits need a classifier (option 'classes')",
+      function() net:logits(nj.zeros(1, 4)) end)
+    message("convnet: a block has 1 or 2 convolutions of an odd size, got 2 of size 4",
+      function() small { kernel = 4 } end)
     message("did you mean 'channels'", function() small { chanels = { 1 } } end)
   end)
 

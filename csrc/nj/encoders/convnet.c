@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "encoders/pooling.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/norm.h"
@@ -17,6 +16,12 @@ static nj_status check_options(nj_ctx *ctx, const nj_convnet_options *o) {
   if (o->mels < 1 || o->n_blocks < 1 || o->n_blocks > NJ_CONVNET_BLOCKS)
     return nj_fail(ctx, NJ_EARG, "convnet: needs at least 1 mel bin and 1 to %d blocks",
                    NJ_CONVNET_BLOCKS);
+  if (o->convolutions < 1 || o->convolutions > 2 || o->kernel < 1 || o->kernel % 2 == 0)
+    return nj_fail(ctx, NJ_EARG,
+                   "convnet: a block has 1 or 2 convolutions of an odd size, got %d of size %lld",
+                   o->convolutions, (long long)o->kernel);
+  if (o->classes < 0)
+    return nj_fail(ctx, NJ_EARG, "convnet: the number of classes cannot be negative");
   int64_t mels = o->mels;
   for (int i = 0; i < o->n_blocks; i++) {
     if (o->channels[i] < 1 || o->pool_time[i] < 1 || o->pool_mel[i] < 1)
@@ -34,14 +39,16 @@ static nj_status check_options(nj_ctx *ctx, const nj_convnet_options *o) {
   return NJ_OK;
 }
 
-static nj_status add_block(nj_params *params, int block, int64_t in, int64_t out) {
-  for (int k = 1; k <= 2; k++) {
+static nj_status add_block(nj_convnet *net, int block, int64_t in, int64_t out) {
+  nj_params *params = &net->params;
+  const int64_t kernel = net->options.kernel;
+  for (int k = 1; k <= net->options.convolutions; k++) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "conv_block%d.conv%d", block, k);
     NJ_TRY(nj_params_add(params, prefix, "weight", NJ_INIT_XAVIER, 0, 4,
-                         (int64_t[]){out, k == 1 ? in : out, 3, 3}));
+                         (int64_t[]){out, k == 1 ? in : out, kernel, kernel}));
   }
-  for (int k = 1; k <= 2; k++) {
+  for (int k = 1; k <= net->options.convolutions; k++) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "conv_block%d.bn%d", block, k);
     NJ_TRY(nj_params_add_batch_norm(params, prefix, out));
@@ -53,20 +60,24 @@ static nj_status add_all(nj_convnet *net) {
   int64_t in = 1;
   NJ_TRY(nj_params_add_batch_norm(&net->params, "bn0", net->options.mels));
   for (int i = 0; i < net->options.n_blocks; i++) {
-    NJ_TRY(add_block(&net->params, i + 1, in, net->options.channels[i]));
+    NJ_TRY(add_block(net, i + 1, in, net->options.channels[i]));
     in = net->options.channels[i];
   }
-  return NJ_OK;
+  return net->options.classes ? nj_panns_add_classifier(&net->params, in, net->options.classes)
+                              : NJ_OK;
 }
 
 nj_status nj_convnet_new(nj_ctx *ctx, const nj_convnet_options *options, nj_rng *rng,
                          nj_convnet **out) {
-  NJ_TRY(check_options(ctx, options));
+  nj_convnet_options o = *options;
+  o.convolutions = o.convolutions ? o.convolutions : 2;
+  o.kernel = o.kernel ? o.kernel : 3;
+  NJ_TRY(check_options(ctx, &o));
   nj_convnet *net = nj_calloc(ctx, 1, sizeof *net);
   if (!net)
     return NJ_ENOMEM;
   net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
+  net->options = o;
   net->params = (nj_params){.ctx = ctx, .rng = rng};
   nj_status st = add_all(net);
   net->params.rng = NULL;
@@ -116,7 +127,7 @@ static nj_status conv_bn_relu(nj_convnet *net, int block, int k, nj_tensor *x, i
   snprintf(bn, sizeof bn, "conv_block%d.bn%d", block, k);
   nj_tensor *weight = nj_param_of(&net->params, "conv_block%d.conv%d.weight", block, k);
   nj_conv_options same = nj_conv_default_options();
-  same.padding[0] = same.padding[1] = 1;
+  same.padding[0] = same.padding[1] = net->options.kernel / 2;
   nj_batch_norm_options norm = nj_batch_norm_default_options();
   norm.training = training;
   norm.relu = 1;
@@ -131,8 +142,8 @@ static nj_status run_block(nj_convnet *net, int i, nj_tensor *x, int training, n
   nj_ctx *ctx = net->ctx;
   const nj_convnet_options *o = &net->options;
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, conv_bn_relu(net, i + 1, 1, f.x, training, &f.next));
-  NJ_FLOW(f, conv_bn_relu(net, i + 1, 2, f.x, training, &f.next));
+  for (int k = 1; k <= o->convolutions; k++)
+    NJ_FLOW(f, conv_bn_relu(net, i + 1, k, f.x, training, &f.next));
   if (o->pool_time[i] > 1 || o->pool_mel[i] > 1) {
     const nj_pool_options pool = {.kernel = {o->pool_time[i], o->pool_mel[i]},
                                   .stride = {o->pool_time[i], o->pool_mel[i]}};
@@ -143,81 +154,33 @@ static nj_status run_block(nj_convnet *net, int i, nj_tensor *x, int training, n
   return nj_flow_end(&f, out);
 }
 
-/* bn0 over mel bins, frames behind a clip's end set to zero, and SpecAugment's stripes. */
-static nj_status front(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
-                       nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_convnet_options *o = &net->options;
-  nj_batch_norm_options norm = nj_batch_norm_default_options();
-  norm.training = training;
-  norm.channel_dim = 2;
-  nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, batch_norm(net, f.x, "bn0", &norm, &f.next));
-  if (lengths)
-    NJ_FLOW(f, nj_mask_time(ctx, f.x, lengths, 0.0, &f.next));
-  if (training && (o->stripes.time_stripes || o->stripes.freq_stripes))
-    NJ_FLOW(f, nj_spec_augment(ctx, f.x, &o->stripes, lengths, rng, &f.next));
-  NJ_FLOW(f, nj_unsqueeze(ctx, f.x, 1, &f.next));
-  return nj_flow_end(&f, out);
-}
-
-static nj_status check_input(nj_convnet *net, const nj_tensor *x, const nj_tensor *lengths) {
-  nj_ctx *ctx = net->ctx;
-  if (x->ndim != 3 || x->shape[2] != net->options.mels)
-    return nj_fail(ctx, NJ_ESHAPE,
-                   "convnet: expected log-mels of shape (batch, frames, %lld), got "
-                   "%s",
-                   (long long)net->options.mels, NJ_SHAPE_OF(x));
-  if (x->dtype != NJ_F32)
-    return nj_fail(ctx, NJ_EDTYPE, "convnet: expected float32 log-mels, got %s",
-                   nj_dtype_name(x->dtype));
-  if (x->shape[1] < nj_convnet_stride(net))
-    return nj_fail(ctx, NJ_ESHAPE, "convnet: %lld frames are too few, one output frame takes %lld",
-                   (long long)x->shape[1], (long long)nj_convnet_stride(net));
-  return nj_check_lengths(ctx, "convnet", x, lengths);
-}
-
-static nj_status output_lengths(nj_convnet *net, const nj_tensor *x, const nj_tensor *lengths,
-                                nj_tensor **out) {
-  nj_tensor *y = NULL;
-  NJ_TRY(nj_empty(net->ctx, NJ_I64, 1, x->shape, &y));
-  for (int64_t i = 0; i < x->shape[0]; i++) {
-    int64_t length = lengths ? (int64_t)nj_get(lengths, &i) : x->shape[1];
-    NJ_I64_DATA(y)[i] = nj_convnet_frames(net, length);
-  }
-  *out = y;
-  return NJ_OK;
-}
-
 static nj_status trunk(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
                        nj_tensor **out) {
   nj_ctx *ctx = net->ctx;
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, front(net, f.x, lengths, training, rng, &f.next));
+  NJ_FLOW(f, nj_panns_front(ctx, &net->params, f.x, lengths, training, &net->options.stripes, rng,
+                            &f.next));
   for (int i = 0; i < net->options.n_blocks; i++)
     NJ_FLOW(f, run_block(net, i, f.x, training, rng, &f.next));
-  NJ_FLOW(f, nj_mean(ctx, f.x, 1, (int[]){3}, 0, &f.next)); /* (B, C, N) */
-  NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
+  NJ_FLOW(f, nj_panns_frames(ctx, f.x, &f.next));
   return nj_flow_end(&f, out);
 }
+
+static int64_t frames_of(const void *net, int64_t length) { return nj_convnet_frames(net, length); }
 
 nj_status nj_convnet_forward(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int training,
                              nj_rng *rng, nj_tensor **frames, nj_tensor **clip,
                              nj_tensor **frame_lengths) {
-  nj_tensor *y = NULL, *pooled = NULL, *left = NULL;
-  NJ_TRY(check_input(net, x, lengths));
-  nj_status st = output_lengths(net, x, lengths, &left);
-  if (!st)
-    st = trunk(net, x, lengths, training, rng, &y);
-  if (!st)
-    st = nj_max_plus_mean(net->ctx, y, lengths ? left : NULL, &pooled);
-  if (st) {
-    nj_release(y);
-    nj_release(left);
-    return st;
-  }
-  *frames = y;
-  *clip = pooled;
-  *frame_lengths = left;
-  return NJ_OK;
+  nj_tensor *y = NULL;
+  NJ_TRY(
+      nj_panns_check(net->ctx, "convnet", x, lengths, net->options.mels, nj_convnet_stride(net)));
+  NJ_TRY(trunk(net, x, lengths, training, rng, &y));
+  nj_status st =
+      nj_panns_pool(net->ctx, y, lengths, x->shape[1], frames_of, net, clip, frame_lengths);
+  return nj_finish(st, y, frames);
+}
+
+nj_status nj_convnet_logits(nj_convnet *net, nj_tensor *clip, int training, nj_rng *rng,
+                            nj_tensor **inner, nj_tensor **out) {
+  return nj_panns_classify(net->ctx, "convnet", &net->params, clip, training, rng, inner, out);
 }

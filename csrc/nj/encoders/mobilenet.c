@@ -353,7 +353,8 @@ nj_status nj_mobilenet_forward(nj_mobilenet *net, nj_tensor *x, nj_tensor *lengt
 }
 
 nj_status nj_mobilenet_logits(nj_mobilenet *net, nj_tensor *clip, int training, nj_rng *rng,
-                              nj_tensor **out) {
+                              nj_tensor **inner, nj_tensor **out) {
+  nj_tensor *hidden = NULL;
   nj_ctx *ctx = net->ctx;
   const nj_params *p = &net->params;
   if (!net->options.classes)
@@ -362,9 +363,16 @@ nj_status nj_mobilenet_logits(nj_mobilenet *net, nj_tensor *clip, int training, 
   NJ_FLOW(f, nj_linear(ctx, f.x, nj_params_find(p, "classifier.2.weight"),
                        nj_params_find(p, "classifier.2.bias"), &f.next));
   NJ_FLOW(f, nj_hardswish(ctx, f.x, &f.next));
+  if (!f.status)
+    hidden = nj_retain(f.x);
   if (training && net->options.dropout > 0)
     NJ_FLOW(f, nj_dropout(ctx, f.x, net->options.dropout, 1, rng, &f.next));
   NJ_FLOW(f, nj_linear(ctx, f.x, nj_params_find(p, "classifier.5.weight"),
                        nj_params_find(p, "classifier.5.bias"), &f.next));
-  return nj_flow_end(&f, out);
+  nj_status st = nj_flow_end(&f, out);
+  if (st || !inner)
+    nj_release(hidden);
+  else
+    *inner = hidden;
+  return st;
 }

@@ -64,8 +64,9 @@ int64_t nj_mobilenet_stride(const nj_mobilenet *net);
 nj_status nj_mobilenet_forward(nj_mobilenet *net, nj_tensor *x, nj_tensor *lengths, int training,
                                nj_tensor **stages, nj_tensor **frames, nj_tensor **clip,
                                nj_tensor **frame_lengths);
-/* clip (…, C) → class logits (…, classes). Errors: ESHAPE, EARG (a network without classes). */
+/* clip (…, C) → class logits (…, classes) and, when `inner` is not NULL, what the last layer reads.
+ * Errors: ESHAPE, EARG (a network without classes). */
 nj_status nj_mobilenet_logits(nj_mobilenet *net, nj_tensor *clip, int training, nj_rng *rng,
-                              nj_tensor **out);
+                              nj_tensor **inner, nj_tensor **out);
 
 #endif

@@ -69,6 +69,8 @@ static void fans(int ndim, const int64_t *shape, int64_t *in, int64_t *out) {
 }
 
 static double draw(nj_init init, double bound, nj_rng *rng) {
+  if (!rng && init != NJ_INIT_ONES)
+    return 0;
   switch (init) {
   case NJ_INIT_ZEROS:
     return 0;

@@ -34,6 +34,7 @@ AudioTower.__index = AudioTower
 towers.audio_encoders = {
   convnet = core.encoders.convnet,
   mobilenet = core.encoders.mobilenet,
+  resnet = core.encoders.resnet,
 }
 
 --- The front-end that an encoder was made for, where it is not PANNs'.

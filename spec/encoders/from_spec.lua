@@ -1,0 +1,171 @@
+local nj = require "nightjar"
+local temporary = require "spec.support.temporary"
+
+local tiny = { name = "tiny", encoder = { kind = "mobilenet", width = 0.1, mels = 16, classes = 3 },
+  front_end = { preset = "efficientat" } }
+
+local function message(text, f) assert.error_matches(f, text, nil, true) end
+
+describe("nj.encoders.from", function()
+  it("knows the published architectures by name", function()
+    local names = table.concat(nj.encoders.names(), " ")
+    for _, name in ipairs { "mn04", "mn10", "mn40", "cnn6", "cnn10", "cnn14", "cnn14_16k",
+      "resnet22", "resnet38", "resnet54" } do
+      assert((" " .. names .. " "):find(" " .. name .. " ", 1, true), name)
+    end
+  end)
+
+  it("makes each of them with the parameters that its paper counts", function()
+    -- PANNs' README and EfficientAT's tables; the large ones were counted once by hand.
+    for name, size in pairs { cnn6 = 4837455, cnn10 = 5219279, mn04 = 983599 } do
+      local net, about = nj.encoders.from(name, { rng = false })
+      assert.equal(size, net:size())
+      assert.same(net:descriptor(), about.encoder)
+      assert.is_nil(about.report)
+      assert(nj.audio.mel(about.front_end):descriptor().mels == about.encoder.mels)
+    end
+  end)
+
+  it("makes a network of every descriptor, narrowed", function()
+    for _, name in ipairs(nj.encoders.names()) do
+      local _, about = nj.encoders.from(name, { rng = false, encoder =
+        ({ mn = { width = 0.1 }, cn = { channels = { 1, 1, 1, 1, 1, 1 },
+            pool_time = { 2, 2, 2, 2, 2, 1 }, pool_mel = { 2, 2, 2, 2, 2, 1 } },
+          re = { width = 1, channels = 2 }, ht = { width = 4, heads = { 1, 2, 4, 8 } } })
+        [name:sub(1, 2)] })
+      assert.equal(name, about.name)
+      assert.equal("AudioSet", about.classes)
+      assert.equal(about.encoder.mels, nj.audio.mel(about.front_end):descriptor().mels)
+    end
+  end)
+
+  it("draws nothing with rng = false, and draws by rng otherwise", function()
+    local zero = nj.encoders.from(tiny, { rng = false }):state()
+    assert.equal(0, zero["features.0.0.weight"]:abs():max():item())
+    assert.equal(1, zero["features.0.1.weight"]:min():item())
+    local function weight(seed)
+      return nj.encoders.from(tiny, { rng = nj.rng(seed) }):state()["features.0.0.weight"]:bytes()
+    end
+    assert.equal(weight(1), weight(1))
+    assert.not_equal(weight(1), weight(2))
+  end)
+
+  describe("with a checkpoint", function()
+    local folder, source
+    setup(function()
+      folder = temporary.folder()
+      source = nj.encoders.from(tiny, { rng = nj.rng(9) })
+    end)
+    teardown(function() temporary.remove(folder) end)
+
+    local function prefixed(prefix, extra)
+      local state = {}
+      for name, tensor in pairs(source:state()) do state[prefix .. name] = tensor:detach() end
+      for name, tensor in pairs(extra or {}) do state[name] = tensor end
+      return state
+    end
+
+    it("says of every tensor what became of it", function()
+      local counter = nj.zeros({}, { dtype = "int64" })
+      local state = prefixed("model/net.audio.", {
+        ["model/net.audio.features.0.1.num_batches_tracked"] = counter,
+        ["model/net.audio.spectrogram_extractor.stft.conv_real.weight"] = nj.zeros(2),
+        ["model/net.audio.strange"] = nj.zeros(2),
+        ["model/net.text.weight"] = nj.zeros(2),
+        ["features.0.0.weight"] = nj.zeros(1),
+      })
+      local net, about = assert(nj.encoders.from(tiny, { checkpoint = state }))
+      assert.equal("model/net.audio.", about.report.prefix)
+      assert.equal(#net:parameters() + #net:buffers(), #about.report.used)
+      assert.same({}, about.report.missing)
+      assert.same({}, about.report.mismatched)
+      assert.same({
+        { name = "features.0.0.weight", why = "not under 'model/net.audio.'" },
+        { name = "model/net.audio.features.0.1.num_batches_tracked",
+          why = "a counter that only training's averages need" },
+        { name = "model/net.audio.spectrogram_extractor.stft.conv_real.weight",
+          why = "the front-end: nj.audio.mel computes it" },
+        { name = "model/net.audio.strange", why = "this network has no tensor of that name" },
+        { name = "model/net.text.weight", why = "not under 'model/net.audio.'" },
+      }, about.report.skipped)
+      for name, tensor in pairs(net:state()) do
+        assert.equal(source:state()[name]:bytes(), tensor:bytes(), name)
+      end
+    end)
+
+    it("reads files, and passes over a classifier that was not asked for", function()
+      local path = folder .. "/m.safetensors"
+      assert(nj.store.save(path, prefixed ""))
+      local net, about = assert(nj.encoders.from(tiny, { checkpoint = path,
+        encoder = { classes = 0 } }))
+      assert.equal("", about.report.prefix)
+      assert.equal(4, #about.report.skipped)
+      for _, s in ipairs(about.report.skipped) do
+        assert.equal("a classifier, which this network was made without", s.why)
+      end
+      assert.equal(0, net:descriptor().classes)
+      local _, text, code = nj.encoders.from(tiny, { checkpoint = folder .. "/none.safetensors" })
+      assert.equal("ENOTFOUND", code)
+      assert(text:find("none.safetensors", 1, true))
+    end)
+
+    it("refuses what is missing or of another shape, unless asked to take what fits", function()
+      local state = prefixed ""
+      state["features.2.block.0.1.bias"] = nil
+      state["classifier.5.bias"] = nj.zeros(7)
+      local net, text, code = nj.encoders.from(tiny, { checkpoint = state })
+      assert.is_nil(net)
+      assert.equal("EFORMAT", code)
+      assert.equal("these weights are not those of tiny: 1 missing: features.2.block.0.1.bias; "
+        .. "1 mismatched: classifier.5.bias: expected (3), got (7)", text)
+      local taken, about = nj.encoders.from(tiny, { checkpoint = state, partial = true,
+        rng = nj.rng(2) })
+      assert.same({ "features.2.block.0.1.bias" }, about.report.missing)
+      assert.same({ "classifier.5.bias: expected (3), got (7)" }, about.report.mismatched)
+      assert.equal(source:state()["features.0.0.weight"]:bytes(),
+        taken:state()["features.0.0.weight"]:bytes())
+      local _, nothing = nj.encoders.from(tiny, { checkpoint = { other = nj.zeros(1) } })
+      assert(nothing:find("missing: features.0.0.weight; ", 1, true), nothing)
+      assert(nothing:find(" more$"), nothing)
+    end)
+
+    it("takes the prefix that it is told", function()
+      local state = prefixed("a.", prefixed "b.")
+      state["b.features.0.1.bias"] = state["b.features.0.1.bias"] + 1
+      for _, prefix in ipairs { "a.", "b." } do
+        local net, about = assert(nj.encoders.from(tiny, { checkpoint = state, prefix = prefix }))
+        assert.equal(prefix, about.report.prefix)
+        assert.equal(state[prefix .. "features.0.1.bias"]:bytes(),
+          net:state()["features.0.1.bias"]:bytes())
+      end
+    end)
+
+    it("pools CNN14's last block as the repository that wrote the file does", function()
+      local narrow = { channels = { 1, 1, 1, 1, 1, 2 }, classes = 0 }
+      local convnet = { kind = "convnet" }
+      for key, value in pairs(narrow) do convnet[key] = value end
+      local weights = nj.encoders.convnet(convnet):state()
+      local function stride(prefix, extra)
+        local state = { [extra or "epoch"] = nj.zeros(1) }
+        for name, tensor in pairs(weights) do state[prefix .. name] = tensor:detach() end
+        return assert(nj.encoders.from("cnn14", { checkpoint = state, encoder = narrow })):stride()
+      end
+      assert.equal(32, stride "")
+      assert.equal(64, stride "audio_encoder.audio_enc.")
+      assert.equal(64, stride "audio_enc.audio_enc.")
+      assert.equal(32, stride("audio_encoder.audio_enc.", "codebook"))
+    end)
+  end)
+
+  it("says what is wrong", function()
+    message("encoders.from: no architecture is called 'mn4' (did you mean 'mn04'?); there are ",
+      function() nj.encoders.from "mn4" end)
+    message("encoders.from: no architecture is called '../models/mn04'",
+      function() nj.encoders.from "../models/mn04" end)
+    message("encoders.from: no encoder is called 'nothing'",
+      function() nj.encoders.from { encoder = { kind = "nothing" } } end)
+    message("encoders.from: option 'encoder' is required", function() nj.encoders.from {} end)
+    message("encoders.from: unknown option 'chekpoint' (did you mean 'checkpoint'?)",
+      function() nj.encoders.from("mn04", { chekpoint = "x" }) end)
+  end)
+end)
