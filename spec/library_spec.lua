@@ -190,6 +190,39 @@ describe("nj.library", function()
       assert.same({ 1, 0, 0, 0, 0 }, counts(assert(lib:add(folder))))
     end
     assert.is_nil((open()))
+    -- What a library of the first version says of its model.
+    do
+      local catalogue <close> = assert(nj.catalogue(file))
+      assert(catalogue:meta("model", "tiny/12/-40.3271"))
+    end
+    assert.same({ nil, file .. ": indexed by an earlier version of nightjar; index it again with "
+      .. "rebuild (nightjar index --rebuild)", "EFORMAT" }, { open { model = other } })
+  end)
+
+  it("knows a model by all that makes its vectors", function()
+    local function opens(changed)
+      local lib, _, code = open { model = changed }
+      if lib then lib:close() end
+      return lib ~= nil or code
+    end
+    assert.is_true(opens(model))
+    assert.is_true(opens(tiny_model.new()))
+    local descriptor = tiny_model.descriptor()
+    descriptor.audio.front_end.hop = 320
+    assert.equal("EFORMAT", opens(nj.model(descriptor, { rng = nj.rng(1) })))
+    -- A sum would not see two numbers change places.
+    local swapped = tiny_model.new()
+    nj.no_grad(function()
+      local w
+      for _, p in ipairs(swapped:parameters()) do
+        if p.tensor.ndim == 4 then w = p.tensor end
+      end
+      w = w:reshape(-1)
+      local a, b = w[1], w[2]
+      assert.not_equal(a, b)
+      w[1], w[2] = b, a
+    end)
+    assert.equal("EFORMAT", opens(swapped))
   end)
 
   it("says what it cannot open or index", function()

@@ -26,6 +26,11 @@ local nj = {}
 ---@return nightjar.MemoryReport
 function nj.memory(options) end
 
+---A short name for strings and tensors: 32 hexadecimal digits (SipHash-2-4 of 128 bits), the same on every machine. It tells contents, types and shapes apart; it does not keep secrets.
+---@param ... string|nightjar.Tensor
+---@return string
+function nj.digest(...) end
+
 ---The number of threads that kernels use; results do not depend on it. The environment variable
 ---NIGHTJAR_THREADS sets the first value, else it is one per core.
 ---@param n? integer 1 to 256

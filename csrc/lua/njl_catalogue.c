@@ -3,6 +3,7 @@
 #include "search/catalogue.h"
 
 #define NJL_CATALOGUE "nightjar.Catalogue"
+#define MOST_LEVELS 8
 
 static nj_catalogue *check_catalogue(lua_State *L) { return njl_check_handle(L, 1, NJL_CATALOGUE); }
 
@@ -93,7 +94,44 @@ static char *borrow(const char *text) {
   return same.out;
 }
 
-/* catalogue:put{ path, size, mtime, seconds, error | vector, segments, times } */
+/* A tensor of the level at the top of the stack; the levels table keeps it alive. */
+static nj_tensor *level_tensor(lua_State *L, const char *level, const char *name, int required) {
+  nj_tensor *x = NULL;
+  if (lua_getfield(L, -1, name) != LUA_TNIL || required) {
+    x = njl_test_tensor(L, -1);
+    if (!x)
+      luaL_error(L, "put: '%s' of level '%s' must be a tensor, got %s", name, level,
+                 luaL_typename(L, -1));
+  }
+  lua_pop(L, 1);
+  return x;
+}
+
+/* Field `levels`, which stays on the stack: { name = { vectors = (N, D), weights = (N), step = } } */
+static int read_levels(lua_State *L, nj_sound_level levels[MOST_LEVELS]) {
+  int n = 0;
+  if (lua_getfield(L, 2, "levels") == LUA_TNIL)
+    return 0;
+  if (!lua_istable(L, -1))
+    luaL_error(L, "put: field 'levels' must be a table, got %s", luaL_typename(L, -1));
+  int table = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1))
+      luaL_error(L, "put: 'levels' must hold tables by name");
+    if (n == MOST_LEVELS)
+      luaL_error(L, "put: more than %d levels", MOST_LEVELS);
+    const char *name = lua_tostring(L, -2);
+    levels[n].name = name;
+    levels[n].vectors = level_tensor(L, name, "vectors", 1);
+    levels[n].weights = level_tensor(L, name, "weights", 0);
+    lua_getfield(L, -1, "step");
+    levels[n++].step = luaL_optnumber(L, -1, 0);
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+/* catalogue:put{ path, size, mtime, seconds, error | vector, segments, times, levels } */
 static int l_put(lua_State *L) {
   nj_catalogue *catalogue = check_catalogue(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -108,6 +146,9 @@ static int l_put(lua_State *L) {
   sound.vector = tensor_field(L, "vector");
   sound.segments = tensor_field(L, "segments");
   sound.times = tensor_field(L, "times");
+  nj_sound_level levels[MOST_LEVELS];
+  sound.n_levels = read_levels(L, levels);
+  sound.levels = levels;
   if (!sound.vector && !sound.error)
     return luaL_error(L, "put: a sound needs a vector or an error");
   return done(L, nj_catalogue_put(catalogue, &sound));
@@ -221,6 +262,29 @@ static int l_get(lua_State *L) {
   return 1;
 }
 
+/* catalogue:level(id, name): vectors (N, D), weights (N) or nil, step; nothing where none is. */
+static int l_level(lua_State *L) {
+  nj_catalogue *catalogue = check_catalogue(L);
+  lua_Integer id = luaL_checkinteger(L, 2);
+  const char *name = luaL_checkstring(L, 3);
+  nj_tensor **vectors = njl_new_tensor(L), **weights = njl_new_tensor(L);
+  nj_sound_level level;
+  nj_status status = nj_catalogue_level(catalogue, id, name, &level);
+  if (status)
+    return njl_result(L, status);
+  *vectors = level.vectors;
+  *weights = level.weights;
+  if (!level.vectors)
+    return 0;
+  njl_account(L);
+  if (!level.weights) {
+    lua_pushnil(L);
+    lua_replace(L, -2);
+  }
+  lua_pushnumber(L, level.step);
+  return 3;
+}
+
 /* catalogue:vectors(): float32 (n, D), int64 ids (n). */
 static int l_vectors(lua_State *L) {
   nj_catalogue *catalogue = check_catalogue(L);
@@ -238,7 +302,8 @@ void njl_open_catalogue(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"begin", l_begin}, {"commit", l_commit},   {"rollback", l_rollback}, {"clear", l_clear},
       {"meta", l_meta},   {"put", l_put},         {"remove", l_remove},     {"list", l_list},
-      {"get", l_get},     {"vectors", l_vectors}, {"close", l_close},       {NULL, NULL}};
+      {"get", l_get},     {"vectors", l_vectors}, {"level", l_level},       {"close", l_close},
+      {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
   static const luaL_Reg list_meta[] = {{"__gc", l_free_list}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"catalogue", l_open}, {NULL, NULL}};

@@ -18,6 +18,7 @@
 #include "base/array.h"
 #include "base/context.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/parallel.h"
 #include "base/rng.h"

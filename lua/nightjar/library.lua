@@ -19,16 +19,37 @@ local library = {}
 
 local BATCH = 32 -- sounds in a transaction
 
---- A short name for a model's weights: libraries made with other weights hold other vectors.
+-- Plain values as text, keys in order.
+local function plain(value)
+  if type(value) ~= "table" then return ("%s:%s"):format(math.type(value) or type(value), value) end
+  local keys, parts = {}, {}
+  for key in pairs(value) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for i, key in ipairs(keys) do parts[i] = ("%s=%s"):format(key, plain(value[key])) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+--- A short name for what makes a model's vectors: libraries made with other weights, or with
+--- another front-end, hold other vectors.
 local function fingerprint(model)
-  local names, sum = {}, 0
+  local d, names = model:descriptor(), {}
+  local parts = { plain { d.audio, d.dim, d.projection, d.hci or false, d.ac or false } }
   local state = model:state()
   for name in pairs(state) do names[#names + 1] = name end
   table.sort(names)
-  for i, name in ipairs(names) do
-    sum = sum + (i % 7 + 1) * state[name]:detach():to "float64":sum():item()
+  for _, name in ipairs(names) do
+    parts[#parts + 1] = name
+    parts[#parts + 1] = state[name]
   end
-  return ("%s/%d/%.12g"):format(model.name, model.dim, sum)
+  return ("%s/%d/%s"):format(model.name, model.dim, core.digest(table.unpack(parts)))
+end
+
+-- Why a library does not go with a model. Its mark once was a sum instead of 32 digits.
+local function refusal(path, known)
+  local hash = known:match "/(%x+)$"
+  local why = hash and #hash == 32 and ("indexed with another model (%s)"):format(known)
+    or "indexed by an earlier version of nightjar"
+  return ("%s: %s; index it again with rebuild (nightjar index --rebuild)"):format(path, why)
 end
 
 --- Opens a library, or makes it.
@@ -51,8 +72,7 @@ function library.open(path, options)
   local known = catalogue:meta "model"
   if known and known ~= mark and not o.rebuild then
     catalogue:close()
-    return nil, ("%s: indexed with another model (%s); index it again with rebuild"):format(path,
-      known), "EFORMAT"
+    return nil, refusal(path, known), "EFORMAT"
   end
   if known ~= mark then
     local ok

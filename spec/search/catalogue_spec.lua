@@ -64,6 +64,96 @@ describe("nj.catalogue", function()
     assert.is_false(c:remove "a.wav")
   end)
 
+  it("keeps levels, a byte a number", function()
+    local rng = nj.rng(5)
+    local frames = nj.randn({ 70, 33 }, { rng = rng }):normalize(2)
+    frames[4] = 0
+    frames[5] = frames[5] * 1e-30
+    local record = sound("a.wav", 1)
+    record.levels = {
+      frame = { vectors = frames, step = 0.32, weights = nj.rand({ 70 }, { rng = rng }) },
+      segment = { vectors = nj.randn({ 3, 66 }, { rng = rng })[{ {}, { 1, -1, 2 } }] },
+      caption = { vectors = nj.zeros(0, 33) },
+    }
+    local c <close> = assert(nj.catalogue(path, { create = true }))
+    assert(c:put(record))
+    assert(c:put(sound("b.wav", 1)))
+    local vectors, weights, step = c:level(1, "frame")
+    assert.same({ 70, 33 }, vectors.shape)
+    local bound = frames:abs():max(2, { keepdim = true }) / 253
+    assert.equal(0, (vectors - frames):abs():gt(bound):sum():item())
+    assert.is_true(weights:equal(record.levels.frame.weights))
+    assert.equal(0.32, step)
+    vectors, weights, step = c:level(1, "segment")
+    assert.same({ 3, 33 }, vectors.shape)
+    assert.same({ nil, 0.0 }, { weights, step })
+    assert.same({ 0, 0 }, c:level(1, "caption").shape)
+    assert.equal(0, select("#", c:level(1, "word")))
+    assert.equal(0, select("#", c:level(2, "frame")))
+    -- Others take their place; an error, or going, takes them away.
+    record.levels = { frame = { vectors = nj.ones(2, 3) } }
+    assert(c:put(record))
+    assert.same({ { 1, 1, 1 }, { 1, 1, 1 } }, c:level(1, "frame"):totable())
+    assert.equal(0, select("#", c:level(1, "segment")))
+    assert(c:put { path = "a.wav", error = "gone bad" })
+    assert.equal(0, select("#", c:level(1, "frame")))
+    assert(c:put(record))
+    assert(c:remove "a.wav")
+    assert.equal(0, select("#", c:level(1, "frame")))
+  end)
+
+  it("checks the levels it is given, and then puts nothing", function()
+    local c <close> = assert(nj.catalogue(path, { create = true }))
+    local function refused(pattern, levels)
+      local record = sound("a.wav", 1)
+      record.levels = levels
+      assert.error_matches(function() c:put(record) end, pattern)
+      assert.equal(0, #c:list())
+    end
+    refused("put: field 'levels' must be a table, got number", 3)
+    refused("put: 'levels' must hold tables by name", { 3 })
+    refused("put: 'vectors' of level 'frame' must be a tensor, got nil", { frame = {} })
+    refused("put: level 'frame' must have vectors %(N, D%), got %(3%)", { frame = { vectors = nj.ones(3) } })
+    refused("put: level 'frame' must be of float32 tensors", { frame = { vectors = nj.ones(3, 2):double() } })
+    refused("put: level 'frame' must have weights %(3%), got %(2%)",
+      { frame = { vectors = nj.ones(3, 2), weights = nj.ones(2) } })
+    for _, bad in ipairs { 0 / 0, math.huge, -math.huge } do
+      refused("put: level 'frame' holds values that are no numbers",
+        { frame = { vectors = nj.tensor { { 1, bad, 3 } } } })
+    end
+    local many = {}
+    for i = 1, 9 do many["l" .. i] = { vectors = nj.ones(1, 1) } end
+    refused("put: more than 8 levels", many)
+  end)
+
+  -- The number of the schema lies in the header of an SQLite file.
+  local function set_version(version)
+    local file = assert(io.open(path, "r+b"))
+    file:seek("set", 60)
+    file:write((">I4"):pack(version))
+    file:close()
+  end
+
+  it("reads libraries of version 1, and none of a later one", function()
+    do
+      local c <close> = assert(nj.catalogue(path, { create = true }))
+      assert(c:put(sound("a.wav", 1)))
+    end
+    set_version(1)
+    do
+      local c <close> = assert(nj.catalogue(path))
+      assert.equal(1, #c:list())
+      assert.equal(0, select("#", c:level(1, "frame")))
+      local record = sound("b.wav", 1)
+      record.levels = { frame = { vectors = nj.ones(2, 3) } }
+      assert(c:put(record))
+    end
+    set_version(3)
+    local none, message, code = nj.catalogue(path)
+    assert.same({ nil, path .. ": sound library of version 3, this nightjar reads versions up to 2",
+      "EUNSUPPORTED" }, { none, message, code })
+  end)
+
   it("tells a locked library from a broken one", function()
     local c <close> = assert(nj.catalogue(path, { create = true }))
     assert(c:begin())
@@ -105,7 +195,11 @@ describe("nj.catalogue", function()
   it("survives a damaged file", function()
     do
       local c <close> = assert(nj.catalogue(path, { create = true }))
-      for i = 1, 50 do assert(c:put(sound("s" .. i, i))) end
+      for i = 1, 50 do
+        local record = sound("s" .. i, i)
+        record.levels = { frame = { vectors = nj.ones(5, 3), weights = nj.ones(5) } }
+        assert(c:put(record))
+      end
     end
     local file = assert(io.open(path, "rb"))
     local good = file:read "a"
@@ -120,6 +214,7 @@ describe("nj.catalogue", function()
       if c then
         local list = c:list()
         local vectors = c:vectors()
+        for id = 1, 50 do c:level(id, "frame") end
         assert.is_true(list == nil or type(list) == "table")
         assert.is_true(vectors == nil or vectors.dtype == "float32")
         c:close()

@@ -7,11 +7,21 @@
 #include "search/catalogue_internal.h"
 
 #define APPLICATION_ID 0x6e6a6c62 /* "njlb" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BUSY_MS 2000
 
 #define STRINGIFY_(x) #x
 #define STRINGIFY(x) STRINGIFY_(x)
+
+/* New in version 2: vectors below the whole sound, a byte a number, with a scale each. */
+#define LEVELS_TABLE                                                                    \
+  "CREATE TABLE IF NOT EXISTS levels(id INTEGER PRIMARY KEY,"                           \
+  " sound INTEGER NOT NULL REFERENCES sounds(id) ON DELETE CASCADE,"                    \
+  " name TEXT NOT NULL, step REAL NOT NULL, scales BLOB NOT NULL, codes BLOB NOT NULL," \
+  " weights BLOB, UNIQUE(sound, name));"
+
+static const char upgrade[] = "BEGIN IMMEDIATE;" LEVELS_TABLE "PRAGMA user_version = 2;"
+                              "COMMIT;";
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -20,7 +30,7 @@ static const char schema[] =
     " size INTEGER NOT NULL, mtime INTEGER NOT NULL, seconds REAL NOT NULL,"
     " error TEXT, vector BLOB);"
     "CREATE TABLE segments(sound INTEGER PRIMARY KEY REFERENCES sounds(id) ON DELETE CASCADE,"
-    " times BLOB NOT NULL, vectors BLOB NOT NULL);"
+    " times BLOB NOT NULL, vectors BLOB NOT NULL);" LEVELS_TABLE
     "PRAGMA application_id = " STRINGIFY(APPLICATION_ID) ";"
                                                          "PRAGMA user_version = " STRINGIFY(
                                                              SCHEMA_VERSION) ";"
@@ -87,10 +97,12 @@ static nj_status check_kind(nj_catalogue *c) {
   if (application != APPLICATION_ID)
     return nj_fail(c->ctx, NJ_EFORMAT, "%s: an SQLite file, but not a nightjar sound library",
                    c->path);
+  if (version == 1) /* its sounds have no levels yet; what it says of its model makes them anew */
+    return nj_catalogue_run(c, upgrade);
   if (version != SCHEMA_VERSION)
     return nj_fail(c->ctx, NJ_EUNSUPPORTED,
                    "%s: sound library of version %lld, this nightjar reads "
-                   "version %d",
+                   "versions up to %d",
                    c->path, (long long)version, SCHEMA_VERSION);
   return NJ_OK;
 }

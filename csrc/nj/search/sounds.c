@@ -89,6 +89,8 @@ nj_status nj_catalogue_put(nj_catalogue *c, const nj_sound *s) {
   nj_status st = put_row(c, s, &id);
   if (!st)
     st = put_segments(c, s, id);
+  if (!st)
+    st = nj_catalogue_put_levels(c, id, s);
   if (st) {
     char text[512]; /* the rollback must not hide what went wrong */
     strncpy(text, nj_ctx_error(c->ctx), sizeof text - 1);

@@ -76,6 +76,9 @@ local function queries(arguments)
 end
 
 local function open(arguments)
+  if not arguments.library and fs.kind(arguments.path) == nil then
+    return nil, arguments.path .. ": no such file or folder"
+  end
   local path = common.library_path(arguments, arguments.path)
   if fs.kind(path) == nil then
     return nil, ("%s: no index here; make one with: nightjar index %s"):format(path, arguments.path)
