@@ -2721,6 +2721,7 @@ nj.ac = {}
 ---@field memory_width? integer of the frames; width when left out, else a linear map is put in front
 ---@field positions? integer the most tokens of a caption; 64
 ---@field position? "sines"|"learned"
+---@field frame_positions? boolean sines of their places are added to the frames, which attention alone would take as a set; false
 ---@field norm? "pre"|"post"
 ---@field dropout? number 0.1
 ---@field eps? number of LayerNorm; 1e-5

@@ -11,10 +11,10 @@ static const char *const dtype_names[] = {"float32", "float64", NULL};
 /* ---- making one ---- */
 
 static nj_decoder_options read_decoder(lua_State *L) {
-  static const char *const keys[] = {"vocabulary",   "width",        "layers",    "heads",
-                                     "feed_forward", "memory_width", "positions", "position",
-                                     "norm",         "dropout",      "eps",       "dtype",
-                                     "rng",          "kind",         NULL};
+  static const char *const keys[] = {"vocabulary",      "width",        "layers",    "heads",
+                                     "feed_forward",    "memory_width", "positions", "position",
+                                     "frame_positions", "norm",         "dropout",   "eps",
+                                     "dtype",           "rng",          "kind",      NULL};
   static const char name[] = "decoder";
   nj_decoder_options o = nj_decoder_default_options();
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -29,6 +29,7 @@ static nj_decoder_options read_decoder(lua_State *L) {
   o.memory_width = njl_opt_integer(L, 1, name, "memory_width", 1, 1 << 20, o.width);
   o.positions = njl_opt_integer(L, 1, name, "positions", 1, 1 << 20, o.positions);
   o.learned = njl_opt_enum(L, 1, name, "position", position_names, 0);
+  o.frame_positions = njl_opt_boolean(L, 1, name, "frame_positions", 0);
   o.post_norm = njl_opt_enum(L, 1, name, "norm", norm_names, 0);
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, o.dropout);
   o.eps = njl_opt_number(L, 1, name, "eps", 0, 1, o.eps);
@@ -75,6 +76,7 @@ static int l_decoder(lua_State *L) {
   njl_describe_integer(L, "memory_width", o.memory_width);
   njl_describe_integer(L, "positions", o.positions);
   njl_describe_string(L, "position", position_names[o.learned]);
+  njl_describe_boolean(L, "frame_positions", o.frame_positions);
   njl_describe_string(L, "norm", norm_names[o.post_norm]);
   njl_describe_number(L, "dropout", o.dropout);
   njl_describe_number(L, "eps", o.eps);

@@ -50,10 +50,13 @@ describe("nj.ac.decoder", function()
   for _, case in ipairs {
     { norm = "pre", position = "sines" },
     { norm = "post", position = "learned" },
+    { norm = "pre", position = "sines", frame_positions = true },
   } do
-    it("has the gradients that differences give in float64, norm = " .. case.norm, function()
+    it("has the gradients that differences give in float64, norm = " .. case.norm
+      .. (case.frame_positions and ", with frame positions" or ""), function()
       local net = decoding.decoder { vocabulary = 5, width = 4, layers = 1, feed_forward = 3,
         memory_width = 3, positions = 4, norm = case.norm, position = case.position,
+        frame_positions = case.frame_positions,
         dtype = "float64" }
       local words, mask = ids { { 1, 3, 4 }, { 1, 2, 0 } }, ids { { 1, 1 }, { 0, 1 } }
       local memory = nj.randn({ 2, 2, 3 }, { rng = nj.rng(4), dtype = "float64" }):requires_grad_()
@@ -102,6 +105,16 @@ describe("nj.ac.decoder", function()
       { atol = 0 })
   end)
 
+  it("hears the order of frames only with their positions", function()
+    local memory = nj.randn({ 1, 4, 6 }, { rng = nj.rng(1) })
+    local turned = memory:flip(2)
+    for _, positions in ipairs { false, true } do
+      local net = decoding.decoder { frame_positions = positions }
+      local there = net(ids { { 1, 5 } }, memory) - net(ids { { 1, 5 } }, turned)
+      assert.equal(positions, there:abs():max():item() > 1e-4)
+    end
+  end)
+
   it("works without a valid frame, and without frames", function()
     local net = decoding.decoder()
     local none = net(ids { { 1, 5 } }, nj.randn({ 1, 3, 6 }), ids { { 0, 0, 0 } })
@@ -129,7 +142,7 @@ describe("nj.ac.decoder", function()
     local d = net:descriptor()
     assert.same({ kind = "decoder", vocabulary = 9, width = 4, layers = 3, heads = 2,
       feed_forward = 16, memory_width = 5, positions = 7, position = "learned", norm = "post",
-      dropout = 0.25, eps = 1e-5, dtype = "float32" }, d)
+      frame_positions = false, dropout = 0.25, eps = 1e-5, dtype = "float32" }, d)
     assert.same(d, nj.ac.decoder(d):descriptor())
     local names = {}
     for _, p in ipairs(net:parameters()) do names[p.name] = table.concat(p.tensor.shape, "x") end

@@ -116,7 +116,7 @@ describe("decoder:generate", function()
 
   for name, o in pairs(methods) do
     it("says of each caption what teacher forcing says: " .. name, function()
-      local net, memory, mask = decoding.decoder { position = "learned" }, clips()
+      local net, memory, mask = decoding.decoder { position = "learned", frame_positions = true }, clips()
       for b, captions in ipairs(net:generate(memory, mask, options(o))) do
         local m, k = one(memory, mask, b)
         -- groups of a diverse beam may come to the same captions

@@ -85,16 +85,28 @@ static nj_status add_parameters(nj_decoder *net) {
   return nj_params_add_linear(p, "out", o->width, o->vocabulary, NJ_INIT_XAVIER);
 }
 
-/* pe[p][2i] = sin(p / 10000^(2i / D)), pe[p][2i + 1] = cos of the same. */
-static nj_status make_sines(nj_decoder *net) {
-  const nj_decoder_options *o = &net->options;
-  NJ_TRY(nj_empty(net->ctx, o->dtype, 2, (int64_t[]){o->positions, o->width}, &net->sines));
-  for (int64_t p = 0; p < o->positions; p++)
-    for (int64_t i = 0; i < o->width; i++) {
-      double angle = (double)p / pow(10000, (double)(i - i % 2) / (double)o->width);
-      nj_set(net->sines, (int64_t[]){p, i}, i % 2 ? cos(angle) : sin(angle));
+/* (count, D): pe[p][2i] = sin(p / 10000^(2i / D)), pe[p][2i + 1] = cos of the same. */
+static nj_status make_sines(const nj_decoder *net, int64_t count, nj_tensor **out) {
+  int64_t width = net->options.width;
+  nj_tensor *y = NULL;
+  double *rates = nj_calloc(net->ctx, (size_t)width, sizeof *rates);
+  if (!rates)
+    return NJ_ENOMEM;
+  nj_status st = nj_empty(net->ctx, net->options.dtype, 2, (int64_t[]){count, width}, &y);
+  for (int64_t i = 0; i < width; i++)
+    rates[i] = 1 / pow(10000, (double)(i - i % 2) / (double)width);
+  for (int64_t p = 0; !st && p < count; p++)
+    for (int64_t i = 0; i < width; i++) {
+      double angle = (double)p * rates[i], value = i % 2 ? cos(angle) : sin(angle);
+      if (y->dtype == NJ_F32)
+        NJ_F32_DATA(y)[p * width + i] = (float)value;
+      else
+        NJ_F64_DATA(y)[p * width + i] = value;
     }
-  return NJ_OK;
+  nj_free(net->ctx, rates);
+  if (!st)
+    *out = y;
+  return st;
 }
 
 nj_status nj_decoder_new(nj_ctx *ctx, const nj_decoder_options *options, nj_rng *rng,
@@ -112,7 +124,7 @@ nj_status nj_decoder_new(nj_ctx *ctx, const nj_decoder_options *options, nj_rng 
   nj_status st = add_parameters(net);
   net->params.rng = NULL;
   if (!st && !o.learned)
-    st = make_sines(net);
+    st = make_sines(net, o.positions, &net->sines);
   if (st) {
     nj_decoder_free(net);
     return st;
@@ -164,11 +176,17 @@ nj_status nj_decoder_embed(nj_decoder *net, nj_tensor *ids, int64_t first, nj_te
 }
 
 nj_status nj_decoder_project_memory(nj_decoder *net, nj_tensor *memory, nj_tensor **out) {
-  nj_tensor *w = nj_params_find(&net->params, "memory.weight");
-  if (w)
-    return nj_linear(net->ctx, memory, w, nj_params_find(&net->params, "memory.bias"), out);
-  *out = nj_retain(memory);
-  return NJ_OK;
+  nj_dense dense = nj_dense_of(&net->params, "memory");
+  nj_tensor *places = NULL;
+  if (net->options.frame_positions)
+    NJ_TRY(make_sines(net, memory->shape[1], &places));
+  nj_flow f = nj_flow_begin(memory);
+  if (dense.weight)
+    NJ_FLOW(f, nj_dense_forward(net->ctx, dense, f.x, &f.next));
+  if (places)
+    NJ_FLOW(f, nj_add(net->ctx, f.x, places, &f.next));
+  nj_release(places);
+  return nj_flow_end(&f, out);
 }
 
 nj_status nj_decoder_logits(nj_decoder *net, nj_tensor *x, nj_tensor **out) {

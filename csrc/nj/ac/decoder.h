@@ -15,6 +15,8 @@ typedef struct {
   int64_t vocabulary, width, layers, heads, feed_forward;
   int64_t memory_width; /* of the frames; other than width: a Linear "memory" in front */
   int64_t positions;    /* the longest sequence */
+  int frame_positions;  /* sines of their places are added to the (mapped) frames, which attention
+                         * alone would take as a set; torch.nn.TransformerDecoder adds none */
   int learned;          /* positions are parameters ("positions.weight"), not sines */
   int post_norm;        /* LayerNorm behind each residual, and none at the end */
   double dropout;       /* on embeddings, attention and sub-layer outputs, while training */
@@ -52,7 +54,7 @@ nj_status nj_decoder_check_memory(const nj_decoder *net, const char *op, const n
                                   const nj_tensor *mask);
 /* Vectors of ids int64 (…, T) that stand at places first … first + T - 1: (…, T, D). */
 nj_status nj_decoder_embed(nj_decoder *net, nj_tensor *ids, int64_t first, nj_tensor **out);
-/* memory (B, N, memory_width) → (B, N, D). */
+/* memory (B, N, memory_width) → (B, N, D), with positions where the options say so. */
 nj_status nj_decoder_project_memory(nj_decoder *net, nj_tensor *memory, nj_tensor **out);
 /* "decoder.layers.N" into a buffer of NJ_DECODER_NAME bytes, which it returns: where the parameters of
  * layer `layer` (0-based) lie. */
