@@ -3226,6 +3226,150 @@ function nj.data.csv.format(row, separator) end
 ---@return string? code
 function nj.data.csv.write(path, rows, options) end
 
+-- ---- captioners ----
+
+---Captioners: a decoder that writes what a sound holds, behind an audio encoder or behind frames. `nj.captioner(descriptor)` is `nj.captioner.new(descriptor)`.
+---@class nightjar.captioner
+---@overload fun(descriptor: nightjar.CaptionerDescriptor, options: nightjar.RngOption?): nightjar.Captioner
+nj.captioner = {}
+
+---@class nightjar.CaptionerDescriptor
+---@field vocabulary string[] tokens, as nj.text.train_wordpiece gives them
+---@field audio? table { front_end = {…}, encoder = {kind = …} } as in nj.model
+---@field memory_width? integer of the frames, when there is no `audio`
+---@field freeze_audio? boolean the encoder is not trained; false
+---@field decoder? table options of nj.ac.decoder; frame_positions is true when left out
+---@field max? integer tokens of a caption, its end among them; 30
+---@field smoothing? number of labels; 0.1
+---@field name? string
+---@field provenance? table
+
+---@class nightjar.Captioner
+---@field tokenizer nightjar.Tokenizer
+---@field vocabulary string[]
+---@field decoder nightjar.Encoder
+---@field audio_tower? table { front_end, encoder }
+---@field max integer
+local Captioner = {}
+
+---Makes a captioner with fresh weights.
+---@param descriptor nightjar.CaptionerDescriptor
+---@param options? nightjar.RngOption of the initial weights
+---@return nightjar.Captioner
+function nj.captioner.new(descriptor, options) end
+
+---Reads a captioner from its file.
+---@param path string
+---@return nightjar.Captioner?
+---@return string? message
+---@return string? code
+function nj.captioner.load(path) end
+
+---What rebuilds the captioner without its weights and its vocabulary.
+---@return nightjar.CaptionerDescriptor
+function Captioner:descriptor() end
+
+---Writes the captioner to one safetensors file, whole or not at all.
+---@param path string
+---@return true? ok
+---@return string? message
+---@return string? code
+function Captioner:save(path) end
+
+---The networks with the prefixes of their parameters' names.
+---@return {prefix: string, net: nightjar.Encoder}[]
+function Captioner:parts() end
+
+---Parameters to train, in a fixed order; not those of a frozen encoder.
+---@return {name: string, tensor: nightjar.Tensor}[]
+function Captioner:parameters() end
+
+---Running statistics that training changes.
+---@return {name: string, tensor: nightjar.Tensor}[]
+function Captioner:buffers() end
+
+---Every tensor by name, shared with the captioner.
+---@return table<string, nightjar.Tensor>
+function Captioner:state() end
+
+---Copies tensors into the captioner. Raises when one is missing or has another shape.
+---@param state table<string, nightjar.Tensor>
+---@return nightjar.Captioner self
+function Captioner:load_state(state) end
+
+---Copies the audio encoder's weights from a retrieval model with the same one.
+---@param model nightjar.Model
+---@return nightjar.Captioner self
+function Captioner:load_audio(model) end
+
+---Training mode, or with false inference mode, in which a new captioner is. A frozen encoder stays in inference mode.
+---@param on? boolean (true)
+---@return nightjar.Captioner self
+function Captioner:train(on) end
+
+---Inference mode.
+---@return nightjar.Captioner self
+function Captioner:eval() end
+
+---Frames of log-mels. Nothing is recorded of a frozen encoder.
+---@param mel nightjar.Tensor (B, T, M)
+---@param lengths? nightjar.Tensor int64 (B)
+---@param rng? nightjar.Rng for dropout and SpecAugment
+---@return nightjar.Tensor frames (B, N, C)
+---@return nightjar.Tensor? mask (B, N)
+function Captioner:listen(mel, lengths, rng) end
+
+---@class nightjar.CaptionerBatch
+---@field frames? nightjar.Tensor (B, N, C)
+---@field frame_mask? nightjar.Tensor (B, N)
+---@field mel? nightjar.Tensor (B, T, M), in place of frames
+---@field lengths? nightjar.Tensor int64 (B)
+---@field captions? string[]
+---@field ids? nightjar.Tensor int64 (B, W), in place of captions
+
+---@class nightjar.CaptionerLossOptions: nightjar.RngOption
+---@field smoothing? number in place of the captioner's own
+---@field dropout? number of the decoder, in place of its own
+
+---The loss of a batch: the mean over tokens of the cross-entropy against smoothed labels.
+---@param batch nightjar.CaptionerBatch
+---@param options? nightjar.CaptionerLossOptions
+---@return nightjar.Tensor
+function Captioner:loss(batch, options) end
+
+---The text of token ids: pieces joined, special tokens left out.
+---@param ids integer[]
+---@return string
+function Captioner:text(ids) end
+
+---@class nightjar.CaptionOptions: nightjar.RngOption
+---@field method? "greedy"|"beam"|"nucleus"|"top_k" beam when left out
+---@field n? integer captions a sound; 1
+---@field beam? integer
+---@field groups? integer
+---@field diversity? number
+---@field length_penalty? number
+---@field p? number
+---@field k? integer
+---@field temperature? number
+---@field min? integer tokens; 1
+---@field max? integer tokens; the captioner's when left out
+---@field no_repeat? integer
+---@field repeat_words? boolean false: no word comes twice but articles, prepositions and the like; true when left out
+---@field unique? boolean captions of a sound differ in their texts; there may be fewer than n
+---@field mask? nightjar.Tensor (B, N) of frames
+---@field batch? integer sounds at a time; 16
+---@field progress? fun(done: integer, total: integer)
+
+---@class nightjar.Caption: nightjar.Generated
+---@field text string
+
+---Captions of sounds, the best of each first.
+---@param input nightjar.Tensor|string|(string|nightjar.Tensor)[] frames (B, N, C); or a path, a waveform (L), or a list of these
+---@param options? nightjar.CaptionOptions
+---@return nightjar.Caption[][] for each sound its captions, or { error = message, code = … }
+function Captioner:caption(input, options) end
+
 -- ---- models, libraries, evaluation ----
 
 ---Retrieval models: an audio tower and a text tower that end in one space. `nj.model(descriptor)`

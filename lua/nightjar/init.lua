@@ -14,6 +14,7 @@ nj._VERSION = "nightjar " .. core.version
 
 -- What a name of the namespace is loaded from.
 local modules = {
+  captioner = "nightjar.captioner",
   data = "nightjar.data",
   encoders = "nightjar.encoders",
   evaluate = "nightjar.evaluate",

@@ -40,21 +40,28 @@ towers.audio_encoders = {
 --- The front-end that an encoder was made for, where it is not PANNs'.
 local front_ends = { mobilenet = "efficientat" }
 
+--- What hears: front-end and encoder, without a projection.
 ---@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } }
 ---@return table
-function towers.audio(d, dim, form, rng)
+function towers.listener(d, rng)
   opts.check("model: audio", d, {
     front_end = "table",
     encoder = { type = "table", required = true },
   })
   local preset = front_ends[d.encoder.kind] or "panns"
-  local front_end = core.audio.mel(d.front_end or { preset = preset })
-  local encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders)
   return setmetatable({
-    front_end = front_end,
-    encoder = encoder,
-    projection = projection(form, encoder:width(), dim, rng),
+    front_end = core.audio.mel(d.front_end or { preset = preset }),
+    encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders),
   }, AudioTower)
+end
+
+--- The same with a projection into a space of `dim`.
+---@param d table as towers.listener takes it
+---@return table
+function towers.audio(d, dim, form, rng)
+  local tower = towers.listener(d, rng)
+  tower.projection = projection(form, tower.encoder:width(), dim, rng)
+  return tower
 end
 
 function AudioTower:descriptor()

@@ -1,0 +1,373 @@
+--- A captioner: it hears a sound and says in words what is in it.
+---
+---     file ─ decode ─ log-mel ─ encoder ─ frames (B, N, C) ─ decoder ─ tokens ─ text
+---
+--- With an audio tower it takes sound files. Without one it takes frames, so that it trains on those
+--- that a frozen encoder gave once.
+local core = require "nightjar.core"
+local file = require "nightjar.captioner.file"
+local opts = require "nightjar.opts"
+local parts = require "nightjar.model.parts"
+local tiles = require "nightjar.model.tiles"
+local towers = require "nightjar.model.towers"
+local words = require "nightjar.captioner.words"
+
+local Captioner = {}
+Captioner.__index = Captioner
+Captioner.__name = "nightjar.Captioner"
+
+local captioner = {}
+
+local function decoder_of(d, vocabulary, memory_width, rng)
+  local options = { frame_positions = true }
+  for key, value in pairs(d.decoder) do options[key] = value end
+  options.positions = options.positions or math.max(64, d.max)
+  options.vocabulary, options.memory_width, options.rng = #vocabulary, memory_width, rng
+  return core.ac.decoder(options)
+end
+
+--- Makes a captioner with fresh weights.
+---@param descriptor table `vocabulary` = {tokens}, as nj.text.train_wordpiece gives them;
+---  `audio` = { front_end = {…}, encoder = {kind = …} } as in nj.model, or `memory_width`, the width
+---  of the frames; `freeze_audio` (false): the encoder is not trained; `decoder` = options of
+---  nj.ac.decoder (frame_positions is true when left out); `max` (30) tokens of a caption, its end
+---  among them; `smoothing` (0.1) of labels; `name`, `provenance`
+---@param options? table `rng`: the generator of the initial weights
+---@return table captioner
+function captioner.new(descriptor, options)
+  local o = opts.check("captioner", options, { rng = "nightjar.Rng" })
+  local d = opts.check("captioner", descriptor, {
+    vocabulary = { type = "table", required = true },
+    audio = "table",
+    memory_width = { type = "integer", min = 1 },
+    freeze_audio = { type = "boolean", default = false },
+    decoder = { type = "table", default = {} },
+    max = { type = "integer", default = 30, min = 2 },
+    smoothing = { type = "number", default = 0.1, min = 0, max = 1 },
+    name = { type = "string", default = "unnamed" },
+    provenance = "table",
+  })
+  local rng = o.rng or core.rng(1)
+  local tower = d.audio and towers.listener(d.audio, rng)
+  local width = tower and tower.encoder:width() or d.memory_width
+  if not width then
+    error("captioner: option 'audio' or 'memory_width' is required", 2)
+  end
+  local self = setmetatable({
+    name = d.name, provenance = d.provenance or {}, max = d.max, smoothing = d.smoothing,
+    vocabulary = d.vocabulary, words = words.new(d.vocabulary),
+    audio_tower = tower, freeze_audio = d.freeze_audio,
+    decoder = decoder_of(d, d.vocabulary, width, rng),
+  }, Captioner)
+  self.tokenizer = self.words.tokenizer
+  if tower and d.freeze_audio then tower.encoder:freeze() end
+  return self
+end
+
+--- Reads a captioner from its file.
+---@param path string
+---@return table|nil captioner
+---@return string? message
+---@return string? code ENOTFOUND, EIO, EFORMAT (no captioner, or a broken one), …
+function captioner.load(path)
+  opts.arg("captioner.load", 1, "path", path, "string")
+  return file.load(path, captioner.new)
+end
+
+--- What rebuilds the captioner without its weights and its vocabulary, which a file keeps beside it.
+---@return table
+function Captioner:descriptor()
+  local decoder = self.decoder:descriptor()
+  local d = {
+    name = self.name, provenance = self.provenance, max = self.max, smoothing = self.smoothing,
+    decoder = decoder, freeze_audio = self.freeze_audio,
+  }
+  if self.audio_tower then
+    d.audio = self.audio_tower:descriptor()
+  else
+    d.memory_width = decoder.memory_width
+  end
+  return d
+end
+
+--- Writes the captioner to one safetensors file, whole or not at all.
+---@param path string
+---@return true|nil ok, string? message, string? code
+function Captioner:save(path) return file.save(self, path) end
+
+--- The networks with the prefixes of their parameters' names.
+---@return {prefix: string, net: any}[]
+function Captioner:parts()
+  local list = { { prefix = "decoder.", net = self.decoder } }
+  if self.audio_tower then
+    table.insert(list, 1, { prefix = "audio.encoder.", net = self.audio_tower.encoder })
+  end
+  return list
+end
+
+-- Those that training changes.
+local function trained(self)
+  return (self.audio_tower and not self.freeze_audio) and self:parts()
+    or { { prefix = "decoder.", net = self.decoder } }
+end
+
+--- Parameters to train, in a fixed order: { {name = …, tensor = …}, … }. Not those of a frozen encoder.
+---@return table[]
+function Captioner:parameters() return parts.parameters(trained(self)) end
+
+--- Running statistics that training changes.
+---@return table[]
+function Captioner:buffers() return parts.buffers(trained(self)) end
+
+--- Every tensor by name: parameters and running statistics (shared with the captioner, not copied).
+---@return table<string, any>
+function Captioner:state() return parts.state(self:parts()) end
+
+--- Copies tensors into the captioner. Raises when one is missing or has another shape.
+---@param state table<string, any>
+---@return table self
+function Captioner:load_state(state)
+  parts.load(self:parts(), state, "captioner")
+  return self
+end
+
+--- Copies the audio encoder's weights from a retrieval model with the same one.
+---@param model table what nj.load gave
+---@return table self
+function Captioner:load_audio(model)
+  if not self.audio_tower then error("captioner:load_audio: this captioner takes frames", 2) end
+  parts.load({ { prefix = "", net = self.audio_tower.encoder } }, model.audio_tower.encoder:state(),
+    "captioner:load_audio")
+  return self
+end
+
+--- Training mode (dropout, and what the encoder does unless it is frozen), or with false inference
+--- mode, in which a new captioner is.
+---@param on? boolean (true)
+---@return table self
+function Captioner:train(on)
+  parts.train(trained(self), on)
+  return self
+end
+
+--- Inference mode.
+---@return table self
+function Captioner:eval() return self:train(false) end
+
+-- ---------------------------------------------------------------------------------------------
+
+-- uint8 (B, N) of lengths (B).
+local function mask_of(lengths, n)
+  return core.arange(1, n, { dtype = "int64" }):reshape(1, n):le(lengths:reshape(-1, 1))
+end
+
+--- Frames (B, N, C) and their mask of log-mels (B, T, M). Nothing is recorded of a frozen encoder.
+---@param mel any (B, T, M)
+---@param lengths? any int64 (B)
+---@param rng? any for dropout and SpecAugment
+---@return any frames, any mask or nil
+function Captioner:listen(mel, lengths, rng)
+  if not self.audio_tower then
+    error("captioner: this captioner takes frames, not log-mels (no audio encoder)", 2)
+  end
+  local function encode()
+    local frames, _, left = self.audio_tower.encoder(mel, lengths, { rng = rng })
+    return frames, lengths and mask_of(left, frames.shape[2])
+  end
+  if self.freeze_audio then return core.no_grad(encode) end
+  return encode()
+end
+
+-- ids of captions, from [CLS] to [SEP], padded; cut at the captioner's `max`.
+local function encode_captions(self, captions)
+  return (self.tokenizer:batch(captions, { max = self.max + 1 }))
+end
+
+--- The loss of a batch, to be minimised: the mean over tokens of the cross-entropy against smoothed
+--- labels.
+---@param batch table `frames` (B, N, C) with `frame_mask` (B, N) or nil, or `mel` (B, T, M) with
+---  `lengths` (B) or nil; and `captions`, B texts, or `ids`, int64 (B, W), as the captioner's
+---  tokeniser makes them. What a loader gives with the captioner's front-end and tokeniser fits.
+---@param options? table `rng`; `smoothing` and `dropout` (of the decoder) in place of the captioner's
+---  own, for schedules
+---@return any loss
+function Captioner:loss(batch, options)
+  local o = opts.check("captioner:loss", options, {
+    rng = "nightjar.Rng",
+    smoothing = { type = "number", default = self.smoothing, min = 0, max = 1 },
+    dropout = { type = "number", min = 0, below = 1 },
+  })
+  opts.arg("captioner:loss", 1, "batch", batch, "table")
+  local frames, mask = batch.frames, batch.frame_mask
+  if not frames then
+    if not batch.mel then error("captioner:loss: the batch has neither frames nor mel", 2) end
+    frames, mask = self:listen(batch.mel, batch.lengths, o.rng)
+  end
+  local ids = batch.ids
+  if not ids then
+    if not batch.captions then error("captioner:loss: the batch has neither captions nor ids", 2) end
+    ids = encode_captions(self, batch.captions)
+  end
+  if ids.shape[2] > self.max + 1 then ids = ids[{ {}, { 1, self.max + 1 } }] end
+  local logits = self.decoder(ids[{ {}, { 1, -2 } }], frames, mask,
+    { rng = o.rng, dropout = o.dropout })
+  return core.nn.cross_entropy(logits:reshape(-1, #self.vocabulary),
+    ids[{ {}, { 2, -1 } }]:reshape(-1),
+    { base = 0, ignore = self.words.pad, smoothing = o.smoothing })
+end
+
+-- ---------------------------------------------------------------------------------------------
+
+local generation = {
+  method = { type = "string", default = "beam", one_of = { "greedy", "beam", "nucleus", "top_k" } },
+  n = { type = "integer", default = 1, min = 1 },
+  beam = { type = "integer", min = 1 },
+  groups = { type = "integer", min = 1 },
+  diversity = { type = "number", min = 0 },
+  length_penalty = { type = "number", min = 0 },
+  p = { type = "number", above = 0, max = 1 },
+  k = { type = "integer", min = 1 },
+  temperature = { type = "number", above = 0 },
+  min = { type = "integer", default = 1, min = 0 },
+  max = { type = "integer", min = 1 },
+  no_repeat = { type = "integer", min = 0 },
+  repeat_words = { type = "boolean", default = true },
+  unique = { type = "boolean", default = false },
+  rng = "nightjar.Rng",
+  mask = "tensor",
+  batch = { type = "integer", default = 16, min = 1 },
+  progress = "function",
+}
+
+-- What decoder:generate takes.
+local function generate_options(self, o)
+  local options = {
+    bos = self.words.bos, eos = self.words.eos, forbid = self.words.forbid, max = o.max or self.max,
+    once = not o.repeat_words and self.words.content or nil,
+  }
+  for _, key in ipairs { "method", "n", "beam", "groups", "diversity", "length_penalty", "p", "k",
+    "temperature", "min", "no_repeat", "rng" } do
+    options[key] = o[key]
+  end
+  if not o.unique or o.n == 1 then return options end
+  options.n = 2 * o.n -- some will say the same
+  if options.beam then options.beam = math.max(options.beam, options.n) end
+  return options, o.n
+end
+
+--- The text of token ids: pieces joined, special tokens left out, no space before punctuation.
+---@param ids integer[]
+---@return string
+function Captioner:text(ids) return self.tokenizer:decode(ids) end
+
+-- The first n captions of a list with texts that differ.
+local function distinct(list, n)
+  local seen, kept = {}, {}
+  for _, caption in ipairs(list) do
+    if not seen[caption.text] and #kept < n then
+      seen[caption.text] = true
+      kept[#kept + 1] = caption
+    end
+  end
+  return kept
+end
+
+-- Captions of frames (B, N, C).
+local function describe(self, frames, mask, options, unique)
+  local clips = self.decoder:generate(frames, mask, options)
+  for b, list in ipairs(clips) do
+    for _, caption in ipairs(list) do caption.text = self:text(caption.ids) end
+    if unique then clips[b] = distinct(list, unique) end
+  end
+  return clips
+end
+
+-- Frames (N, C) of a path or waveform, or nil, message, code.
+local function frames_of(self, sound)
+  local wave = sound
+  if type(sound) == "string" then
+    local message, code
+    wave, message, code = core.audio.decode(sound, { rate = self.audio_tower.front_end.rate })
+    if not wave then return nil, message, code end
+  elseif opts.type_name(sound) ~= "nightjar.Tensor" or #sound.shape ~= 1 then
+    error("captioner:caption: sounds are paths or waveforms (one dimension), got a "
+      .. opts.type_name(sound), 0)
+  end
+  if wave.shape[1] == 0 then return nil, "the sound is empty", "EFORMAT" end
+  local frames = tiles.frames(self.audio_tower, wave)
+  if not frames:isfinite():all() then
+    return nil, "the sound holds values that are no numbers", "EFORMAT"
+  end
+  return frames
+end
+
+-- Frames of several lengths as one tensor (B, N, C) with its mask.
+local function stack(list)
+  local longest, lengths = 0, {}
+  for i, frames in ipairs(list) do
+    lengths[i] = frames.shape[1]
+    longest = math.max(longest, lengths[i])
+  end
+  local padded = {}
+  for i, frames in ipairs(list) do
+    padded[i] = frames:pad { { 0, longest - lengths[i] }, { 0, 0 } }
+  end
+  return core.stack(padded, 1), mask_of(core.tensor(lengths, { dtype = "int64" }), longest)
+end
+
+local function caption_sounds(self, sounds, o, options, unique)
+  local results, waiting, places = {}, {}, {}
+  local function flush()
+    if #waiting == 0 then return end
+    local frames, mask = stack(waiting)
+    for i, list in ipairs(describe(self, frames, mask, options, unique)) do results[places[i]] = list end
+    waiting, places = {}, {}
+  end
+  for i, sound in ipairs(sounds) do
+    local frames, message, code = frames_of(self, sound)
+    if frames then
+      waiting[#waiting + 1], places[#places + 1] = frames, i
+    else
+      results[i] = { error = message, code = code }
+    end
+    if #waiting == o.batch then flush() end
+    if o.progress then o.progress(i, #sounds) end
+  end
+  flush()
+  return results
+end
+
+--- Captions of sounds, the best of each first.
+---@param input any frames (B, N, C) with option `mask` (B, N); or a path, a waveform (L) at the
+---  front-end's rate, or a list of these, for a captioner with an audio encoder
+---@param options? table `method` ("beam"), `n` (1) captions a sound, `beam`, `groups`, `diversity`,
+---  `length_penalty`, `p`, `k`, `temperature`, `min` (1) and `max` tokens, `no_repeat`, `rng` as in
+---  decoder:generate; `repeat_words` (true): false lets no word come twice but articles, prepositions
+---  and the like; `unique` (false): captions of a sound differ in their texts (sampling draws some
+---  twice; there may be fewer than n); `batch` (16) sounds at a time, which changes no result;
+---  `progress`: function(done, total)
+---@return table[] for each sound a list of { text, logprob (the sum over tokens), mean (per token),
+---  score, finished, ids }, or { error = message, code = … } for one that could not be read
+function Captioner:caption(input, options)
+  local o = opts.check("captioner:caption", options, generation)
+  local generate, unique = generate_options(self, o)
+  if opts.type_name(input) == "nightjar.Tensor" and #input.shape == 3 then
+    return parts.infer(self:parts(), describe, self, input, o.mask, generate, unique)
+  end
+  if o.mask then error("captioner:caption: a mask goes with frames (B, N, C)", 2) end
+  if not self.audio_tower then
+    error("captioner:caption: this captioner has no audio encoder; give frames (B, N, C), not a "
+      .. opts.type_name(input), 2)
+  end
+  if type(input) ~= "table" then input = { input } end
+  return parts.infer(self:parts(), caption_sounds, self, input, o, generate, unique)
+end
+
+function Captioner:__tostring()
+  return ("captioner %s: %s and %s, %d tokens"):format(self.name,
+    self.audio_tower and tostring(self.audio_tower.encoder) or "frames", tostring(self.decoder),
+    #self.vocabulary)
+end
+
+captioner.Captioner = Captioner
+return setmetatable(captioner, { __call = function(_, ...) return captioner.new(...) end })
