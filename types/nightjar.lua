@@ -307,6 +307,20 @@ function nj.nn.resize(x, h, w, options) end
 ---@class nightjar.EpsOptions
 ---@field eps? number
 
+---Softmax over the entries whose mask is not 0. Entries under the mask are not read, get 0 and give no gradient; where nothing is seen all are 0.
+---@param x nightjar.Tensor
+---@param mask nightjar.Tensor broadcasts to x
+---@param dim? integer the last when left out
+---@return nightjar.Tensor
+function nj.nn.masked_softmax(x, mask, dim) end
+
+---x less the logarithm of the sum of exp over the entries whose mask is not 0; -inf elsewhere.
+---@param x nightjar.Tensor
+---@param mask nightjar.Tensor broadcasts to x
+---@param dim? integer the last when left out
+---@return nightjar.Tensor
+function nj.nn.masked_log_softmax(x, mask, dim) end
+
 ---(x - mean) / sqrt(var + eps) * w + b over the last dimension.
 ---@param x nightjar.Tensor (…, n)
 ---@param w? nightjar.Tensor (n)
@@ -2708,6 +2722,40 @@ function nj.encoders.projection(options) end
 ---@return nightjar.Tensor (B, C)
 function nj.encoders.mean_pool(x, lengths) end
 
+---The paper's levels below clip and sentence: similarity of words and frames, phrases and segments, and what makes them.
+---@class nightjar.hci
+nj.hci = {}
+
+---@class nightjar.AggregatorOptions: nightjar.RngOption
+---@field kind? "cluster"|"dpc"|"window"|"attention" cluster when left out
+---@field width integer of tokens
+---@field tokens? integer how many outputs, or the most when there is a ratio
+---@field ratio? number an item of n valid tokens gets max(ceil(ratio * n), 1) outputs
+---@field heads? integer of self-attention; 4 when left out
+---@field hidden? integer of the feed-forward; 4 * width when left out
+---@field plain? boolean cluster, attention: without self-attention and feed-forward in front
+---@field neighbours? integer dpc: how many nearest tokens make the density; 3 when left out
+---@field seed? integer dpc: of what breaks ties; 0 when left out
+---@field overlap? number window: how far each reaches into its neighbours, in windows; 0 when left out
+---@field dropout? number while training; 0 when left out
+---@field dtype? "float32"|"float64" of the parameters; float64 serves gradient checks
+
+---From frames to segments, from words to phrases. `net(x, mask, {rng})` gives tokens (B, M, D), mask (B, M) and assignment (B, N, M), of x (B, N, D) and mask (B, N).
+---@param options nightjar.AggregatorOptions
+---@return nightjar.Encoder
+function nj.hci.aggregator(options) end
+
+---@class nightjar.TokenWeightsOptions: nightjar.RngOption
+---@field width integer
+---@field hidden? integer as width when left out
+---@field dtype? "float32"|"float64" of the parameters
+---@field kind? "token_weights"
+
+---How much each token counts. `net(x, mask)` gives (B, N), adding up to 1 over the valid tokens, of x (B, N, D).
+---@param options nightjar.TokenWeightsOptions
+---@return nightjar.Encoder
+function nj.hci.token_weights(options) end
+
 ---Auxiliary captions.
 ---@class nightjar.ac
 nj.ac = {}
@@ -2759,10 +2807,6 @@ function nj.ac.decoder(options) end
 ---@field finished boolean false: cut off at max, or where the rules left no token
 -- ---- hierarchical cross-modal interaction ----
 
----The paper's levels below clip and sentence: similarity of words and frames, phrases and segments.
----@class nightjar.hci
-nj.hci = {}
-
 ---@class nightjar.InteractOptions
 ---@field text_mask? nightjar.Tensor (Bt, Nw) of an integer dtype: 0 is padding; all tokens are there when left out
 ---@field clip_mask? nightjar.Tensor (Ba, Nf)
@@ -2803,6 +2847,37 @@ function nj.encoders.names() end
 ---@return {name: string, encoder: table, front_end: table, classes: string?, report: nightjar.EncoderReport?}|string about
 ---@return string? code
 function nj.encoders.from(what, options) end
+---@class nightjar.InteractionOptions: nightjar.RngOption
+---@field width integer
+---@field heads? integer 4 when left out
+---@field layers? integer of the Transformer over frames; 4 when left out
+---@field hidden? integer of its feed-forward; 4 * width when left out
+---@field positions? integer the most frames it takes; 512 when left out
+---@field dropout? number while training; 0.1 when left out
+---@field captions? boolean enhance the captions too: a second result
+---@field dtype? "float32"|"float64" of the parameters
+---@field kind? "interaction"
+
+---Frames and captions attend to one another. `net(frames, frame_mask, captions, caption_mask, {rng})` gives frames (B, N, D) and, with captions = true, captions (B, K, D); captions may be nil.
+---@param options nightjar.InteractionOptions
+---@return nightjar.Encoder
+function nj.ac.interaction(options) end
+
+---@class nightjar.CaptionPoolOptions: nightjar.RngOption
+---@field kind? "mean"|"transformer" mean when left out
+---@field width integer
+---@field layers? integer 2 when left out
+---@field heads? integer 4 when left out
+---@field hidden? integer of the feed-forward; as width when left out
+---@field positions? integer the most captions; 64 when left out
+---@field norm? "post"|"pre" post when left out
+---@field dropout? number while training; 0 when left out
+---@field dtype? "float32"|"float64" of the parameters
+
+---One vector of a clip's captions. `net(captions, mask, {rng})` gives (B, D) of captions (B, K, D).
+---@param options nightjar.CaptionPoolOptions
+---@return nightjar.Encoder
+function nj.ac.caption_pool(options) end
 
 ---A network: call it with its input. In inference mode when made.
 ---@class nightjar.Encoder

@@ -24,6 +24,14 @@ njl_network *njl_new_network(lua_State *L, const njl_network_kind *kind) {
   return network;
 }
 
+nj_dtype njl_opt_parameter_dtype(lua_State *L, int index, const char *function) {
+  nj_dtype dtype = njl_opt_dtype(L, index, function, NJ_F32);
+  if (!nj_dtype_is_float(dtype))
+    luaL_error(L, "%s: option 'dtype' must be 'float32' or 'float64', got '%s'", function,
+               nj_dtype_name(dtype));
+  return dtype;
+}
+
 /* ---- descriptors ---- */
 
 void njl_describe_integer(lua_State *L, const char *key, lua_Integer value) {

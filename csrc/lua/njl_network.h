@@ -43,6 +43,9 @@ njl_network *njl_check_network(lua_State *L, int index);
 /* The network at an argument when it is of this kind, else raises. */
 njl_network *njl_check_network_of(lua_State *L, int index, const njl_network_kind *kind);
 
+/* Option 'dtype' of parameters: float32 when absent; float64 serves gradient checks. */
+nj_dtype njl_opt_parameter_dtype(lua_State *L, int index, const char *function);
+
 /* Entries of the descriptor of the network on top of the stack: the options in full, so that a file
  * can rebuild it. */
 void njl_describe_integer(lua_State *L, const char *key, lua_Integer value);

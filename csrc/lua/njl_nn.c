@@ -113,6 +113,21 @@ static int l_log_softmax(lua_State *L) {
   END(nj_log_softmax(ctx, x, dim, slot));
 }
 
+/* nj.nn.masked_softmax(x, mask, dim), nj.nn.masked_log_softmax(x, mask, dim) */
+static int l_masked_softmax(lua_State *L) {
+  nj_ctx *ctx = njl_ctx(L);
+  nj_tensor *x = njl_check_tensor(L, 1), *mask = njl_check_tensor(L, 2);
+  int dim = opt_dim(L, 3, x);
+  END(nj_masked_softmax(ctx, x, mask, dim, slot));
+}
+
+static int l_masked_log_softmax(lua_State *L) {
+  nj_ctx *ctx = njl_ctx(L);
+  nj_tensor *x = njl_check_tensor(L, 1), *mask = njl_check_tensor(L, 2);
+  int dim = opt_dim(L, 3, x);
+  END(nj_masked_log_softmax(ctx, x, mask, dim, slot));
+}
+
 /* x:normalize(dim, {eps=}) */
 static int l_normalize(lua_State *L) {
   static const char *const keys[] = {"eps", NULL};
@@ -274,6 +289,8 @@ void njl_open_nn(lua_State *L) {
                                      {"normalize", l_normalize}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"linear", l_linear},
                                        {"layer_norm", l_layer_norm},
+                                       {"masked_softmax", l_masked_softmax},
+                                       {"masked_log_softmax", l_masked_log_softmax},
                                        {"batch_norm", l_batch_norm},
                                        {"conv2d", l_conv2d},
                                        {"avg_pool2d", l_avg_pool2d},

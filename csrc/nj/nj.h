@@ -2,7 +2,7 @@
  * sndfile, soxr, libutf8proc, sqlite3, libzip and zlib.
  *
  * Floors, each knowing only those above it in this list (docs/architecture.md has the plan of the house):
- *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ hci/ · search/ */
+ *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ hci/ ac/ · search/ */
 #ifndef NJ_H
 #define NJ_H
 
@@ -42,6 +42,7 @@
 #include "ops/index.h"
 #include "ops/inplace.h"
 #include "ops/join.h"
+#include "ops/masked_softmax.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/optim.h"
@@ -75,9 +76,14 @@
 #include "encoders/projection.h"
 #include "encoders/resnet.h"
 #include "encoders/transformer.h"
-#include "ac/decoder.h"
-#include "ac/search.h"
+#include "hci/aggregator.h"
+#include "hci/density_peaks.h"
 #include "hci/interact.h"
+#include "hci/token_weights.h"
+#include "ac/caption_pool.h"
+#include "ac/decoder.h"
+#include "ac/interaction.h"
+#include "ac/search.h"
 #include "search/catalogue.h"
 
 #endif

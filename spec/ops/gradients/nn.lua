@@ -35,6 +35,15 @@ local entries = {
   { "softmax", function(x) return x:softmax(2) end, shapes = { { 2, 3, 4 } } },
   { "softmax of the last", function(x) return x:softmax() end, shapes = { { 3, 5 } } },
   { "log_softmax", function(x) return x:log_softmax(1) end, shapes = { { 3, 4 } } },
+  { "masked_softmax", function(x)
+    return nn.masked_softmax(x, nj.tensor { { 1, 0, 1, 1 }, { 0, 0, 0, 0 }, { 1, 1, 1, 1 } }, 2)
+  end, shapes = { { 3, 4 } } },
+  { "masked_softmax of the first", function(x)
+    return nn.masked_softmax(x, nj.tensor { { 1 }, { 0 }, { 1 } }, 2)
+  end, shapes = { { 2, 3, 4 } } },
+  { "masked_log_softmax", function(x)
+    return nn.masked_log_softmax(x, nj.tensor { 1, 0, 1, 1 }, 2):exp()
+  end, shapes = { { 3, 4 } } },
   { "normalize", function(x) return x:normalize(2) end, shapes = { { 3, 4 } } },
   { "normalize below eps", function(x) return x:normalize(2, { eps = 100 }) end,
     shapes = { { 3, 4 } } },

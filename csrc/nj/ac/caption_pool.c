@@ -1,0 +1,153 @@
+#include "ac/caption_pool.h"
+
+#include <stdio.h>
+
+#include "encoders/transformer.h"
+#include "ops/compare.h"
+#include "ops/elementwise.h"
+#include "ops/matmul.h"
+#include "ops/shape.h"
+#include "tensor/flow.h"
+
+static nj_transformer_options layer_options(const nj_caption_pool_options *o) {
+  return (nj_transformer_options){.width = o->width,
+                                  .heads = o->heads,
+                                  .hidden = o->hidden,
+                                  .pre_norm = o->pre_norm,
+                                  .activation = NJ_RELU,
+                                  .eps = 1e-5};
+}
+
+static nj_status add_all(nj_caption_pool *net) {
+  const nj_caption_pool_options *o = &net->options;
+  nj_transformer_options layer = layer_options(o);
+  if (o->kind == NJ_CAPTION_MEAN)
+    return NJ_OK;
+  NJ_TRY(nj_params_add(&net->params, "position_embeddings", "weight", NJ_INIT_BERT, 0, 2,
+                       (int64_t[]){o->positions, o->width}));
+  for (int64_t i = 0; i < o->layers; i++) {
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "transformer.layers.%lld", (long long)i);
+    NJ_TRY(nj_transformer_add_layer(&net->params, prefix, &layer, 0));
+  }
+  return NJ_OK;
+}
+
+nj_status nj_caption_pool_new(nj_ctx *ctx, const nj_caption_pool_options *options, nj_rng *rng,
+                              nj_caption_pool **out) {
+  nj_transformer_options layer = layer_options(options);
+  NJ_TRY(nj_transformer_check(ctx, "caption_pool", &layer));
+  if (options->layers < 0 || options->positions < 1)
+    return nj_fail(ctx, NJ_EARG, "caption_pool: every size must be at least 1");
+  if (!(options->dropout >= 0 && options->dropout < 1))
+    return nj_fail(ctx, NJ_EARG, "caption_pool: dropout must be in [0, 1), got %g",
+                   options->dropout);
+  nj_caption_pool *net = nj_calloc(ctx, 1, sizeof *net);
+  if (!net)
+    return NJ_ENOMEM;
+  net->ctx = nj_ctx_retain(ctx);
+  net->options = *options;
+  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
+  nj_status st = add_all(net);
+  net->params.rng = NULL;
+  if (st) {
+    nj_caption_pool_free(net);
+    return st;
+  }
+  *out = net;
+  return NJ_OK;
+}
+
+void nj_caption_pool_free(nj_caption_pool *net) {
+  if (!net)
+    return;
+  nj_ctx *ctx = net->ctx;
+  nj_params_free(&net->params);
+  nj_free(ctx, net);
+  nj_ctx_release(ctx);
+}
+
+static nj_status check_input(nj_caption_pool *net, const nj_tensor *x, const nj_tensor *mask) {
+  nj_ctx *ctx = net->ctx;
+  if (x->ndim != 3 || x->shape[2] != net->options.width)
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "caption_pool: expected captions (batch, captions, %lld), got %s",
+                   (long long)net->options.width, NJ_SHAPE_OF(x));
+  if (!nj_dtype_is_float(x->dtype))
+    return nj_fail(ctx, NJ_EDTYPE, "caption_pool: expected float32 or float64 captions, got %s",
+                   nj_dtype_name(x->dtype));
+  if (mask && (mask->ndim != 2 || mask->shape[0] != x->shape[0] || mask->shape[1] != x->shape[1]))
+    return nj_fail(ctx, NJ_ESHAPE, "caption_pool: expected a mask (%lld, %lld), got %s",
+                   (long long)x->shape[0], (long long)x->shape[1], NJ_SHAPE_OF(mask));
+  if (net->options.kind == NJ_CAPTION_TRANSFORMER && x->shape[1] > net->options.positions)
+    return nj_fail(ctx, NJ_EARG, "caption_pool: %lld captions, this network has positions for %lld",
+                   (long long)x->shape[1], (long long)net->options.positions);
+  return NJ_OK;
+}
+
+/* x with zeros under the mask. */
+static nj_status clear_hidden(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, nj_tensor **out) {
+  nj_flow f = nj_flow_begin(mask);
+  NJ_FLOW(f, nj_logical_not(ctx, f.x, &f.next));
+  NJ_FLOW(f, nj_unsqueeze(ctx, f.x, 2, &f.next));
+  NJ_FLOW(f, nj_masked_fill(ctx, x, f.x, 0, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+/* (B, 1, K): 1 / count at an item's valid captions, 0 elsewhere. */
+static nj_status mean_weights(nj_ctx *ctx, const nj_tensor *x, nj_tensor *mask, nj_tensor **out) {
+  nj_tensor *y = NULL;
+  int64_t k = x->shape[1];
+  NJ_TRY(nj_empty(ctx, x->dtype, 3, (int64_t[]){x->shape[0], 1, k}, &y));
+  for (int64_t b = 0; b < x->shape[0]; b++) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < k; i++)
+      count += !mask || nj_get(mask, (int64_t[]){b, i}) != 0;
+    for (int64_t i = 0; i < k; i++) {
+      int valid = !mask || nj_get(mask, (int64_t[]){b, i}) != 0;
+      nj_set(y, (int64_t[]){b, 0, i}, valid ? 1 / (double)count : 0);
+    }
+  }
+  *out = y;
+  return NJ_OK;
+}
+
+static nj_status run_layers(nj_caption_pool *net, nj_tensor *x, nj_tensor *see, nj_drop drop,
+                            nj_tensor **out) {
+  nj_transformer_options layer = layer_options(&net->options);
+  nj_tensor *positions = NULL;
+  NJ_TRY(nj_narrow(net->ctx, nj_param_of(&net->params, "position_embeddings.weight"), 0, 0,
+                   x->shape[1], &positions));
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_add(net->ctx, f.x, positions, &f.next));
+  for (int64_t i = 0; i < net->options.layers; i++) {
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "transformer.layers.%lld", (long long)i);
+    NJ_FLOW(f, nj_transformer_encoder_layer(net->ctx, &net->params, prefix, &layer, f.x, see, drop,
+                                            &f.next));
+  }
+  nj_release(positions);
+  return nj_flow_end(&f, out);
+}
+
+nj_status nj_caption_pool_forward(nj_caption_pool *net, nj_tensor *captions, nj_tensor *mask,
+                                  int training, nj_rng *rng, nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  nj_tensor *see = NULL, *weights = NULL;
+  nj_drop drop = {training ? net->options.dropout : 0, rng};
+  NJ_TRY(check_input(net, captions, mask));
+  int64_t k = captions->shape[1];
+  NJ_TRY(mean_weights(ctx, captions, mask, &weights));
+  nj_status st = nj_attention_mask(ctx, "caption_pool", mask, k, k, 0, &see);
+  nj_flow f = nj_flow_begin(captions);
+  f.status = st;
+  if (mask)
+    NJ_FLOW(f, clear_hidden(ctx, f.x, mask, &f.next));
+  if (net->options.kind == NJ_CAPTION_TRANSFORMER)
+    NJ_FLOW(f, run_layers(net, f.x, see, drop, &f.next));
+  NJ_FLOW(f, nj_matmul(ctx, weights, f.x, &f.next));
+  NJ_FLOW(f, nj_squeeze(ctx, f.x, 1, &f.next));
+  nj_release(see);
+  nj_release(weights);
+  return nj_flow_end(&f, out);
+}
