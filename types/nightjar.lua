@@ -1010,6 +1010,7 @@ nj.loss = {}
 ---@field same_clip? "mask"|"positives"|"negatives" what pairs of one clip are to each other: left out of the denominators ("mask", when left out), positives that share the target, or plain negatives
 ---@field reduction? "mean"|"sum" of the two directions; "mean" when left out
 ---@field direction? "both"|"audio_to_text"|"text_to_audio" "both" when left out
+---@field positives? nightjar.Tensor (B, B) mask: clip j counts as clip i
 
 ---NT-Xent, or InfoNCE: each clip must pick its text among those of the batch, and each text its
 ---clip.
@@ -1091,6 +1092,18 @@ function nj.loss.cosine(audio, text) end
 ---@param text nightjar.Tensor (B, D)
 ---@return nightjar.Tensor loss of one element
 function nj.loss.embed_reg(audio, text) end
+
+---@class nightjar.DistillOptions
+---@field temperature? number|nightjar.Tensor|nightjar.Temperature of the student; 0.07 when left out
+---@field teacher_temperature? number|nightjar.Tensor|nightjar.Temperature as the student's when left out
+
+---KL of what one similarity matrix says about a batch from what another says, both directions; the
+---gradient stops at the teacher.
+---@param student nightjar.Tensor (N, M) similarities before the temperature
+---@param teacher nightjar.Tensor (N, M)
+---@param options? nightjar.DistillOptions
+---@return nightjar.Tensor scalar
+function nj.loss.distill(student, teacher, options) end
 
 ---@class nightjar.TemperatureOptions
 ---@field initial? number 0.07 when left out
@@ -1568,6 +1581,27 @@ function nj.metrics.ranks(scores, relevant, options) end
 ---@param options? {ties: string?, cutoff: integer?}
 ---@return number[]
 function nj.metrics.average_precision(scores, relevant, options) end
+
+---Whether words point at the right seconds. Rates are percent.
+---@class nightjar.Alignment
+---@field pointing number phrases whose best frame lies where their sound is
+---@field AP number frame-level average precision, the mean over phrases
+---@field chance {pointing: number, AP: number} of a random order of the frames
+---@field ci {pointing: number[], AP: number[]}
+---@field phrases integer that count
+---@field skipped integer that sound in all frames or in none
+---@field clips integer
+local Alignment = {}
+
+---Numbers alone, for JSON.
+---@return table
+function Alignment:plain() end
+
+---Judges maps of phrases over time by known seconds.
+---@param phrases table[] `scores` of every frame, `times` ({ from, to } of every frame, seconds), `intervals` ({ from, to } in which the phrase's sound is), `clip` (what resampling draws)
+---@param options? table `bootstrap` (1000), `confidence` (0.95), `seed`
+---@return nightjar.Alignment
+function nj.metrics.alignment(phrases, options) end
 
 ---What ranking at random scores, computed for n relevant items among N; rates are fractions.
 ---@class nightjar.metrics.chance
@@ -3472,7 +3506,7 @@ function nj.model.load(path) end
 function nj.load(path) end
 
 ---Makes a model with fresh weights.
----@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, encoder = {kind = "bert", …}, sentence = "cls"|"mean" }, `dim` (256) the shared space, `projection` ("mlp"), `temperature` (0.07), `name`, `provenance`
+---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, encoder = {kind = "bert", …}, sentence = "cls"|"mean" }, `dim` (256) the shared space, `projection` ("mlp"), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights
 ---@return nightjar.Model
 function nj.model.new(descriptor, options) end
@@ -3519,6 +3553,46 @@ function Model:train(on) end
 ---@return nightjar.Model self
 function Model:eval() end
 
+---For training: all levels of a batch of log-mels. Differentiable.
+---@param mel nightjar.Tensor (B, T, M)
+---@param lengths? nightjar.Tensor int64 (B)
+---@param options? table `rng`; `captions`: what caption_levels gave; `tokens`: frames even if no level needs them
+---@return table a as Head:audio gives it
+function Model:audio_levels(mel, lengths, options) end
+
+---For training: all levels of a batch of tokenised texts. Differentiable.
+---@param ids nightjar.Tensor int64 (B, W)
+---@param mask nightjar.Tensor (B, W)
+---@param options? table `rng`; `tokens`: words even if no level needs them
+---@return table t as Head:text gives it
+function Model:text_levels(ids, mask, options) end
+
+---The captions of clips as audio_levels takes them. Differentiable; nil when no clip has a caption.
+---@param lists string[][] for each clip its captions; empty where there are none
+---@param options? table `rng`; `detach`: no gradients into the text encoder
+---@return table? captions
+function Model:caption_levels(lists, options) end
+
+---For training: the loss of a batch of nj.data.loader, over all levels of the head.
+---@param batch table mel, lengths, ids, mask, groups
+---@param options? table `rng`; `captions` (string[][], of the batch's clips); `ids` (batch.groups); `denoise` (true or { margin = }); `detach_captions`; `loss`, `distill`, `hardest` and `weights` as Head:loss takes them
+---@return nightjar.Tensor total scalar
+---@return table<string, nightjar.Tensor> parts by level
+function Model:loss(batch, options) end
+
+---Texts at all levels: words, phrases and sentence, each text by itself.
+---@param texts string|string[]
+---@return nightjar.Texts
+function Model:encode_texts(texts) end
+
+---Finds how much each level counts, and captions beside them, on validation data; kept in the model
+---and in its file. See Head:fit.
+---@param levels table<string, nightjar.Tensor>|nightjar.Similarity
+---@param ids? integer[]|table the clip of every text
+---@param options? table `normalize`, `steps`
+---@return table result
+function Model:fit_fusion(levels, ids, options) end
+
 ---For training: vectors of a batch of log-mels. Differentiable.
 ---@param mel nightjar.Tensor (B, T, M)
 ---@param lengths? nightjar.Tensor int64 (B)
@@ -3535,8 +3609,8 @@ function Model:encode_text(ids, mask, rng) end
 
 ---Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
 ---@param sounds (string|nightjar.Tensor)[] paths, or waveforms (L) at the model's rate
----@param options? table `progress`: function(done, total), called after every sound
----@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, seconds } or { error = message, code = … } for a sound that could not be read, in the order given
+---@param options? table `progress`: function(done, total), called after every sound; `captions`: string[][], what a captioner says of each sound
+---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D), frame_times, levels = what Head:audio gave, seconds } or { error = message, code = … } for a sound that could not be read, in the order given
 function Model:audio(sounds, options) end
 
 ---Vectors of texts, (n, D), of unit length. Each is computed by itself: batching changes no bit.
@@ -3549,11 +3623,12 @@ function Model:text(texts) end
 ---@return string[]
 function Model:unknown_words(text) end
 
----The similarity of texts and sounds, as an object that prints, slices and saves.
----@param texts string[]
+---The similarity of texts and sounds, as an object that prints, slices, fuses, explains and saves.
+---@param texts string[]|nightjar.Texts
 ---@param clips (string|nightjar.Tensor)[]|table[] sounds as for Model:audio, or what it gave
+---@param options? table `captions`: of the sounds, see Model:audio
 ---@return nightjar.Similarity
-function Model:similarity(texts, clips) end
+function Model:similarity(texts, clips, options) end
 
 ---The probability that a sound is what a query asks for; see calibration.lua.
 ---@param query nightjar.Tensor (D)
@@ -3561,9 +3636,46 @@ function Model:similarity(texts, clips) end
 ---@return nightjar.Tensor (n) values in [0, 1], or nil for a model without calibration
 function Model:probabilities(query, cosines) end
 
+---Texts that a model encoded. Indexed by number: each has `text`, `words` and `levels`.
+---@class nightjar.Texts
+---@field texts string[]
+---@field vectors nightjar.Tensor (n, D) of unit length
+local Texts = {}
+
+---All texts as one padded batch, as Head:text gives it.
+---@return table t
+function Texts:levels() end
+
 ---Similarities of texts (rows) and clips (columns), labelled: print it, index it, save it.
 ---@class nightjar.Similarity
+---@field scores nightjar.Tensor (texts, clips)
+---@field texts string[]
+---@field clips string[]
+---@field clip? nightjar.Tensor the levels that it was fused from, those that the model has
+---@field segment? nightjar.Tensor
+---@field frame? nightjar.Tensor
+---@field caption? nightjar.Tensor
 local Similarity = {}
+
+---The column of a clip, by its place or by its label.
+---@param clip string|integer
+---@return integer
+function Similarity:column(clip) end
+
+---The levels it was fused from: clip, segment, frame, caption, those there are.
+---@return table<string, nightjar.Tensor>
+function Similarity:levels() end
+
+---The same texts and clips with other weights of the levels.
+---@param weights? table<string, number> by level, those left out weigh nothing; the model's when left out
+---@return nightjar.Similarity
+function Similarity:fuse(weights) end
+
+---Which words of a text are linked with which moments of a clip. Prints as a shaded map over time.
+---@param text string|integer
+---@param clip string|integer
+---@return nightjar.Explanation
+function Similarity:explain(text, clip) end
 
 ---The row of a text, by its place or by itself.
 ---@param text string|integer
@@ -3584,6 +3696,186 @@ function Similarity:transpose() end
 ---@return string? message
 ---@return string? code
 function Similarity:save(path) end
+
+---Why a text and a clip are similar: how much every word agrees with every moment.
+---@class nightjar.Explanation
+---@field text string
+---@field clip string
+---@field score number of the pair, fused; `scores` has it by level
+---@field words {text: string, first: integer, last: integer}[] first and last: bytes of the text
+---@field frames number[][] { from, to } of every frame, seconds
+---@field matrix nightjar.Tensor (words, frames) cosines
+---@field links {word: string, frame: integer, from: number, to: number, score: number}[] the best frame of every word
+---@field phrases? table[] with the segment level: `text`, `words` ({ text, share })
+---@field segments? table[] `shares` of every frame, `intervals` ({ from, to } seconds)
+---@field phrase_matrix? nightjar.Tensor (phrases, segments) cosines
+local Explanation = {}
+
+---Writes the word × frame map, or the phrase × segment one, as CSV or SVG by the path's ending.
+---@param path string
+---@param options? {level?: "frame"|"segment"} frame when left out
+---@return true?
+---@return string? message
+---@return string? code
+function Explanation:save(path, options) end
+
+---Everything of a retrieval model behind its encoders; it also trains on features that were
+---computed once. Call it: `nj.head{…}`.
+---@class nightjar.head
+---@overload fun(options: nightjar.HeadOptions): nightjar.Head
+nj.head = {}
+
+---@class nightjar.HeadOptions
+---@field audio_width integer channels of the audio encoder's frames
+---@field text_width integer channels of the text encoder's words
+---@field dim? integer width of the shared space; 256 when left out
+---@field projection? "linear"|"mlp"|"gated" mlp when left out
+---@field temperature? number that all levels start at; 0.07 when left out
+---@field hci? nightjar.HciOptions levels finer than the clip's
+---@field ac? nightjar.AcOptions captions of the clips
+---@field fusion? table what Head:fit found before
+---@field frame_gain? number what a frame is multiplied by before the clip's projection; 1 when left out
+---@field projections? table made elsewhere: `audio`, `text`
+---@field rng? nightjar.Rng of the initial weights
+
+---@class nightjar.HciOptions
+---@field levels? string[] of "clip", "segment", "frame"; all when left out
+---@field segments? table options of nj.hci.aggregator for frames; { kind = "cluster", tokens = 8 } when left out
+---@field phrases? table the same for words; { kind = "cluster", tokens = 5 } when left out
+---@field top? "encoder"|"aggregate" where clip and sentence vectors come from
+---@field interaction? "max"|"weighted"|"attention"
+---@field attention_temperature? number 0.01 when left out
+---@field projections? "separate"|"shared" by levels
+---@field temperature? "learn"|number|table or by level
+---@field weights? table<string, number> of the levels in the loss; 1 each when left out
+
+---@class nightjar.AcOptions
+---@field interaction? table|boolean options of nj.ac.interaction: captions change the frames
+---@field matching? table|boolean `kind`: "mean", "transformer", "best" or "tokens": captions are compared with the query
+---@field alpha? number|"learn" weight of sound against captions; 0.73 when left out
+
+---Makes a head with fresh weights.
+---@param given nightjar.HeadOptions
+---@return nightjar.Head
+function nj.head.new(given) end
+
+---@class nightjar.Head
+---@field dim integer
+---@field fusion table how levels are fused: normalize, weights, alpha, statistics
+local Head = {}
+
+---The levels that are switched on, "caption" last.
+---@return string[]
+function Head:levels() end
+
+---What rebuilds the head without its weights, fusion included.
+---@return table
+function Head:descriptor() end
+
+---The networks, with the prefixes of their parameters' names.
+---@return {prefix: string, net: any}[]
+function Head:parts() end
+
+---Parameters to train, in a fixed order.
+---@return {name: string, tensor: nightjar.Tensor}[]
+function Head:parameters() end
+
+---Running statistics.
+---@return {name: string, tensor: nightjar.Tensor}[]
+function Head:buffers() end
+
+---Every tensor by name; the tensors are the head's own.
+---@return table<string, nightjar.Tensor>
+function Head:state() end
+
+---Copies tensors into the head.
+---@param state table<string, nightjar.Tensor>
+---@return string[] problems what is missing or mismatched; empty when all fitted
+function Head:load(state) end
+
+---Names of the temperatures and the like that a state lacks or has in another shape.
+---@param state table<string, nightjar.Tensor>
+---@return string[]
+function Head:missing_scalars(state) end
+
+---Copies the temperatures and the like that a state has.
+---@param state table<string, nightjar.Tensor>
+function Head:load_scalars(state) end
+
+---Training mode, or with false inference mode, in which a new head is.
+---@param on? boolean (true)
+---@return nightjar.Head self
+function Head:train(on) end
+
+---Inference mode.
+---@return nightjar.Head self
+function Head:eval() end
+
+---Whether it is in training mode.
+---@return boolean
+function Head:is_training() end
+
+---A level's temperature as it stands.
+---@param level? "clip"|"segment"|"frame"|"caption" clip when left out
+---@return number
+function Head:temperature(level) end
+
+---The balance of sound and captions: learnt, fitted or given; nil without the caption branch.
+---@return number?
+function Head:alpha() end
+
+---Sounds in the shared space, all levels of unit length.
+---@param given table `frames` (B, N, C), `mask` (B, N), `clip` (B, C), `captions` (B, K, D), `caption_mask` (B, K), `caption_words`, `caption_word_mask`, `tokens`, `rng`
+---@return table a clip; segments, segment_mask, segment_assignment, segment_weights; frames, frame_mask, frame_weights; caption or captions; captioned
+function Head:audio(given) end
+
+---Texts in the shared space, all levels of unit length.
+---@param given table `words` (B, W, C), `mask` (B, W) without special tokens, `sentence` (B, C), `tokens`, `rng`
+---@return table t sentence; phrases, phrase_mask, phrase_assignment, phrase_weights; words, word_mask, word_weights
+function Head:text(given) end
+
+---Several results of Head:audio as one padded batch.
+---@param items table[]
+---@return table a
+function Head:collate_audio(items) end
+
+---Several results of Head:text as one padded batch.
+---@param items table[]
+---@return table t
+function Head:collate_text(items) end
+
+---Similarities of all texts (rows) and clips (columns), by level.
+---@param t table what Head:text gave
+---@param a table what Head:audio gave
+---@return table<string, nightjar.Tensor> levels clip, segment, frame, caption; `captioned` (clips) where some clips have no captions
+function Head:similarity(t, a) end
+
+---The levels' matrices as one.
+---@param levels table<string, nightjar.Tensor>
+---@param weights? table<string, number> by level; what Head:fit found when left out
+---@return nightjar.Tensor (texts, clips)
+function Head:fuse(levels, weights) end
+
+---Finds the weights of the levels and of captions that give the highest mean R@1 of both directions,
+---and keeps them.
+---@param levels table<string, nightjar.Tensor> of the validation data
+---@param ids? integer[]|table the clip of every text, or { texts = ids, clips = ids }
+---@param given? {normalize?: "none"|"z"|"temperature", steps?: integer}
+---@return table result weights, alpha, R1, nt_xent, before, tried
+function Head:fit(levels, ids, given) end
+
+---The loss of a batch over all levels.
+---@param levels table<string, nightjar.Tensor> row i and column i are a pair
+---@param options? table `ids`; `loss` (name, or { name = , options }); `distill` (weight, or { weight, from }); `denoise` (what Head:positives gave); `hardest` (margin, or { margin, weight }); `weights` by level
+---@return nightjar.Tensor total scalar
+---@return table<string, nightjar.Tensor> parts by level
+function Head:loss(levels, options) end
+
+---Clips of a batch that are more like each other than one is like itself: label denoising.
+---@param a table what Head:audio gave, with frames
+---@param options? {margin?: number, rng?: nightjar.Rng}
+---@return nightjar.Tensor (B, B) uint8
+function Head:positives(a, options) end
 
 ---Sound libraries: a folder of sounds indexed into one file, and searched with words.
 ---@class nightjar.library
@@ -3663,6 +3955,33 @@ function nj.evaluate.clips(model, clips, progress) end
 ---@return string? message
 ---@return string? code
 function nj.evaluate.run(model, dataset, options) end
+
+---The similarities of a data set's captions and clips.
+---@param model nightjar.Model
+---@param dataset nightjar.Dataset
+---@param options? table `generated`: function(clip) that gives a captioner's captions of it; `progress`
+---@return nightjar.Similarity? similarity
+---@return integer[]|string clip_of the clip of every text; or a message
+---@return table|string failed; or a code
+function nj.evaluate.similarity(model, dataset, options) end
+
+---Retrieval by each level alone, and by their fusion.
+---@param model nightjar.Model
+---@param dataset nightjar.Dataset
+---@param options? table as for evaluate.run
+---@return table<string, nightjar.Retrieval>? results by level, and `fused`
+---@return table|string failed; or a message
+---@return string? code
+function nj.evaluate.levels(model, dataset, options) end
+
+---How well words point at the seconds of their sounds, over scenes, whose phrases have known seconds.
+---@param model nightjar.Model
+---@param scenes nightjar.Scenes
+---@param options? table `size` (200): scenes 1 to size; `captions` (1): of each scene; `bootstrap`, `seed`; `progress`
+---@return nightjar.Alignment? result
+---@return string? message
+---@return string? code
+function nj.evaluate.alignment(model, scenes, options) end
 
 ---Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.
 ---@param model nightjar.Model

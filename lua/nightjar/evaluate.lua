@@ -1,6 +1,7 @@
 --- Retrieval of a whole data set with a model: what `nightjar eval` does.
 local core = require "nightjar.core"
 local data = require "nightjar.data"
+local mix = require "nightjar.data.mix"
 local metrics = require "nightjar.metrics"
 local opts = require "nightjar.opts"
 
@@ -62,20 +63,42 @@ function evaluate.clips(model, clips, progress)
   return #rows > 0 and core.stack(rows, 1) or core.zeros(0, model.dim), kept, failed
 end
 
---- Text→audio and audio→text retrieval over all captions of a data set.
----@param model table
----@param dataset table of nj.data
----@param options? table `bootstrap`, `seed`: see nj.metrics.retrieval; `progress`: function(done,
----  total)
----@return any|nil result a nj.metrics retrieval result
----@return table|string failed { id, error } of each clip that could not be read; or a message
----@return string? code
-function evaluate.run(model, dataset, options)
-  opts.arg("evaluate.run", 1, "model", model, "table")
-  opts.arg("evaluate.run", 2, "dataset", dataset, "table")
-  local o = opts.check("evaluate", options,
-    { bootstrap = "integer", seed = "integer", progress = "function" })
-  local vectors, kept, failed = evaluate.clips(model, dataset.clips, o.progress)
+-- What a captioner says of a clip, in a list; empty where it says nothing.
+local function generated(captions_of, clip)
+  local list = captions_of and captions_of(clip) or {}
+  return type(list) == "string" and { list } or list
+end
+
+-- Every clip at all levels, and those that cannot be read.
+local function encode_clips(model, clips, o)
+  local encoded, kept, failed = {}, {}, {}
+  for i, clip in ipairs(clips) do
+    if clip.path or clip.parts then
+      local sound, message = clip.path, nil
+      if not sound then sound, message = mix(clip, model.audio_tower.front_end.rate) end
+      local result = sound and model:audio({ sound },
+        { captions = o.generated and { generated(o.generated, clip) } })[1]
+        or { error = message }
+      if result.error then
+        failed[#failed + 1] = { id = clip.id, error = result.error }
+      else
+        -- Windows tell where a match is; here only what it is counts.
+        encoded[#encoded + 1] = { vector = result.vector, levels = result.levels }
+        kept[#kept + 1] = clip
+      end
+    end
+    if o.progress then o.progress(i, #clips) end
+  end
+  return encoded, kept, failed
+end
+
+local RUN_RULES = {
+  bootstrap = "integer", seed = "integer", progress = "function", generated = "function",
+}
+
+-- The similarity of all captions and clips of a data set, and the clip of each caption.
+local function compare(model, dataset, o)
+  local encoded, kept, failed = encode_clips(model, dataset.clips, o)
   local texts, clip_of = {}, {}
   for i, clip in ipairs(kept) do
     for _, caption in ipairs(clip.captions) do
@@ -86,9 +109,130 @@ function evaluate.run(model, dataset, options)
     return nil, ("%s: nothing to evaluate: %d clips with sound, no captions"):format(
       dataset.name or "data set", #kept), "ENOTFOUND"
   end
-  local scores = model:text(texts):matmul(vectors:transpose(1, 2))
-  return metrics.retrieval(scores, { clip_of = clip_of, bootstrap = o.bootstrap, seed = o.seed }),
-    failed
+  return model:similarity(texts, encoded), clip_of, failed
+end
+
+--- The similarities of a data set's captions and clips, for fitting fusion weights say.
+---@param model table
+---@param dataset table of nj.data
+---@param options? table `generated`, `progress`: as for evaluate.run
+---@return any|nil similarity
+---@return integer[]|string clip_of the clip of every text; or a message
+---@return table|string failed; or a code
+function evaluate.similarity(model, dataset, options)
+  opts.arg("evaluate.similarity", 1, "model", model, "table")
+  opts.arg("evaluate.similarity", 2, "dataset", dataset, "table")
+  return compare(model, dataset, opts.check("evaluate.similarity", options,
+    { progress = "function", generated = "function" }))
+end
+
+--- Text→audio and audio→text retrieval over all captions of a data set, by the levels' fusion.
+---@param model table
+---@param dataset table of nj.data
+---@param options? table `bootstrap`, `seed`: see nj.metrics.retrieval; `progress`: function(done,
+---  total); `generated`: function(clip) that gives the captions which a captioner made of a clip,
+---  for models with auxiliary captions
+---@return any|nil result a nj.metrics retrieval result
+---@return table|string failed { id, error } of each clip that could not be read; or a message
+---@return string? code
+function evaluate.run(model, dataset, options)
+  opts.arg("evaluate.run", 1, "model", model, "table")
+  opts.arg("evaluate.run", 2, "dataset", dataset, "table")
+  local o = opts.check("evaluate", options, RUN_RULES)
+  local S, clip_of, failed = compare(model, dataset, o)
+  if not S then return nil, clip_of, failed end
+  return metrics.retrieval(S.scores, { clip_of = clip_of, bootstrap = o.bootstrap,
+    seed = o.seed }), failed
+end
+
+--- Retrieval by each level alone, and by their fusion.
+---@param model table
+---@param dataset table of nj.data
+---@param options? table as for evaluate.run
+---@return table<string, any>|nil results nj.metrics retrieval results: clip, segment, frame, caption
+---  (those that the model has) and fused
+---@return table|string failed; or a message
+---@return string? code
+function evaluate.levels(model, dataset, options)
+  opts.arg("evaluate.levels", 1, "model", model, "table")
+  opts.arg("evaluate.levels", 2, "dataset", dataset, "table")
+  local o = opts.check("evaluate.levels", options, RUN_RULES)
+  local S, clip_of, failed = compare(model, dataset, o)
+  if not S then return nil, clip_of, failed end
+  local results = {}
+  local function add(name, scores)
+    results[name] = metrics.retrieval(scores, { clip_of = clip_of, bootstrap = o.bootstrap,
+      seed = o.seed })
+  end
+  for name, scores in pairs(S:levels()) do
+    if name ~= "captioned" then add(name, scores) end
+  end
+  add("fused", S.scores)
+  return results, failed
+end
+
+-- Words that name no sound.
+local FUNCTION_WORDS = {}
+for word in ("a an the of in on at to by with and or then while as it its is are be being been was "
+  .. "from into over under after before which that there this some one other"):gmatch "%a+" do
+  FUNCTION_WORDS[word] = true
+end
+
+-- Rows of the words of a phrase that name something; all its words when none does.
+local function content_rows(words, phrase)
+  local content, all = {}, {}
+  for i, word in ipairs(words) do
+    if word.first >= phrase.first and word.last <= phrase.last then
+      all[#all + 1] = i
+      if not FUNCTION_WORDS[word.text:lower()] then content[#content + 1] = i end
+    end
+  end
+  return #content > 0 and content or all
+end
+
+-- Adds what one caption's phrases say about a clip's seconds.
+local function add_phrases(items, explanation, phrases, clip)
+  for _, phrase in ipairs(phrases) do
+    local rows = content_rows(explanation.words, phrase)
+    if #rows > 0 then
+      local index = core.tensor(rows, { dtype = "int64" })
+      items[#items + 1] = { clip = clip, times = explanation.frames, intervals = phrase.intervals,
+        scores = explanation.matrix:index_select(1, index):mean(1):totable() }
+    end
+  end
+end
+
+--- How well words point at the seconds of their sounds, over scenes, whose phrases have known
+--- seconds. A phrase's score at a frame is the mean over its content words of the word × frame
+--- cosine; see nj.metrics.alignment. Works for models of any levels, without the frame level through
+--- the projections of clip and sentence.
+---@param model table
+---@param scenes table nj.data.scenes
+---@param options? table `size`: scenes 1 to size (200); `captions`: of each scene (1); `bootstrap`,
+---  `seed`; `progress`: function(done, total)
+---@return any|nil result nj.metrics.alignment
+---@return string? message
+---@return string? code
+function evaluate.alignment(model, scenes, options)
+  opts.arg("evaluate.alignment", 1, "model", model, "table")
+  opts.arg("evaluate.alignment", 2, "scenes", scenes, "nightjar.Scenes")
+  local o = opts.check("evaluate.alignment", options, {
+    size = { type = "integer", default = 200, min = 1 },
+    captions = { type = "integer", default = 1, min = 1 },
+    bootstrap = "integer", seed = "integer", progress = "function",
+  })
+  local items, rate = {}, model.audio_tower.front_end.rate
+  for i = 1, o.size do
+    local scene, message, code = scenes:get(i)
+    local wave
+    if scene then wave, message, code = scenes:render(i, { rate = rate }) end
+    if not wave then return nil, message, code end
+    local texts = table.move(scene.captions, 1, math.min(o.captions, #scene.captions), 1, {})
+    local S = model:similarity(texts, { wave })
+    for c = 1, #texts do add_phrases(items, S:explain(c, 1), scene.phrases[c], i) end
+    if o.progress then o.progress(i, o.size) end
+  end
+  return metrics.alignment(items, { bootstrap = o.bootstrap, seed = o.seed })
 end
 
 --- Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.

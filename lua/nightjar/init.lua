@@ -18,6 +18,7 @@ local modules = {
   data = "nightjar.data",
   encoders = "nightjar.encoders",
   evaluate = "nightjar.evaluate",
+  head = "nightjar.head",
   library = "nightjar.library",
   log = "nightjar.log",
   loss = "nightjar.loss",

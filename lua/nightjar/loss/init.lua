@@ -24,6 +24,7 @@ local loss = {
   temperature = require("nightjar.loss.temperature").new,
   embed_reg = require "nightjar.loss.embed_reg",
   cosine = require "nightjar.loss.cosine",
+  distill = require "nightjar.loss.distill",
 }
 for name, f in pairs(by_name) do loss[name] = f end
 

@@ -5,6 +5,7 @@
 --- from the tile in which they lie further from the edge. The clip vector pools all frames; segment
 --- vectors pool windows of about SEGMENT seconds, every half of that, and tell where a sound is.
 local core = require "nightjar.core"
+local levels = require "nightjar.model.levels"
 local opts = require "nightjar.opts"
 
 local TILE, OVERLAP, SEGMENT = 30.0, 2.0, 2.0
@@ -90,29 +91,58 @@ end
 
 local function pool(tower, frames) return tower.encoder:pool(frames:unsqueeze(1))[1] end
 
+-- Vectors (S, D) of windows of the frames: as if each were a clip.
+local function window_vectors(tower, head, frames, list)
+  local net = head.nets["audio.projection"]
+  if net and head.o.hci.top == "encoder" then
+    local pooled = {}
+    for i, w in ipairs(list) do pooled[i] = pool(tower, frames[{ { w[1], w[2] } }]) end
+    return net(core.stack(pooled, 1)):normalize(-1)
+  end
+  local vectors = {}
+  for i, w in ipairs(list) do
+    vectors[i] = head:audio({ frames = frames[{ { w[1], w[2] } }]:unsqueeze(1) }).clip
+  end
+  return core.cat(vectors, 1)
+end
+
+-- { from, to } seconds of n frames.
+local function frame_times(n, step, duration)
+  local times = {}
+  for i = 1, n do times[i] = { (i - 1) * step, math.min(duration, i * step) } end
+  times[n][2] = duration
+  return times
+end
+
 --- Encodes one sound; see Model:audio.
+---@param tower table the audio tower
+---@param head table nj.head
+---@param sound any
+---@param captions? table what head:audio takes of one clip's captions
 ---@return table
-function tiles.encode(tower, sound)
+function tiles.encode(tower, head, sound, captions)
   local wave, info, code = waveform(tower, sound)
   if not wave then return { error = info, code = code } end
   if wave.shape[1] == 0 then return { error = "the sound is empty", code = "EFORMAT" } end
   local rate = tower.front_end:descriptor().rate
   local frames, step = tiles.frames(tower, wave)
   local duration = wave.shape[1] / rate
-  local pooled, times = { pool(tower, frames) }, {}
-  for i, w in ipairs(windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5)))) do
-    pooled[i + 1] = pool(tower, frames[{ { w[1], w[2] } }])
-    times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) }
-  end
+  local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
+  for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration
-  local vectors = tower.projection(core.stack(pooled, 1)):normalize(-1)
-  if not vectors:isfinite():all() then
+  local a, groups = levels.of_sound(head, frames, pool(tower, frames), step, captions)
+  local vectors = window_vectors(tower, head, frames, list)
+  if not (vectors:isfinite():all() and a.clip:isfinite():all()) then
     return { error = "the sound holds values that are no numbers", code = "EFORMAT" }
   end
   return {
-    vector = vectors[1]:clone(),
-    segments = vectors[{ { 2, -1 } }]:clone(),
+    vector = a.clip[1]:clone(),
+    segments = vectors,
     times = times,
+    frames = a.frames[1],
+    frame_times = frame_times(frames.shape[1], step, duration),
+    levels = a,
+    groups = groups,
     seconds = duration,
   }
 end

@@ -60,7 +60,11 @@ end
 ---@return table
 function towers.audio(d, dim, form, rng)
   local tower = towers.listener(d, rng)
-  tower.projection = projection(form, tower.encoder:width(), dim, rng)
+  local width = tower.encoder:width()
+  tower.width = width
+  -- What pooling makes of a single frame: a maximum plus a mean is twice the frame.
+  tower.frame_gain = tower.encoder:pool(core.ones(1, 1, width))(1, 1)
+  tower.projection = projection(form, width, dim, rng)
   return tower
 end
 
@@ -68,10 +72,13 @@ function AudioTower:descriptor()
   return { front_end = self.front_end:descriptor(), encoder = self.encoder:descriptor() }
 end
 
---- (B, T, M) → (B, D) of unit length.
-function AudioTower:encode(mel, lengths, rng)
-  local _, clip = self.encoder(mel, lengths, { rng = rng })
-  return self.projection(clip, { rng = rng }):normalize(-1)
+--- What the encoder makes of log-mels (B, T, M).
+---@return any frames (B, N, C), any mask (B, N) or nil without lengths, any clip (B, C)
+function AudioTower:features(mel, lengths, rng)
+  local frames, clip, frame_lengths = self.encoder(mel, lengths, { rng = rng })
+  if not (lengths and frame_lengths) then return frames, nil, clip end
+  local places = core.arange(1, frames.shape[2], { dtype = "int64" }):reshape(1, -1)
+  return frames, places:le(frame_lengths:reshape(-1, 1)), clip
 end
 
 -- ---------------------------------------------------------------------------------------------
@@ -82,6 +89,19 @@ TextTower.__index = TextTower
 --- Kinds of text encoders: each makes a network called with (ids, mask, {rng}) that gives words
 --- (B, W, C).
 towers.text_encoders = { bert = core.encoders.bert }
+
+-- Tokens that stand for no word.
+local SPECIAL = { "[PAD]", "[CLS]", "[SEP]", "[MASK]" }
+
+-- Their ids, from 0.
+local function special_ids(vocabulary)
+  local wanted, ids = {}, {}
+  for _, token in ipairs(SPECIAL) do wanted[token] = true end
+  for i, token in ipairs(vocabulary) do
+    if wanted[token] then ids[#ids + 1] = i - 1 end
+  end
+  return ids
+end
 
 ---@param d table { vocabulary = {tokens}, encoder = {…}, sentence = "cls"|"mean", max = 48 }
 ---@return table
@@ -99,9 +119,11 @@ function towers.text(d, dim, form, rng)
   return setmetatable({
     tokenizer = tokenizer,
     vocabulary = t.vocabulary,
+    special = special_ids(t.vocabulary),
     encoder = encoder,
     sentence = t.sentence,
     max = t.max,
+    width = encoder:descriptor().width,
     projection = projection(form, encoder:descriptor().width, dim, rng),
   }, TextTower)
 end
@@ -115,8 +137,19 @@ end
 ---@return any ids int64 (B, W), any mask (B, W)
 function TextTower:tokenize(texts) return self.tokenizer:batch(texts, { max = self.max }) end
 
---- (B, W) → (B, D) of unit length.
-function TextTower:encode(ids, mask, rng)
+--- 1 where a token is a piece of a word: neither padding nor special.
+---@param ids any int64 (B, W)
+---@param mask any (B, W)
+---@return any uint8 (B, W)
+function TextTower:word_mask(ids, mask)
+  local words = mask:ne(0)
+  for _, id in ipairs(self.special) do words = words * ids:ne(id) end
+  return words
+end
+
+--- What the encoder makes of tokenised texts (B, W).
+---@return any words (B, W, C), any mask (B, W) of words alone, any sentence (B, C)
+function TextTower:features(ids, mask, rng)
   local words = self.encoder(ids, mask, { rng = rng })
   local sentence
   if self.sentence == "cls" then
@@ -124,43 +157,48 @@ function TextTower:encode(ids, mask, rng)
   else -- padding comes last, so a sum of the mask is a length
     sentence = core.encoders.mean_pool(words, mask:to "int64":sum(2))
   end
-  return self.projection(sentence, { rng = rng }):normalize(-1)
+  return words, self:word_mask(ids, mask), sentence
 end
 
---- (n, D): text by text, so that no text's vector depends on its neighbours' lengths.
-function TextTower:vectors(texts)
-  local rows = {}
-  for i, text in ipairs(texts) do
-    local ids, mask = self:tokenize { text }
-    rows[i] = self:encode(ids, mask)
+--- The words of a text and the places of their pieces among its tokens: { text, from, to (bytes),
+--- pieces } each. Punctuation is no word.
+---@param text string
+---@param all? boolean also those behind the most tokens that the encoder takes
+---@return table[]
+function TextTower:words(text, all)
+  local encoded, list, by_number = self.tokenizer:encode(text), {}, {}
+  -- Of a text that is cut, the last token is [SEP].
+  local last = (all or #encoded.words <= self.max) and #encoded.words or self.max - 1
+  for i = 1, last do
+    local number = encoded.words[i]
+    if number > 0 then -- [CLS] and [SEP] belong to no word
+      local word = by_number[number]
+      local from, to = encoded.offsets[i][1], encoded.offsets[i][2]
+      if not word then
+        word = { from = from, to = to, pieces = {} }
+        by_number[number] = word
+        list[#list + 1] = word
+      end
+      word.from, word.to = math.min(word.from, from), math.max(word.to, to)
+      word.pieces[#word.pieces + 1] = i
+      word.unknown = word.unknown or encoded.tokens[i] == "[UNK]"
+    end
   end
-  if #rows == 0 then return core.zeros(0, self.projection:descriptor().output) end
-  return core.cat(rows, 1)
+  local words = {}
+  for _, word in ipairs(list) do
+    word.text = text:sub(word.from, word.to)
+    if word.text:find "[%w\128-\255]" then words[#words + 1] = word end
+  end
+  return words
 end
 
 --- Words that the vocabulary only holds in pieces, or not at all.
 function TextTower:unknown_words(text)
-  local pieces, unknown, seen = {}, {}, {}
-  local encoded = self.tokenizer:encode(text)
-  for i, word in ipairs(encoded.words) do
-    if word > 0 then -- [CLS] and [SEP] belong to no word
-      pieces[word] = pieces[word] or { count = 0 }
-      local p = pieces[word]
-      p.count = p.count + 1
-      p.unk = p.unk or encoded.tokens[i] == "[UNK]"
-      local from, to = encoded.offsets[i][1], encoded.offsets[i][2]
-      p.from, p.to = math.min(p.from or from, from), math.max(p.to or to, to)
-    end
-  end
-  local order = {}
-  for word in pairs(pieces) do order[#order + 1] = word end
-  table.sort(order)
-  for _, word in ipairs(order) do
-    local p = pieces[word]
-    local name = text:sub(p.from, p.to)
-    if (p.count > 1 or p.unk) and name:find "%w" and not seen[name] then
-      seen[name] = true
-      unknown[#unknown + 1] = name
+  local unknown, seen = {}, {}
+  for _, word in ipairs(self:words(text, true)) do
+    if (#word.pieces > 1 or word.unknown) and word.text:find "%w" and not seen[word.text] then
+      seen[word.text] = true
+      unknown[#unknown + 1] = word.text
     end
   end
   return unknown

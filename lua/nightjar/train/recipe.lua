@@ -5,12 +5,18 @@
 ---       "model": { "audio": { "front_end": {…}, "encoder": {…} }, "text": { "encoder": {…} } },
 ---       "vocabulary_size": 2000,
 ---       "loader": { "batch": 32 },
----       "loss": { "name": "nt_xent" },
+---       "hci": { "levels": ["clip", "segment", "frame"] },
+---       "loss": { "name": "nt_xent", "distill": 0.2 },
 ---       "optimizer": { "name": "adamw", "lr": 0.001 },
 ---       "schedule": { "name": "cosine", "warmup": 100 },
 ---       "epochs": 10, "clip_grad": 2, "seed": 1, "run": "runs/mine", "out": "mine.safetensors" }
 ---
+--- `hci` and `ac` are the sections of the model's head (nj.head); `loss` takes what head:loss takes
+--- beside the options of the loss that it names. With a validation set the fusion of the levels is
+--- fitted on it, and the model calibrated (scores become probabilities).
+---
 --- A run that was interrupted goes on where it stopped when it is started again.
+local calibration = require "nightjar.model.calibration"
 local core = require "nightjar.core"
 local data = require "nightjar.data"
 local evaluate = require "nightjar.evaluate"
@@ -30,6 +36,10 @@ local RULES = {
   data = { type = "table", required = true },
   validation = "table",
   model = { type = "table|string", required = true },
+  hci = "table",
+  ac = "table",
+  fusion = { type = "table", default = {} },
+  calibrate = { type = "boolean", default = true },
   vocabulary_size = { type = "integer", default = 2000, min = 100 },
   loader = { type = "table", default = {} },
   loss = { type = "table", default = { name = "nt_xent" } },
@@ -99,7 +109,12 @@ local function open_sources(o)
 end
 
 local function make_model(o, captions)
-  if type(o.model) == "string" then return models.load(o.model) end
+  if type(o.model) == "string" then
+    if o.hci or o.ac then
+      error(NAME .. ": 'hci' and 'ac' go with a model that is made, not with one that is loaded", 0)
+    end
+    return models.load(o.model)
+  end
   local text = {}
   for key, value in pairs(o.model.text or {}) do text[key] = value end
   if not text.vocabulary then
@@ -111,6 +126,7 @@ local function make_model(o, captions)
   local descriptor = {}
   for key, value in pairs(o.model) do descriptor[key] = value end
   descriptor.text = text
+  descriptor.hci, descriptor.ac = o.hci or descriptor.hci, o.ac or descriptor.ac
   return models.new(descriptor, { rng = core.rng(o.seed) })
 end
 
@@ -123,18 +139,24 @@ local function make_loader(o, model, sources)
   return data.loader(sources, options)
 end
 
--- The loss of a batch of the loader. The temperature is the model's, unless the recipe has one.
-local function make_step(o, model, rng)
-  local name, options = named("loss", o.loss, losses.names())
-  local needs_temperature = not name:find "^triplet" and options.temperature == nil
-  local loss = losses.get(name)
-  return function(batch)
-    local clips = model:encode_audio(batch.mel, batch.lengths, rng)
-    local texts = model:encode_text(batch.ids, batch.mask, rng)
-    options.ids = batch.groups
-    if needs_temperature then options.temperature = model.log_temperature:exp() end
-    return loss(clips:matmul(texts:transpose(1, 2)), options)
+-- What the recipe says of the loss: options of head:loss, and those of the loss it names.
+local function split_loss(given)
+  local name, options = named("loss", given, losses.names())
+  local over = {}
+  for _, key in ipairs { "distill", "hardest", "denoise", "weights" } do
+    over[key], options[key] = options[key], nil
   end
+  options.name = name
+  over.loss = options
+  return over
+end
+
+-- The loss of a batch of the loader, over all levels. Temperatures are the model's, unless the
+-- recipe has one.
+local function make_step(o, model, rng)
+  local options = split_loss(o.loss)
+  options.rng = rng
+  return function(batch) return (model:loss(batch, options)) end
 end
 
 local function make_schedule(o, steps)
@@ -172,6 +194,53 @@ local function fit(o, model, loader, validation)
   }
 end
 
+local BANK = 300 -- clips that scores are judged against
+
+-- Clips of the training data that are files, evenly drawn.
+local function bank_of(model, sources)
+  local clips = {}
+  for _, set in ipairs(sources) do
+    for _, clip in ipairs(set.clips or {}) do
+      if clip.path then clips[#clips + 1] = clip end
+    end
+  end
+  local drawn, count = {}, math.min(BANK, #clips)
+  for i = 1, count do drawn[i] = clips[(i - 1) * #clips // count + 1] end
+  return (evaluate.clips(model, drawn))
+end
+
+-- What clips mean the same: a caption of one is then no wrong answer for the other.
+local function meaning(clip) return clip.group or clip.label or clip.id end
+
+-- Probabilities: against a bank of training clips, on captions and clips of the validation set.
+local function calibrate(model, sources, validation)
+  local vectors, kept = evaluate.clips(model, validation.clips)
+  local texts, matches = {}, {}
+  for _, clip in ipairs(kept) do
+    for _, caption in ipairs(clip.captions) do
+      local row, positives = {}, 0
+      for n, other in ipairs(kept) do
+        row[n] = meaning(other) == meaning(clip)
+        positives = positives + (row[n] and 1 or 0)
+      end
+      if positives < #kept then texts[#texts + 1], matches[#matches + 1] = caption, row end
+    end
+  end
+  local bank = bank_of(model, sources)
+  if #texts == 0 or bank.shape[1] < 2 then return nil end
+  return calibration.fit(bank, model:text(texts), vectors, matches)
+end
+
+-- What validation data tell beyond the best epoch: how much each level counts, and probabilities.
+local function finish(o, model, sources, validation)
+  if #model.head:levels() > 1 then
+    local S, clip_of = evaluate.similarity(model, validation)
+    if not S then return clip_of end
+    model:fit_fusion(S, clip_of, o.fusion)
+  end
+  if o.calibrate then model.calibration = calibrate(model, sources, validation) end
+end
+
 --- Trains and writes the model: the best epoch's where there is a validation set, else the last.
 --- Raises what is wrong with the configuration.
 ---@param configuration table see above
@@ -198,6 +267,10 @@ function recipe.run(configuration)
   local best = result.best[1]
   if best then assert(train.load_weights(best.path, model)) end
   model:eval()
+  if validation then
+    message = finish(o, model, sources, validation)
+    if message then error("train: the validation set: " .. message, 0) end
+  end
   local ok
   ok, message, code = model:save(o.out)
   if not ok then return nil, message, code end
