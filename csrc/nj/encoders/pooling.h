@@ -8,7 +8,8 @@
 nj_status nj_mask_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, double value,
                        nj_tensor **out);
 /* PANNs' clip vector: (B, N, C) → (B, C), the maximum plus the mean over the first lengths[b]
- * entries (all of them when lengths is NULL). */
+ * entries (all of them when lengths is NULL). Of a single frame it is twice that frame: what compares
+ * frames with texts through the clip's projection (frame_gain of nj.head) counts on it. */
 nj_status nj_max_plus_mean(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
 /* The mean over the first lengths[b] entries. */
 nj_status nj_mean_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
