@@ -1497,6 +1497,33 @@ function nj.system.resident() end
 ---@return string? code
 function nj.system.sync(path) end
 
+-- ---- BM25 ----
+
+---BM25 over an inverted index. Made by `nj.bm25`.
+---@class nightjar.Bm25
+---@field documents integer
+---@field words integer distinct ones
+---@field mean_length number words a document
+local Bm25 = {}
+
+---An index of documents for BM25 (Robertson): the usual ranking by shared words, with
+---idf = ln(1 + (N − n + ½) / (n + ½)). Nothing is stemmed and no word is left out.
+---@param documents (string|string[])[] each a text, or several that count as one: the captions of a clip
+---@param options? { k1?: number, b?: number, tokenize?: fun(text: string): string[] } k1: how soon repetitions stop counting, default 1.2; b: how much long documents are held back, default 0.75; tokenize: what words are, default runs of letters, digits and apostrophes in lower case
+---@return nightjar.Bm25
+function nj.bm25(documents, options) end
+
+---Scores of every document for every query; 0 where no word is shared.
+---@param queries string[]
+---@return nightjar.Tensor (queries, documents) float32
+function Bm25:scores(queries) end
+
+---The best documents for one query, those that share at least one word with it; ties by number.
+---@param query string
+---@param k? integer at most so many, default 10
+---@return { document: integer, score: number }[]
+function Bm25:search(query, k) end
+
 -- ---- metrics ----
 
 ---Metrics. Scores of retrieval are (texts, clips), greater is better.
@@ -3112,6 +3139,101 @@ function nj.data.audiocaps(root, options) end
 ---@return string? message
 ---@return string? code
 function nj.data.clotho(root, options) end
+
+---Captions that were made elsewhere, by clip. Made by `nj.data.generated`; `merge` joins several.
+---@class nightjar.Generated
+---@field name string
+---@field unmatched string[] names of the file that no clip of the data set has
+---@field empty integer captions without a word, left out
+---@field other_splits integer records that were passed over
+local Generated = {}
+
+---Reads captions that were made elsewhere.
+---
+---Files: CSV with a header (caption, or caption_1 … caption_n; or one caption a row), JSONL (an
+---object a line), JSON (a list of objects; an object whose keys are file names; an object that
+---holds either under `data`, `annotations` …). Captions may be a text, a list of texts, a list of
+---objects { text=, logprob= }, or an object with one text for each source. Fields called
+---"references" and the like are never taken for captions. Where all captions of a clip have
+---log-probabilities they are sorted by them, the most probable first.
+---
+---A folder instead of a file: descriptions that a sound library has, from its CSV (option `csv`) or,
+---without one, from its file names.
+---
+---Ids: those of `dataset`'s clips, found by file name with or without folder and extension; without a
+---data set, "<split>/<file name>" when `split` is given or the file speaks of several splits, else
+---the file name as it is written. Records of other splits than `split` (default: the data set's) are
+---passed over.
+---@param path string
+---@param options? { format?: "csv"|"jsonl"|"json", file_field?: string, caption_field?: string, caption_fields?: string[], logprob_field?: string, split_field?: string, split?: string, dataset?: nightjar.Dataset, source?: string, records?: string, csv?: string } fields are guessed where not given; source: what captions are said to come from when the file does not say (default: the file's name without extension); records: the member of a JSON object that holds the records
+---@return nightjar.Generated? set
+---@return string? message names the file and the line
+---@return string? code
+function nj.data.generated(path, options) end
+
+---The captions of a clip, a new list; empty when there are none.
+---@param id string
+---@return { text: string, logprob: number?, source: string }[]
+function Generated:of(id) end
+
+---The clips that have a record, in the order of the file.
+---@return string[]
+function Generated:ids() end
+
+---Texts alone, for every clip of a list: what a batch of captions is made of.
+---@param clips nightjar.Dataset|(nightjar.Clip|string)[] a data set, clips or ids
+---@param options? { k?: integer, unique?: boolean, source?: string } k: at most so many a clip, from the first; unique: a text that a clip has already, but for case and punctuation, is left out; source: only captions of this source
+---@return string[][] lists one for each clip, empty where there is no caption
+function Generated:texts(clips, options) end
+
+---A new set with the captions of this one and of others, in this order.
+---@param ... nightjar.Generated
+---@return nightjar.Generated
+function Generated:merge(...) end
+
+---How much there is: { clips=, captions=, least=, most= (captions a clip), logprobs= (captions that
+---have one), sources = { [name] = captions } }.
+---@return table
+function Generated:counts() end
+
+---Generated captions chosen as further training pairs. Prints what was kept, and why the rest was
+---not. Made by `nj.data.augmentation`.
+---@class nightjar.Augmentation
+local Augmentation = {}
+
+---Chooses generated captions for the clips of a data set. A caption is left out when its score is
+---below `min_score`, when it is a near-duplicate of a caption that the clip has or of a better
+---generated one, or when the clip has `best` better ones (of higher score; without scores, of higher
+---log-probability; else earlier).
+---@param data nightjar.Dataset
+---@param captions nightjar.Generated read with this data set, or keyed by its clips' ids
+---@param options? { scores?: function|nightjar.Tensor|table<string, number[]>, min_score?: number, measure?: "jaccard"|"edit"|"none", threshold?: number, best?: integer, rate?: number, seed?: integer } scores: how well each caption fits its sound: a function (clip, texts) that gives numbers, a tensor (clips, K) in the order of both, or lists by id; min_score: least score (default: none); measure, threshold: captions at least so alike (default 0.8 of Jaccard's index) are near-duplicates; best: at most so many a clip (default: all); rate: how often a generated caption is drawn instead of one of the clip's own (default 0.25)
+---@return nightjar.Augmentation
+function nj.data.augmentation(data, captions, options) end
+
+---The captions kept for a clip, the best first.
+---@param id string
+---@return { text: string, score: number?, logprob: number?, source: string }[]
+function Augmentation:of(id) end
+
+---A caption for one epoch: with probability `rate` a generated one, else one of the clip's own. A
+---function of (seed, epoch, id). A clip that has only one kind gives that.
+---@param clip nightjar.Clip
+---@param epoch integer
+---@return string? text nil for a clip without any caption
+---@return boolean? generated
+function Augmentation:draw(clip, epoch) end
+
+---The data set with the captions added; its clips are copies.
+---@param options? { mode?: "mix"|"append" } mix (default): clips carry `generated` and `generated_rate`, and a loader with captions = "one" draws from them at that rate; append: they stand behind the clip's own captions, each a pair like any other
+---@return nightjar.Dataset
+function Augmentation:dataset(options) end
+
+---What was kept and what was not: { clips=, with= (clips that have a kept one), captions=, kept=,
+---unheard=, known=, repeated=, surplus=, dropped = { { id=, text=, source=, score=, reason=, like=
+---(what it is a near-duplicate of), likeness= }, … } }. Prints as a table.
+---@return table
+function Augmentation:report() end
 
 ---@class nightjar.Scene: nightjar.Clip
 ---@field phrases table[] for each caption: {text, class, first, last, from, to, intervals}

@@ -15,6 +15,7 @@ nj._VERSION = "nightjar " .. core.version
 -- What a name of the namespace is loaded from.
 local modules = {
   captioner = "nightjar.captioner",
+  bm25 = "nightjar.bm25",
   data = "nightjar.data",
   encoders = "nightjar.encoders",
   evaluate = "nightjar.evaluate",

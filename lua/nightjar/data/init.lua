@@ -5,8 +5,8 @@
 ---     local scenes = nj.data.scenes(train, { seed = 1 })
 ---     local loader = nj.data.loader(scenes, { batch = 32, … })
 local parts = {
-  audiocaps = true, cache = true, captions = true, clotho = true, csv = true, dataset = true,
-  esc50 = true, folder = true, loader = true, scenes = true,
+  audiocaps = true, augmentation = true, cache = true, captions = true, clotho = true, csv = true,
+  dataset = true, esc50 = true, folder = true, generated = true, loader = true, scenes = true,
 }
 
 return setmetatable({}, {

@@ -33,6 +33,7 @@ local function list_items(sources, every_caption)
     local scenes = opts.type_name(source) == "nightjar.Scenes"
     for i = 1, #source do
       local captions = scenes and source.options.captions or #source.clips[i].captions
+      if not scenes and not every_caption and source.clips[i].generated then captions = 1 end
       if captions == 0 then without = without + 1 end
       for k = 1, every_caption and captions or math.min(captions, 1) do
         items[#items + 1] = { source = s, index = i, caption = every_caption and k or nil }
@@ -132,6 +133,16 @@ local function add_augmentation(mixture, augment, rng)
   return mixture
 end
 
+-- The number of a caption drawn for a clip; generated ones (nightjar.data.augmentation) are numbered
+-- behind the clip's own. Clips without them draw the same numbers as if there were none anywhere.
+local function draw_caption(clip, rng)
+  local own, added = #clip.captions, clip.generated and #clip.generated or 0
+  if added > 0 and (own == 0 or rng:uniform() < clip.generated_rate) then
+    return own + rng:integer(1, added)
+  end
+  return rng:integer(1, own)
+end
+
 -- The clip or scene of an item, its caption, and the mixture to render; nil, message when it cannot
 -- be.
 local function prepare(self, epoch, item)
@@ -145,7 +156,7 @@ local function prepare(self, epoch, item)
     if not clip then return nil, message end
   end
   local rng = random.stream(self.options.seed, "item", epoch, item.source, item.index)
-  local k = item.caption or rng:integer(1, #clip.captions)
+  local k = item.caption or draw_caption(clip, rng)
   local mixture
   if clip.parts then
     mixture = scene_mixture(self, clip)
@@ -156,7 +167,8 @@ local function prepare(self, epoch, item)
     return nil, "no sound file", clip.id
   end
   if self.options.augment then add_augmentation(mixture, self.options.augment, rng) end
-  return { clip = clip, caption = clip.captions[k], caption_number = k, mixture = mixture }
+  local caption = clip.captions[k] or clip.generated[k - #clip.captions]
+  return { clip = clip, caption = caption, caption_number = k, mixture = mixture }
 end
 
 -- ---- an epoch ----
@@ -381,7 +393,8 @@ end
 ---
 --- Options: batch; seed; shuffle (default true); last ("drop": a short last batch is left out, or
 --- "keep"); captions ("one": each clip once an epoch with a caption drawn for that epoch, or "all":
---- every pair of clip and caption); fresh (scenes: every epoch has new ones); front_end (of
+--- every pair of clip and caption; of clips with generated captions, "one" draws from these at their
+--- rate, and their caption_numbers go on behind the clip's own); fresh (scenes: every epoch has new ones); front_end (of
 --- nj.audio.mel; without one batches hold `wave`, and `rate` is needed); tokenizer (of nj.text) and
 --- max_tokens; max_seconds and crop, for longer clips; trim (true, a path or a finder of
 --- nightjar.data.activity: silence around clips is left out); augment { gain = {low, high}, noise =
