@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -226,6 +227,22 @@ TEST(json_skip_and_leave) {
   CHECK_INT(nj_json_expect(&json, NJ_JSON_STRING), NJ_EFORMAT);
   CHECK_TEXT(nj_ctx_error(ctx), "expected a string");
   nj_json_close(&json);
+  nj_ctx_release(ctx);
+}
+
+/* A line of JSONL is one value: two on a line, as a lost line break leaves them, are refused at the
+ * byte where the second begins. */
+TEST(json_lines_hold_one_value) {
+  static const char one[] = "{\"fname\":\"a b.wav\",\"beams\":[\"it\\u2019s\"],\"p\":[-1.25]}";
+  nj_ctx *ctx = context();
+  char two[2 * sizeof one], expected[32];
+  CHECK_OK(read_all(ctx, one, sizeof one - 1, NULL));
+  memcpy(two, one, sizeof one - 1);
+  memcpy(two + sizeof one - 1, one, sizeof one);
+  CHECK_INT(read_all(ctx, two, 2 * (sizeof one - 1), NULL), NJ_EFORMAT);
+  snprintf(expected, sizeof expected, "test: byte %d", (int)sizeof one);
+  CHECK_TEXT(nj_ctx_error(ctx), expected);
+  CHECK_INT(nj_memory_get(ctx).live, 0);
   nj_ctx_release(ctx);
 }
 
