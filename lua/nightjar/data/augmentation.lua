@@ -19,7 +19,6 @@
 ---
 --- That near-copies of the ground truth add nothing is what users of Cap4Video met; that captions
 --- which do not fit the sound teach the wrong thing is why it chose the one closest to its video.
-local core = require "nightjar.core"
 local dataset = require "nightjar.data.dataset"
 local likeness = require "nightjar.data.likeness"
 local opts = require "nightjar.opts"

@@ -133,8 +133,8 @@ local function add_augmentation(mixture, augment, rng)
   return mixture
 end
 
--- The number of a caption drawn for a clip; generated ones (nightjar.data.augmentation) are numbered
--- behind the clip's own. Clips without them draw the same numbers as if there were none anywhere.
+-- The number of a caption drawn for a clip; generated ones (nightjar.data.augmentation) are
+-- numbered behind the clip's own. Clips without them draw the same numbers as if there were none anywhere.
 local function draw_caption(clip, rng)
   local own, added = #clip.captions, clip.generated and #clip.generated or 0
   if added > 0 and (own == 0 or rng:uniform() < clip.generated_rate) then
@@ -393,15 +393,15 @@ end
 ---
 --- Options: batch; seed; shuffle (default true); last ("drop": a short last batch is left out, or
 --- "keep"); captions ("one": each clip once an epoch with a caption drawn for that epoch, or "all":
---- every pair of clip and caption; of clips with generated captions, "one" draws from these at their
---- rate, and their caption_numbers go on behind the clip's own); fresh (scenes: every epoch has new ones); front_end (of
---- nj.audio.mel; without one batches hold `wave`, and `rate` is needed); tokenizer (of nj.text) and
---- max_tokens; max_seconds and crop, for longer clips; trim (true, a path or a finder of
---- nightjar.data.activity: silence around clips is left out); augment { gain = {low, high}, noise =
---- {low, high}, noise_rate = } in dB, noise as the ratio of signal to noise; on_error ("skip":
---- items that cannot be read are left out, listed in loader.failures and warned of, or "raise");
---- ahead (batches rendered in advance), jobs (threads), cache_mb and cache (decoded sound kept in
---- memory).
+--- every pair of clip and caption; of clips with generated captions, "one" draws from these at
+--- their rate, and their caption_numbers go on behind the clip's own); fresh (scenes: every epoch
+--- has new ones); front_end (of nj.audio.mel; without one batches hold `wave`, and `rate` is
+--- needed); tokenizer (of nj.text) and max_tokens; max_seconds and crop, for longer clips; trim
+--- (true, a path or a finder of nightjar.data.activity: silence around clips is left out); augment
+--- { gain = {low, high}, noise = {low, high}, noise_rate = } in dB, noise as the ratio of signal to
+--- noise; on_error ("skip": items that cannot be read are left out, listed in loader.failures and
+--- warned of, or "raise"); ahead (batches rendered in advance), jobs (threads), cache_mb and cache
+--- (decoded sound kept in memory).
 ---
 --- A batch: mel (B, T, M) float32 padded with silence, or wave (B, L); lengths (B) int64; captions,
 --- clip_ids, clips, caption_numbers: lists; groups: a list of strings, equal where items mean the
