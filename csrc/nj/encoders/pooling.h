@@ -11,7 +11,7 @@ nj_status nj_mask_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, double val
  * entries (all of them when lengths is NULL). Of a single frame it is twice that frame: what compares
  * frames with texts through the clip's projection (frame_gain of nj.head) counts on it. */
 nj_status nj_max_plus_mean(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
-/* The mean over the first lengths[b] entries. */
+/* The mean over the first lengths[b] entries; zeros where there are none. */
 nj_status nj_mean_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, nj_tensor **out);
 /* What every audio encoder asks of lengths (or NULL) beside x (B, T, …): int64 (B), each in 1 … T.
  * `op` begins the message. Errors: ESHAPE, EARG. */

@@ -15,9 +15,10 @@
 ---
 --- Without `hci` and `ac` it is the plain model: one vector a clip, one a text, one cosine.
 local core = require "nightjar.core"
+local collate = require "nightjar.head.collate"
 local encode = require "nightjar.head.encode"
 local fusion = require "nightjar.head.fusion"
-local collate = require "nightjar.head.collate"
+local networks = require "nightjar.model.parts"
 local objective = require "nightjar.head.objective"
 local options = require "nightjar.head.options"
 local parts = require "nightjar.head.parts"
@@ -90,12 +91,7 @@ end
 --- Parameters to train, in a fixed order.
 ---@return { name: string, tensor: nightjar.Tensor }[]
 function Head:parameters()
-  local list = {}
-  for _, part in ipairs(self.list) do
-    for _, p in ipairs(part.net:parameters()) do
-      list[#list + 1] = { name = part.name .. "." .. p.name, tensor = p.tensor }
-    end
-  end
+  local list = networks.parameters(self:parts())
   for _, scalar in ipairs(self.scalars) do
     if not scalar.fixed then list[#list + 1] = { name = scalar.name, tensor = scalar.tensor } end
   end
@@ -104,23 +100,12 @@ end
 
 --- Running statistics; a list as parameters gives one.
 ---@return { name: string, tensor: nightjar.Tensor }[]
-function Head:buffers()
-  local list = {}
-  for _, part in ipairs(self.list) do
-    for _, b in ipairs(part.net:buffers()) do
-      list[#list + 1] = { name = part.name .. "." .. b.name, tensor = b.tensor }
-    end
-  end
-  return list
-end
+function Head:buffers() return networks.buffers(self:parts()) end
 
 --- Every tensor by name, those of fixed temperatures included; shared with the head.
 ---@return table<string, nightjar.Tensor>
 function Head:state()
-  local state = {}
-  for _, part in ipairs(self.list) do
-    for name, tensor in pairs(part.net:state()) do state[part.name .. "." .. name] = tensor end
-  end
+  local state = networks.state(self:parts())
   for _, scalar in ipairs(self.scalars) do state[scalar.name] = scalar.tensor end
   return state
 end
@@ -174,9 +159,7 @@ end
 ---@return nightjar.Head self
 function Head:train(on)
   self.training = on ~= false
-  for _, part in ipairs(self.list) do
-    if self.training then part.net:train() else part.net:eval() end
-  end
+  networks.train(self:parts(), on)
   return self
 end
 

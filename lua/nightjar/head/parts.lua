@@ -80,8 +80,10 @@ function parts.make(o)
     aggregator("text.phrases", o.hci.phrases)
   end
   if o.hci.top == "aggregate" then
-    aggregator("audio.top", { kind = "attention" })
-    aggregator("text.top", { kind = "attention" })
+    -- With no more heads than they can be divided into, whatever the width.
+    local pooled = { kind = "attention", tokens = 1, heads = o.dim % 4 == 0 and 4 or 1 }
+    aggregator("audio.top", pooled)
+    aggregator("text.top", pooled)
   end
   add_weights(list, o, "segment", "audio.segment_weights", "text.phrase_weights")
   add_weights(list, o, "frame", "audio.frame_weights", "text.word_weights")

@@ -2,6 +2,7 @@
 --- become methods of nightjar.Model.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local parts = require "nightjar.model.parts"
 local similarity = require "nightjar.model.similarity"
 local texts_of = require "nightjar.model.texts"
 local tiles = require "nightjar.model.tiles"
@@ -148,21 +149,7 @@ end
 
 -- ---- inference ----
 
--- Runs f(…) without recording gradients and with the networks in inference mode, in which the same
--- input always gives the same bits; training goes on as it was.
-local function infer(self, f, ...)
-  local training = {}
-  for i, part in ipairs(self:parts()) do
-    training[i] = part.net:is_training()
-    part.net:eval()
-  end
-  local result = table.pack(pcall(core.no_grad, f, ...))
-  for i, part in ipairs(self:parts()) do
-    if training[i] then part.net:train() end
-  end
-  if not result[1] then error(result[2], 0) end
-  return table.unpack(result, 2, result.n)
-end
+local function infer(self, f, ...) return parts.infer(self:parts(), f, ...) end
 
 local function check_captions(captions, sounds)
   if captions and #captions ~= #sounds then

@@ -14,6 +14,7 @@ local encode = require "nightjar.model.encode"
 local fs = require "nightjar.fs"
 local head = require "nightjar.head"
 local opts = require "nightjar.opts"
+local parts = require "nightjar.model.parts"
 local towers = require "nightjar.model.towers"
 local file = require "nightjar.model.file"
 local shipped = require "nightjar.model.shipped"
@@ -106,12 +107,7 @@ function Model:save(path) return file.save(self, path) end
 --- Parameters to train, in a fixed order: { {name = …, tensor = …}, … }.
 ---@return table[]
 function Model:parameters()
-  local list = {}
-  for _, part in ipairs(self:parts()) do
-    for _, p in ipairs(part.net:parameters()) do
-      list[#list + 1] = { name = part.prefix .. p.name, tensor = p.tensor }
-    end
-  end
+  local list = parts.parameters(self:parts())
   for _, scalar in ipairs(self.head.scalars) do
     if not scalar.fixed then list[#list + 1] = { name = scalar.name, tensor = scalar.tensor } end
   end
@@ -136,11 +132,8 @@ end
 --- Every tensor by name: parameters and running statistics (shared with the model, not copied).
 ---@return table<string, any>
 function Model:state()
-  local state = {}
+  local state = parts.state(self:parts())
   for _, scalar in ipairs(self.head.scalars) do state[scalar.name] = scalar.tensor end
-  for _, part in ipairs(self:parts()) do
-    for name, tensor in pairs(part.net:state()) do state[part.prefix .. name] = tensor end
-  end
   return state
 end
 
@@ -148,20 +141,10 @@ end
 ---@param state table<string, any>
 ---@return table self
 function Model:load_state(state)
-  local problems = {}
-  local function note(kind, names, prefix)
-    for _, name in ipairs(names) do problems[#problems + 1] = kind .. " " .. prefix .. name end
-  end
-  for _, part in ipairs(self:parts()) do
-    local report = part.net:load(state, part.prefix)
-    note("missing", report.missing, part.prefix)
-    note("mismatched", report.mismatched, part.prefix)
-  end
-  note("missing", self.head:missing_scalars(state), "")
-  if #problems > 0 then
-    error("model: the weights do not fit: " .. table.concat(problems, "; ", 1,
-      math.min(5, #problems))
-      .. (#problems > 5 and (" and %d more"):format(#problems - 5) or ""), 2)
+  local scalars = self.head:missing_scalars(state)
+  parts.load(self:parts(), state, "model")
+  if #scalars > 0 then
+    error("model: the weights do not fit: missing " .. table.concat(scalars, "; missing "), 2)
   end
   self.head:load_scalars(state)
   return self
@@ -169,24 +152,14 @@ end
 
 --- Running statistics, as parameters gives parameters.
 ---@return table[]
-function Model:buffers()
-  local list = {}
-  for _, part in ipairs(self:parts()) do
-    for _, b in ipairs(part.net:buffers()) do
-      list[#list + 1] = { name = part.prefix .. b.name, tensor = b.tensor }
-    end
-  end
-  return list
-end
+function Model:buffers() return parts.buffers(self:parts()) end
 
 --- Training mode (dropout, SpecAugment, batch statistics), or with false inference mode, in which a
 --- new model is.
 ---@param on? boolean (true)
 ---@return table self
 function Model:train(on)
-  for _, part in ipairs(self:parts()) do
-    if on == false then part.net:eval() else part.net:train() end
-  end
+  parts.train(self:parts(), on)
   self.head.training = on ~= false
   return self
 end

@@ -9,9 +9,15 @@ local STRETCH = 30.0
 
 local levels = {}
 
--- { first, last } frames of each stretch, all but equally long.
-local function stretches(n, seconds)
+-- The most frames of a stretch. Interaction with captions knows a number of places.
+local function longest(head, seconds)
   local most = math.max(1, math.floor(STRETCH / seconds + 0.5))
+  local net = head.nets["ac.interaction"]
+  return net and math.min(most, net:descriptor().positions) or most
+end
+
+-- { first, last } frames of each stretch, all but equally long.
+local function stretches(n, most)
   local count = (n + most - 1) // most
   local list = {}
   for i = 1, count do list[i] = { (i - 1) * n // count + 1, i * n // count } end
@@ -62,7 +68,7 @@ end
 function levels.of_sound(head, frames, clip, seconds, captions)
   local n = frames.shape[1]
   local list, shares, groups, segment = {}, {}, {}, 1
-  for i, s in ipairs(stretches(n, seconds)) do
+  for i, s in ipairs(stretches(n, longest(head, seconds))) do
     local given = { frames = frames[{ { s[1], s[2] } }]:unsqueeze(1), clip = clip:unsqueeze(1),
       tokens = true }
     for key, value in pairs(captions or {}) do given[key] = value end
