@@ -4017,7 +4017,7 @@ function nj.library.open(path, options) end
 ---Indexes a file or the sounds of a folder. Files that are as they were are not read; files that
 ---are gone from the folder are forgotten.
 ---@param path string
----@param options? table `progress`: function(done, total, path), called before each sound and, with path nil, at the end
+---@param options? table `progress`: function(done, total, path), called before each sound and, with path nil, at the end; `captions`: function(path) that gives a list of what a captioner says of a sound, for a model with auxiliary captions (asked for sounds that are read)
 ---@return table? report { added, updated, unchanged, removed, seconds, failed = { {path, error} } }
 ---@return string? message
 ---@return string? code
@@ -4033,10 +4033,29 @@ function Library:sounds() end
 ---Sounds as Model:similarity takes them: { {vector, path}, … }.
 function Library:clips() end
 
----The sounds that fit a text best.
+---One sound's best seconds for a word of the query.
+---@class nightjar.WordHit
+---@field word string
+---@field from number seconds
+---@field to number
+---@field score number the cosine of word and frame
+
+---@class nightjar.Hit
+---@field path string
+---@field score number the probability that the sound is what the text asks for when the model is calibrated, else the similarity
+---@field cosine number of clip and sentence
+---@field from number seconds of the window that is most like the text
+---@field to number
+---@field seconds number the sound's length
+---@field id integer
+---@field similarity? number the levels fused, for a model that has several
+---@field levels? table<string, number> of each level: clip, segment, frame, caption
+---@field words? nightjar.WordHit[] for a model with the frame level
+
+---The sounds that fit a text best. Where the model has finer levels than clip and sentence, the clip vectors find candidates, and hits are in the order of the fused similarity.
 ---@param text string
----@param options? table `k` (5): how many; `at_least` (none): the lowest score to give
----@return table[]? hits { {path, score, cosine, from, to, seconds, id}, … }, best first; `score` is the probability that the sound is what the text asks for when the model is calibrated, else the cosine. `hits.unknown` lists words of the text that the model never learnt.
+---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give; `candidates` (100): how many are compared at every level
+---@return nightjar.Hit[]? hits best first; `hits.unknown` lists words of the text that the model never learnt
 ---@return string? message
 ---@return string? code
 function Library:search(text, options) end

@@ -125,6 +125,33 @@ describe("nightjar", function()
     assert.equal(path, json.decode(out)[1].hits[1].path)
   end)
 
+  it("says where each word was heard, when the model knows", function()
+    local fine, index = folder .. "/fine.safetensors", folder .. "/fine.njl"
+    local descriptor = tiny_model.descriptor()
+    descriptor.hci = { levels = { "clip", "frame" } }
+    assert(nj.model(descriptor, { rng = nj.rng(3) }):save(fine))
+    assert.equal(0, (run({}, "index", sounds, "--library", index, "--model", fine)))
+    local query = "a dog barks while it rains on the roof"
+    local code, out, err = run({}, "search", query, "--library", index, "-k", "1", "--model", fine)
+    assert.same({ 0, "" }, { code, err })
+    local words = out:match "%.wav\n     (.-)\n"
+    local shown = 0
+    for from, to, score in words:gmatch "%a+ 0:0(%d%.%d)–0:0(%d%.%d) %((%-?%d%.%d%d)%)" do
+      assert.is_true(tonumber(from) <= tonumber(to) and math.abs(tonumber(score)) <= 1)
+      shown = shown + 1
+    end
+    assert.equal(6, shown, out)
+    assert.matches(", …$", words)
+    code, out = run({}, "search", query, "--library", index, "--json", "--model", fine)
+    assert.equal(0, code)
+    local hit = json.decode(out)[1].hits[1]
+    assert.equal(9, #hit.words)
+    assert.equal("dog", hit.words[2].word)
+    for _, key in ipairs { "from", "to", "score" } do assert.is_number(hit.words[2][key]) end
+    assert.is_number(hit.levels.frame)
+    assert.is_number(hit.similarity)
+  end)
+
   it("says what is empty, and asks nothing of nothing", function()
     local empty = folder .. "/empty"
     assert(fs.make_folders(empty))

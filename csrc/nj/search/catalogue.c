@@ -97,7 +97,7 @@ static nj_status check_kind(nj_catalogue *c) {
   if (application != APPLICATION_ID)
     return nj_fail(c->ctx, NJ_EFORMAT, "%s: an SQLite file, but not a nightjar sound library",
                    c->path);
-  if (version == 1) /* its sounds have no levels yet; what it says of its model makes them anew */
+  if (version == 1) /* its sounds have no levels: library.lua indexes them again */
     return nj_catalogue_run(c, upgrade);
   if (version != SCHEMA_VERSION)
     return nj_fail(c->ctx, NJ_EUNSUPPORTED,

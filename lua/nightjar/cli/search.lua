@@ -46,6 +46,27 @@ local function short(path)
   return path:sub(1, #here) == here and path:sub(#here + 1) or path
 end
 
+-- How many words of a query a line has room for.
+local MOST_WORDS = 6
+
+--- Where a hit's words were heard, the strongest of them in the order of the query:
+--- "dog 0:01.3–0:01.6 (0.47), barks …".
+local function words_text(words)
+  local strongest = {}
+  for i, word in ipairs(words) do strongest[i] = { word = word, place = i } end
+  table.sort(strongest, function(a, b)
+    if a.word.score ~= b.word.score then return a.word.score > b.word.score end
+    return a.place < b.place
+  end)
+  local kept = table.move(strongest, 1, math.min(MOST_WORDS, #strongest), 1, {})
+  table.sort(kept, function(a, b) return a.place < b.place end)
+  for i, item in ipairs(kept) do
+    local w = item.word
+    kept[i] = ("%s %s–%s (%.2f)"):format(w.word, output.time(w.from), output.time(w.to), w.score)
+  end
+  return table.concat(kept, ", ") .. (#words > #kept and ", …" or "")
+end
+
 local function print_hits(query, hits, calibrated)
   print(output.paint(query, "bold"))
   if #hits == 0 then
@@ -63,6 +84,9 @@ local function print_hits(query, hits, calibrated)
     print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(bar(clamped), colour_of(clamped)),
       calibrated and ("%.0f %%"):format(100 * clamped) or ("%.2f"):format(hit.score),
       ("%s–%s"):format(output.time(hit.from), output.time(hit.to)), short(hit.path)))
+    if hit.words and #hit.words > 0 then
+      print(output.paint("     " .. words_text(hit.words), "dim"))
+    end
   end
 end
 

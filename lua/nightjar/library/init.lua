@@ -8,7 +8,9 @@
 --- is one transaction, so an interrupted run loses at most the batch it was in.
 local core = require "nightjar.core"
 local fs = require "nightjar.fs"
+local levels = require "nightjar.library.levels"
 local opts = require "nightjar.opts"
+local rank = require "nightjar.library.rank"
 local lfs = require "lfs"
 
 local Library = {}
@@ -140,8 +142,9 @@ end
 
 --- Encodes one sound and puts it into the catalogue; a sound that cannot be read is kept with its
 --- error, so that it is not tried again until it changes.
-local function index_one(self, item, report)
-  local clip = self.model:audio({ item.path })[1]
+local function index_one(self, item, report, captions)
+  local said = captions and { captions(item.path) or {} } or nil
+  local clip = self.model:audio({ item.path }, { captions = said })[1]
   local record = { path = item.path, size = item.size, mtime = item.mtime }
   if clip.error then
     record.error = clip.error
@@ -149,6 +152,7 @@ local function index_one(self, item, report)
   else
     record.seconds, record.vector, record.segments = clip.seconds, clip.vector, clip.segments
     record.times = core.tensor(clip.times)
+    record.levels = levels.to_keep(self.model, clip)
     local kind = item.old and "updated" or "added"
     report[kind] = report[kind] + 1
     report.seconds = report.seconds + clip.seconds
@@ -177,14 +181,17 @@ end
 --- are gone from the folder are forgotten.
 ---@param path string
 ---@param options? table `progress`: function(done, total, path), called before each sound and, with
----  path nil, at the end
+---  path nil, at the end; `captions`: function(path) that gives what a captioner says of a sound, a
+---  list of strings, for a model with auxiliary captions. It is asked for sounds that are read: new
+---  captions of a sound that did not change need rebuild
 ---@return table|nil report { added, updated, unchanged, removed, seconds, failed = { {path, error}
 ---  } }
 ---@return string? message
 ---@return string? code
 function Library:add(path, options)
   opts.arg("library:add", 1, "path", path, "string")
-  local o = opts.check("library:add", options, { progress = "function" })
+  local o = opts.check("library:add", options,
+    { progress = "function", captions = "function" })
   local files, message, code = files_of(path)
   if not files then return nil, message, code end
   local work
@@ -206,7 +213,7 @@ function Library:add(path, options)
     local last = math.min(first + BATCH - 1, #work.encode)
     ok, message, code = transact(self.catalogue, work.encode, first, last, function(item, i)
       progress(i - 1, #work.encode, item.path)
-      return index_one(self, item, report)
+      return index_one(self, item, report, o.captions)
     end)
   end
   if not ok then return nil, message, code end
@@ -236,57 +243,32 @@ function Library:clips()
   return clips
 end
 
-local function matrix(self)
-  if not self.vectors then
-    local vectors, ids, code = self.catalogue:vectors()
-    if not vectors then return nil, ids, code end
-    self.vectors, self.ids = vectors, ids
-  end
-  return self.vectors, self.ids
-end
-
---- The seconds of a sound that are most like the query.
-local function best_segment(sound, query)
-  if sound.segments.shape[1] == 0 then return 0, sound.seconds end
-  local best = sound.segments:matmul(query):argmax():item()
-  return sound.times(best, 1), sound.times(best, 2)
-end
-
-local function rank(self, query, k)
-  local vectors, ids, code = matrix(self)
-  if not vectors then return nil, ids, code end
-  local n = vectors.shape[1]
-  local hits = {}
-  if n == 0 then return hits end
-  local cosines, places = vectors:matmul(query):topk(math.min(k, n))
-  local probabilities = self.model:probabilities(query, cosines)
-  for i = 1, cosines.shape[1] do
-    local sound, message, kind = self.catalogue:get(math.tointeger(ids(places(i))))
-    if not sound then return nil, message, kind end
-    local from, to = best_segment(sound, query)
-    hits[i] = {
-      id = sound.id, path = sound.path, seconds = sound.seconds, from = from, to = to,
-      cosine = cosines(i), score = probabilities and probabilities(i) or cosines(i),
-    }
-  end
-  return hits
-end
-
 --- The sounds that fit a text best.
 ---@param text string
----@param options? table `k` (5): how many; `at_least` (none): the lowest score to give
----@return table[]|nil hits { {path, score, cosine, from, to, seconds, id}, … }, best first; `score`
----  is the probability that the sound is what the text asks for when the model is calibrated, else
----  the cosine. `hits.unknown` lists words of the text that the model never learnt.
+---
+--- The clip vectors find candidates. A model with finer levels (nj.head with `hci` or `ac`) compares
+--- these with the text at every level: then hits are in the order of `similarity`, the levels fused,
+--- `levels` has each level's, and `words` (where the model has the frame level) says which seconds
+--- each word fits best, and how well.
+---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give;
+---  `candidates` (100): how many are compared at every level
+---@return table[]|nil hits { {path, score, cosine, from, to, seconds, id, similarity, levels, words =
+---  { {word, from, to, score}, … } }, … }, best first; `score` is the probability that the sound is
+---  what the text asks for when the model is calibrated, else the similarity. `hits.unknown` lists
+---  words of the text that the model never learnt.
 ---@return string? message
 ---@return string? code
 function Library:search(text, options)
   opts.arg("library:search", 1, "text", text, "string")
   local o = opts.check("library:search", options,
-    { k = { type = "integer", default = 5, min = 1 }, at_least = "number" })
-  local hits, message, code = rank(self, self.model:text(text)[1], o.k)
-  if not hits then return nil, message, code end
-  while o.at_least and #hits > 0 and hits[#hits].score < o.at_least do hits[#hits] = nil end
+    { k = { type = "integer", default = 5, min = 1 }, at_least = "number",
+      candidates = { type = "integer", default = 100, min = 1 } })
+  local found, message, code = rank.by_text(self, text, o.k, o.candidates)
+  if not found then return nil, message, code end
+  local hits = {}
+  for _, hit in ipairs(found) do
+    if not o.at_least or hit.score >= o.at_least then hits[#hits + 1] = hit end
+  end
   hits.unknown = self.model:unknown_words(text)
   return hits
 end
@@ -300,10 +282,7 @@ function Library:like(path, options)
     { k = { type = "integer", default = 5, min = 1 } })
   local clip = self.model:audio({ path })[1]
   if clip.error then return nil, clip.error, clip.code end
-  local hits, message, code = rank(self, clip.vector, o.k)
-  if not hits then return nil, message, code end
-  for _, hit in ipairs(hits) do hit.score = hit.cosine end
-  return hits
+  return rank.by_vector(self, clip.vector, o.k)
 end
 
 --- Closes the file. Further calls raise.
