@@ -1629,6 +1629,11 @@ function Alignment:plain() end
 ---@param options? table `bootstrap` (1000), `confidence` (0.95), `seed`
 ---@return nightjar.Alignment
 function nj.metrics.alignment(phrases, options) end
+---How much captions agree with references, word by word: each against the reference that it agrees with best, means over clips in percent.
+---@param captions string[] one of each clip
+---@param references string[][] of each clip
+---@return {n: integer, word_f1: number, bigram_f1: number, exact: number, words: number, distinct: integer}
+function nj.metrics.captions(captions, references) end
 
 ---What ranking at random scores, computed for n relevant items among N; rates are fractions.
 ---@class nightjar.metrics.chance
@@ -3489,7 +3494,7 @@ local Captioner = {}
 ---@return nightjar.Captioner
 function nj.captioner.new(descriptor, options) end
 
----Reads a captioner from its file.
+---Reads a captioner from its file, or one that comes with nightjar by its name.
 ---@param path string
 ---@return nightjar.Captioner?
 ---@return string? message

@@ -6,8 +6,10 @@
 --- that a frozen encoder gave once.
 local core = require "nightjar.core"
 local file = require "nightjar.captioner.file"
+local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
 local parts = require "nightjar.model.parts"
+local shipped = require "nightjar.model.shipped"
 local tiles = require "nightjar.model.tiles"
 local towers = require "nightjar.model.towers"
 local words = require "nightjar.captioner.words"
@@ -64,13 +66,18 @@ function captioner.new(descriptor, options)
   return self
 end
 
---- Reads a captioner from its file.
+--- Reads a captioner from its file, or one that comes with nightjar by its name.
 ---@param path string
 ---@return table|nil captioner
 ---@return string? message
 ---@return string? code ENOTFOUND, EIO, EFORMAT (no captioner, or a broken one), …
 function captioner.load(path)
   opts.arg("captioner.load", 1, "path", path, "string")
+  if not path:find "[/.]" and not fs.kind(path) then
+    local found, message, code = shipped.path(path)
+    if not found then return nil, message, code end
+    path = found
+  end
   return file.load(path, captioner.new)
 end
 

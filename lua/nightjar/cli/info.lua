@@ -28,6 +28,12 @@ local function show_archive(info, arguments)
     local d = json.decode(info.metadata.descriptor or "") or {}
     print(("nightjar model '%s', shared space of %d dimensions"):format(d.name or "?", d.dim or 0))
     print(json.encode(d, { indent = true }))
+  elseif info.metadata.format == "nightjar-captioner" then
+    local d = json.decode(info.metadata.descriptor or "") or {}
+    local _, tokens = (info.metadata.vocabulary or ""):gsub("\n", "\n")
+    print(("nightjar captioner '%s', %d tokens, hears %s"):format(d.name or "?", tokens + 1,
+      d.audio and "sound files" or "frames"))
+    print(json.encode(d, { indent = true }))
   else
     for key, value in pairs(info.metadata) do print(("  %s: %s"):format(key, value)) end
   end

@@ -9,5 +9,6 @@ return {
   classification = require "nightjar.metrics.classification",
   ranks = require("nightjar.metrics.ranks").of,
   average_precision = require("nightjar.metrics.average_precision").of,
+  captions = require "nightjar.metrics.captions",
   chance = require "nightjar.metrics.chance",
 }

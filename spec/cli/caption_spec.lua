@@ -1,0 +1,95 @@
+-- nightjar caption, as a process of its own.
+local child = require "spec.support.child"
+local json = require "dkjson"
+local nj = require "nightjar"
+local sound = require "spec.support.sound"
+local temporary = require "spec.support.temporary"
+local tiny_captioner = require "spec.support.tiny_captioner"
+local tiny_model = require "spec.support.tiny_model"
+
+describe("nightjar caption", function()
+  local folder, model, one, two, captioner
+
+  -- Exit status, standard output, standard error.
+  local function run(...)
+    local out, err = folder .. "/out.txt", folder .. "/err.txt"
+    local _, _, code = os.execute(("%s > %s 2> %s < /dev/null"):format(
+      child.command("bin/nightjar", "caption", ...), child.quoted(out), child.quoted(err)))
+    local function text(path)
+      local file <close> = assert(io.open(path, "rb"))
+      return file:read "a"
+    end
+    return code, text(out), text(err)
+  end
+
+  setup(function()
+    folder = temporary.folder()
+    captioner = tiny_captioner.new { audio = tiny_model.descriptor().audio, name = "tiny" }
+    captioner:load_audio(tiny_model.new())
+    model = folder .. "/captioner.safetensors"
+    assert(captioner:save(model))
+    one = temporary.write(folder .. "/one ß.wav", sound.wav(sound.noise(20000, 1, 0.3)))
+    two = temporary.write(folder .. "/two.wav", sound.wav(sound.sine(30000, 900, 32000)))
+  end)
+  teardown(function() temporary.remove(folder) end)
+
+  it("prints a caption of each file", function()
+    local code, out, err = run("--model", model, one, two)
+    assert.equal(0, code, err)
+    local want = captioner:caption { one, two }
+    assert.equal(("%s\n  %.2f  %s\n%s\n  %.2f  %s\n"):format(one, math.exp(want[1][1].mean),
+      want[1][1].text, two, math.exp(want[2][1].mean), want[2][1].text), out)
+  end)
+
+  it("prints JSON, goes on past files it cannot read, and says 1 then", function()
+    local code, out, err = run("--model", model, "-n", "3", "--method", "nucleus", "--seed", "7",
+      "--json", one, folder .. "/none.wav", two)
+    assert.equal(1, code)
+    assert.matches("none.wav", err, 1, true)
+    local got = assert(json.decode(out))
+    assert.equal("ENOTFOUND", got[2].code)
+    local want = captioner:caption({ one, folder .. "/none.wav", two },
+      { method = "nucleus", n = 3, rng = nj.rng(7) })
+    for _, i in ipairs { 1, 3 } do
+      assert.equal(3, #got[i].captions)
+      for k, caption in ipairs(got[i].captions) do
+        assert.equal(want[i][k].text, caption.text)
+        assert.is_true(math.abs(want[i][k].logprob - caption.logprob) < 1e-9)
+      end
+    end
+  end)
+
+  it("says what is wrong", function()
+    local deaf = folder .. "/deaf.safetensors"
+    assert(tiny_captioner.new():save(deaf))
+    local retrieval = folder .. "/model.safetensors"
+    assert(tiny_model.new():save(retrieval))
+    for status, cases in pairs {
+      [1] = {
+        { "no shipped model called 'nothing'", "--model", "nothing", one },
+        { "this captioner takes frames", "--model", deaf, one },
+        { "is a nightjar model, not a nightjar captioner", "--model", retrieval, one },
+        { "greedy choice gives one caption", "--model", model, "--method", "greedy", "-n", "2", one },
+        { "max must be in [1, 64]", "--model", model, "--max", "65", one },
+      },
+      [2] = {
+        { "missing argument 'files'", "--model", model },
+        { "--n takes a whole number from 1, got '0'", "-n", "0", one },
+        { "option '--method'", "--method", "best", one },
+      },
+    } do
+      for _, case in ipairs(cases) do
+        local code, out, err = run(table.unpack(case, 2))
+        assert.equal(status, code, err)
+        assert.equal("", out)
+        assert.matches(case[1], err, 1, true)
+        assert.not_matches("%.lua:%d", err)
+      end
+    end
+  end)
+
+  it("is known to nightjar info", function()
+    local out = child.run("bin/nightjar", "info", model)
+    assert.matches("nightjar captioner 'tiny', 20 tokens, hears sound files", out, 1, true)
+  end)
+end)
