@@ -48,10 +48,10 @@ void nj_search_forbid(const nj_search *search, int64_t row, float *scores);
  * if it is among the best; sum: its log-probability. */
 void nj_search_finish(nj_search *search, int64_t clip, int64_t row, int64_t token, double sum,
                       int finished);
-/* One for each method: chooses how the rows of a clip go on. `scores` has room for 2 · vocabulary
- * floats, `order` for vocabulary integers. Errors: ESTATE. */
+/* Choose how the rows of a clip go on. The beam's `scores` has room for 2 · vocabulary floats, the
+ * sampler's for vocabulary floats and `heap` for as many integers. Errors: ESTATE, ENOMEM. */
 nj_status nj_search_beam(nj_search *search, int64_t clip, float *scores);
-nj_status nj_search_sample(nj_search *search, int64_t clip, float *scores, int32_t *order);
+nj_status nj_search_sample(nj_search *search, int64_t clip, float *scores, int32_t *heap);
 
 /* Copies a row's logits to `scores`, forbids, and gives the logarithm of the sum of exponentials of
  * the logits, all of them. Errors: ESTATE. */
