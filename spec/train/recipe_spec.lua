@@ -71,6 +71,43 @@ describe("train recipe", function()
     assert.are.same({}, result.best)
   end)
 
+  it("trains levels and captions, fits their fusion, and calibrates", function()
+    local lines = { "file,caption_1,caption_2" }
+    for i = 1, 12 do
+      local name = ({ "low", "middle", "high" })[(i - 1) % 3 + 1]
+      if i ~= 5 then lines[#lines + 1] = ("%s%d.wav,a %s sound,a tone"):format(name, i, name) end
+    end
+    temporary.write(folder .. "/generated.csv", table.concat(lines, "\n") .. "\n")
+    local result = assert(recipe.run(configuration(folder, {
+      hci = { segments = { kind = "window", tokens = 2 }, phrases = { kind = "window", tokens = 2 } },
+      ac = { interaction = { layers = 1, heads = 2 }, matching = { kind = "mean" } },
+      captions = { path = folder .. "/generated.csv", k = 2 },
+      loss = { name = "nt_xent", distill = 0.2, hardest = 0.1, denoise = true },
+      fusion = { steps = 4 },
+    })))
+    assert.are.equal(4, result.steps)
+    local model = assert(nj.load(folder .. "/model.safetensors"))
+    assert.are.same({ "clip", "segment", "frame", "caption" }, model.head:levels())
+    assert.is_true(model.head.fusion.fitted)
+    local clip = model:audio({ folder .. "/low1.wav" })[1]
+    local p = model:probabilities(model:text("a low tone")[1], clip.vector:reshape(1, 16)
+      :matmul(model:text("a low tone")[1]))
+    assert.is_true(p(1) > 0 and p(1) < 1)
+    -- Of 12 clips, with the 12 captions.
+    assert.are.equal(12 * 12, model.calibration.pairs)
+    local entries = assert(nj.log.read(folder .. "/run/log.jsonl"))
+    local steps = {}
+    for _, entry in ipairs(entries) do
+      if entry.event == "step" then steps[#steps + 1] = entry end
+    end
+    assert.is_truthy(next(steps) and (steps[1].frame or (steps[1].values or {}).frame))
+  end)
+
+  it("leaves the calibration out when told to", function()
+    assert(recipe.run(configuration(folder, { calibrate = false })))
+    assert.is_nil(assert(nj.load(folder .. "/model.safetensors")).calibration)
+  end)
+
   it("says what is wrong", function()
     local function raises(message, more)
       assert.error_matches(function() recipe.run(configuration(folder, more)) end, message, 1, true)
@@ -86,6 +123,12 @@ describe("train recipe", function()
     assert.is_nil(result)
     assert.is_truthy(message:find("/none", 1, true))
     assert.are.equal("ENOTFOUND", code)
+    raises("train configuration: 'hci' and 'ac' go with a model that is made",
+      { model = "nightjar-small", hci = {} })
+    raises("train configuration: captions 1: option 'path' is required", { captions = { k = 2 } })
+    result, message = recipe.run(configuration(folder, { captions = { path = "none.csv" } }))
+    assert.is_nil(result)
+    assert.is_truthy(message:find("none.csv", 1, true))
     raises("loader: 12 items do not fill a batch of 100", { loader = { batch = 100 } })
   end)
 end)

@@ -4,7 +4,8 @@
 
 #include "tensor/tensor.h"
 
-/* x (B, N, …) with entries n >= lengths[b] set to `value`; differentiable. lengths int64 (B). */
+/* x (B, N, …) with entries n >= lengths[b] set to `value`; differentiable, with no gradient for the
+ * entries that were set. lengths int64 (B). */
 nj_status nj_mask_time(nj_ctx *ctx, nj_tensor *x, nj_tensor *lengths, double value,
                        nj_tensor **out);
 /* PANNs' clip vector: (B, N, C) → (B, C), the maximum plus the mean over the first lengths[b]

@@ -7,7 +7,9 @@
 ---     the encoder's own clip and sentence vectors ─ projection ─ clip, sentence
 ---
 --- With the captions' interaction a clip vector of the encoder's moves by the mean of what the
---- captions changed in its frames, so that they reach every level.
+--- captions changed in its frames, so that they reach every level; how far is learnt. The block ends
+--- in a layer norm, whose outputs are larger than what a projection gives: at full measure they
+--- would drown the encoder's vector from the start.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 
@@ -201,7 +203,7 @@ function encode.audio(self, given)
   end
   if o.clip and self.o.hci.top == "encoder" then
     local clip = self.nets["audio.projection"](o.clip, { rng = o.rng })
-    if moved then clip = clip + moved end
+    if moved then clip = clip + moved * self.scalar.clip_gate end
     a.clip = clip:normalize(-1)
   end
   add_captions(self, a, o)

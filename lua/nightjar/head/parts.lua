@@ -92,7 +92,8 @@ function parts.make(o)
 end
 
 --- The scalars: one temperature for each level in use (its logarithm, so that training keeps it
---- positive), and the balance of the caption branch when it is learnt (its logit).
+--- positive), how far captions move a clip vector of the encoder's, and the balance of the caption
+--- branch when it is learnt (its logit).
 ---@param o table checked options
 ---@return { name: string, tensor: any, fixed: boolean }[]
 function parts.scalars(o)
@@ -111,6 +112,7 @@ function parts.scalars(o)
   temperature "clip" -- also what a fused matrix is divided by
   if o.on.segment then temperature "segment" end
   if o.on.frame then temperature "frame" end
+  if o.ac and o.ac.interaction and o.hci.top == "encoder" then add("clip_gate", 0.1, false) end
   if o.ac and o.ac.matching then
     temperature "caption"
     if o.ac.alpha == "learn" then add("alpha_logit", math.log(0.73 / 0.27), false) end

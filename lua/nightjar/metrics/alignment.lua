@@ -29,7 +29,7 @@ Alignment.__name = "nightjar.Alignment"
 
 --- Which frames lie in the intervals: those whose middle does.
 ---@param times number[][] { from, to } of each frame, seconds
----@param intervals number[][] { from, to }, seconds
+---@param intervals table[] { from, to } or { from = , to = }, seconds
 ---@return boolean[] active, integer count
 local function active_frames(times, intervals)
   local active, count = {}, 0
@@ -37,7 +37,8 @@ local function active_frames(times, intervals)
     local middle = (time[1] + time[2]) / 2
     active[i] = false
     for _, interval in ipairs(intervals) do
-      if middle >= interval[1] and middle < interval[2] then active[i] = true end
+      local from, to = interval.from or interval[1], interval.to or interval[2]
+      if middle >= from and middle < to then active[i] = true end
     end
     if active[i] then count = count + 1 end
   end

@@ -12,8 +12,10 @@
 ---       "epochs": 10, "clip_grad": 2, "seed": 1, "run": "runs/mine", "out": "mine.safetensors" }
 ---
 --- `hci` and `ac` are the sections of the model's head (nj.head); `loss` takes what head:loss takes
---- beside the options of the loss that it names. With a validation set the fusion of the levels is
---- fitted on it, and the model calibrated (scores become probabilities).
+--- beside the options of the loss that it names. `captions`, { "path": FILE, "k": 5 } or a list of
+--- such, are what a captioner said of the clips (nj.data.generated), for a model with `ac`. With a
+--- validation set the fusion of the levels is fitted on it, and the model calibrated (scores become
+--- probabilities).
 ---
 --- A run that was interrupted goes on where it stopped when it is started again.
 local calibration = require "nightjar.model.calibration"
@@ -38,6 +40,7 @@ local RULES = {
   model = { type = "table|string", required = true },
   hci = "table",
   ac = "table",
+  captions = "table",
   fusion = { type = "table", default = {} },
   calibrate = { type = "boolean", default = true },
   vocabulary_size = { type = "integer", default = 2000, min = 100 },
@@ -82,6 +85,30 @@ local function open(what, given)
   }, 0)
   local set, message, code = data[o.kind](o.root, o.options)
   return set, message, code, o.scenes
+end
+
+-- What captioners said: a function from a clip to its captions; nil without any.
+local function open_captions(o, sets)
+  if not o.captions then return nil end
+  local by_id = {}
+  for i, given in ipairs(o.captions[1] and o.captions or { o.captions }) do
+    local c = opts.check(("%s: captions %d"):format(NAME, i), given, {
+      path = { type = "string", required = true },
+      k = { type = "integer", min = 1 },
+      options = { type = "table", default = {} },
+    }, 0)
+    for _, set in ipairs(sets) do
+      local options = { dataset = set }
+      for key, value in pairs(c.options) do options[key] = value end
+      local found, message, code = data.generated(c.path, options)
+      if not found then return nil, message, code end
+      for n, list in ipairs(found:texts(set, { k = c.k, unique = true })) do
+        local id = set.clips[n].id
+        by_id[id] = table.move(list, 1, #list, #(by_id[id] or {}) + 1, by_id[id] or {})
+      end
+    end
+  end
+  return function(clip) return by_id[clip.id] or {} end
 end
 
 -- What the loader goes over: each data set, and the scenes mixed from it.
@@ -153,10 +180,19 @@ end
 
 -- The loss of a batch of the loader, over all levels. Temperatures are the model's, unless the
 -- recipe has one.
-local function make_step(o, model, rng)
+local function make_step(o, model, rng, captions_of)
   local options = split_loss(o.loss)
   options.rng = rng
-  return function(batch) return (model:loss(batch, options)) end
+  return function(batch)
+    if captions_of then
+      options.captions = {}
+      for i, clip in ipairs(batch.clips) do options.captions[i] = captions_of(clip) end
+    end
+    local total, by_part = model:loss(batch, options)
+    local numbers = {}
+    for name, value in pairs(by_part) do numbers[name] = value:item() end
+    return total, numbers
+  end
 end
 
 local function make_schedule(o, steps)
@@ -170,24 +206,24 @@ local function make_schedule(o, steps)
 end
 
 -- Retrieval of the validation set, or nil without one.
-local function make_evaluation(model, validation)
+local function make_evaluation(model, validation, captions_of)
   if not validation then return nil end
   return function()
-    local result, message = evaluate.run(model, validation, { bootstrap = 0 })
+    local result, message = evaluate.run(model, validation, { bootstrap = 0, generated = captions_of })
     if not result then error("train: the validation set: " .. message, 0) end
     return result:plain()
   end
 end
 
-local function fit(o, model, loader, validation)
+local function fit(o, model, loader, validation, captions_of)
   local rng = core.rng(o.seed, 2)
   local name, options = named("optimizer", o.optimizer, OPTIMIZERS)
   local steps = o.epochs * math.max(1, math.ceil(#loader / o.accumulate))
   return train.run {
     model = model, batches = loader, optimizer = optim[name](model, options),
-    schedule = make_schedule(o, steps), step = make_step(o, model, rng), rngs = { dropout = rng },
+    schedule = make_schedule(o, steps), step = make_step(o, model, rng, captions_of), rngs = { dropout = rng },
     epochs = o.epochs, accumulate = o.accumulate, clip_grad = o.clip_grad,
-    evaluate = make_evaluation(model, validation), evaluate_every = o.evaluate_every,
+    evaluate = make_evaluation(model, validation, captions_of), evaluate_every = o.evaluate_every,
     metric = validation and o.metric or nil, keep_best = validation and 1 or 0,
     early_stop = o.early_stop, checkpoint = o.run, checkpoint_every = o.checkpoint_every,
     resume = true, log = fs.join(o.run, "log.jsonl"), progress = o.progress,
@@ -232,9 +268,9 @@ local function calibrate(model, sources, validation)
 end
 
 -- What validation data tell beyond the best epoch: how much each level counts, and probabilities.
-local function finish(o, model, sources, validation)
+local function finish(o, model, sources, validation, captions_of)
   if #model.head:levels() > 1 then
-    local S, clip_of = evaluate.similarity(model, validation)
+    local S, clip_of = evaluate.similarity(model, validation, { generated = captions_of })
     if not S then return clip_of end
     model:fit_fusion(S, clip_of, o.fusion)
   end
@@ -263,12 +299,19 @@ function recipe.run(configuration)
   local model
   model, message, code = make_model(o, captions)
   if not model then return nil, message, code end
-  local result = fit(o, model, make_loader(o, model, sources), validation)
+  local sets = { validation }
+  for _, set in ipairs(sources) do
+    if set.clips and opts.type_name(set) == "nightjar.Dataset" then sets[#sets + 1] = set end
+  end
+  local captions_of
+  captions_of, message, code = open_captions(o, sets)
+  if o.captions and not captions_of then return nil, message, code end
+  local result = fit(o, model, make_loader(o, model, sources), validation, captions_of)
   local best = result.best[1]
   if best then assert(train.load_weights(best.path, model)) end
   model:eval()
   if validation then
-    message = finish(o, model, sources, validation)
+    message = finish(o, model, sources, validation, captions_of)
     if message then error("train: the validation set: " .. message, 0) end
   end
   local ok

@@ -1,0 +1,145 @@
+local nj = require "nightjar"
+local dataset = require "nightjar.data.dataset"
+local sound = require "spec.support.sound"
+local temporary = require "spec.support.temporary"
+local tiny_model = require "spec.support.tiny_model"
+
+local RATE = 32000
+
+local function make(more)
+  local d = tiny_model.descriptor()
+  for key, value in pairs(more or {}) do d[key] = value end
+  return nj.model(d, { rng = nj.rng(1) })
+end
+
+local HCI = { segments = { kind = "window", tokens = 2 }, phrases = { kind = "window", tokens = 2 } }
+
+describe("nj.evaluate", function()
+  local folder, set
+  setup(function()
+    folder = temporary.folder()
+    local clips = {}
+    for i, label in ipairs { "dog", "rain", "cat", "wind" } do
+      for k = 1, 2 do
+        local id = label .. k
+        local path = ("%s/%s.wav"):format(folder, id)
+        -- A burst in silence, so that scenes know where it sounds.
+        local wave = nj.zeros(3 * RATE)
+        local from = math.floor((0.3 + 0.2 * k) * RATE)
+        local length = label == "rain" and 2 * RATE or RATE // 2
+        wave[{ { from, from + length - 1 } }] = sound.noise_tensor(length, 10 * i + k, 0.5)
+        assert(nj.audio.write(path, wave, RATE))
+        clips[#clips + 1] = { id = id, path = path, label = label,
+          captions = { "a " .. label, label .. " loud" } }
+      end
+    end
+    clips[#clips + 1] = { id = "gone", path = folder .. "/gone.wav", label = "dog",
+      captions = { "a dog" } }
+    set = dataset.new { name = "Tiny", split = "test", clips = clips }
+  end)
+  teardown(function() temporary.remove(folder) end)
+
+  it("measures the fused scores, and says which clips it could not read", function()
+    local model = make { hci = HCI }
+    local result, failed = nj.evaluate.run(model, set, { bootstrap = 0 })
+    assert.are.equal(1, #failed)
+    assert.are.equal("gone", failed[1].id)
+    local S, clip_of = nj.evaluate.similarity(model, set)
+    assert.are.same({ 16, 8 }, S.scores.shape)
+    assert.are.same({ 1, 1, 2, 2 }, table.move(clip_of, 1, 4, 1, {}))
+    local want = nj.metrics.retrieval(S.scores, { clip_of = clip_of, bootstrap = 0 })
+    assert.are.same(want:plain(), result:plain())
+  end)
+
+  it("measures every level", function()
+    local model = make { hci = HCI, ac = { matching = { kind = "best" } } }
+    local results = nj.evaluate.levels(model, set, { bootstrap = 0,
+      generated = function(clip) return clip.label == "dog" and { "a dog barks" } or {} end })
+    local names = {}
+    for name in pairs(results) do names[#names + 1] = name end
+    table.sort(names)
+    assert.are.same({ "caption", "clip", "frame", "fused", "segment" }, names)
+    for _, result in pairs(results) do
+      assert.is_true(result.text_to_audio["R@10"] == 100)
+    end
+  end)
+
+  it("is for the plain model what vectors alone give", function()
+    local model = make()
+    local vectors, kept = nj.evaluate.clips(model, set.clips)
+    local texts, clip_of = {}, {}
+    for i, clip in ipairs(kept) do
+      for _, caption in ipairs(clip.captions) do
+        texts[#texts + 1], clip_of[#clip_of + 1] = caption, i
+      end
+    end
+    local want = nj.metrics.retrieval(model:text(texts):matmul(vectors:transpose(1, 2)),
+      { clip_of = clip_of, bootstrap = 0 })
+    assert.are.same(want:plain(), nj.evaluate.run(model, set, { bootstrap = 0 }):plain())
+  end)
+
+  it("says that there is nothing to evaluate", function()
+    local empty = dataset.new { name = "Empty", split = "test", clips = {} }
+    local result, message, code = nj.evaluate.run(make(), empty)
+    assert.is_nil(result)
+    assert.are.equal("Empty: nothing to evaluate: 0 clips with sound, no captions", message)
+    assert.are.equal("ENOTFOUND", code)
+    result, message = nj.evaluate.levels(make(), empty)
+    assert.is_nil(result)
+    assert.matches("nothing to evaluate", message)
+  end)
+
+  it("asks whether words point at the seconds of their sounds", function()
+    local sounding = set:subset(function(clip) return clip.id ~= "gone" end)
+    local scenes = nj.data.scenes(sounding, { seed = 1, sources = { 1, 1 }, duration = 6 })
+    for _, hci in ipairs { false, HCI } do
+      local model = make { hci = hci or nil }
+      local result = assert(nj.evaluate.alignment(model, scenes,
+        { size = 6, captions = 2, bootstrap = 50 }))
+      assert.is_true(result.phrases >= 6 and result.phrases + result.skipped <= 24)
+      assert.is_true(result.pointing >= 0 and result.pointing <= 100)
+      assert.is_true(result.chance.pointing > 0 and result.chance.pointing < 100)
+      assert.is_true(result.clips <= 6)
+      assert.are.same(result:plain(),
+        nj.evaluate.alignment(model, scenes, { size = 6, captions = 2, bootstrap = 50 }):plain())
+    end
+  end)
+
+  it("points right when frames say where a sound is", function()
+    -- A model whose frames are made to agree with every word where there is sound.
+    local sounding = set:subset(function(clip) return clip.label == "dog" and clip.id ~= "gone" end)
+    local scenes = nj.data.scenes(sounding, { seed = 2, sources = { 1 } })
+    local model = make { hci = { levels = { "frame" } } }
+    local audio = model.audio
+    function model:audio(sounds, options)
+      local clips = audio(self, sounds, options)
+      for i, clip in ipairs(clips) do
+        local rows = {}
+        for k, time in ipairs(clip.frame_times) do
+          local from = math.floor(time[1] * RATE) + 1
+          local to = math.min(sounds[i].shape[1], math.floor(time[2] * RATE))
+          local loud = to >= from and sounds[i][{ { from, to } }]:abs():mean():item() or 0
+          rows[k] = { loud, math.sqrt(math.max(0, 1 - loud ^ 2)) }
+          for j = 3, 12 do rows[k][j] = 0 end
+        end
+        clip.frames = nj.tensor(rows)
+        clip.levels.frames = clip.frames:unsqueeze(1)
+      end
+      return clips
+    end
+    local encode = model.encode_texts
+    function model:encode_texts(texts)
+      local out = encode(self, texts)
+      for _, item in ipairs(out.items) do
+        local words = nj.zeros_like(item.levels.words)
+        words[{ {}, {}, 1 }] = 1
+        item.levels.words = words
+      end
+      return out
+    end
+    local result = assert(nj.evaluate.alignment(model, scenes, { size = 5, bootstrap = 0 }))
+    assert.is_true(result.phrases >= 3)
+    assert.are.equal(100, result.pointing)
+    assert.is_true(result.AP > 80, result.AP)
+  end)
+end)
