@@ -41,8 +41,11 @@ local function tag(path)
     wave = nj.cat(copies, 1)[{ { 1, least } }]
   end
   return nj.no_grad(function()
-    local _, clip = net(front_end(wave):unsqueeze(1))
-    return (net:logits(clip))[1]:sigmoid()
+    local mel = front_end(wave)
+    if net:longest() then mel = mel[{ { 1, math.min(mel.shape[1], net:longest()) } }] end
+    local _, clip, _, hidden = net(mel:unsqueeze(1), nil, { hidden = true })
+    local read = about.encoder.kind == "htsat" and hidden[#hidden] or clip
+    return (net:logits(read))[1]:sigmoid()
   end)
 end
 

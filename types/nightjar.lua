@@ -2750,6 +2750,29 @@ function nj.encoders.mobilenet(options) end
 ---@return nightjar.Encoder
 function nj.encoders.resnet(options) end
 
+---@class nightjar.HtsatOptions: nightjar.RngOption
+---@field width? integer channels of the first stage; 96 when left out
+---@field depths? integer[] blocks of the four stages; {2, 2, 6, 2} when left out
+---@field heads? integer[] of the four stages; {4, 8, 16, 32} when left out
+---@field window? integer tokens of a window's side; 8 when left out
+---@field mlp_ratio? number 4 when left out
+---@field mels? integer bands of the input; 64 when left out
+---@field side? integer of the image; 256 when left out
+---@field patch? integer 4 when left out
+---@field classes? integer of tscam_conv; none when left out
+---@field drop_path? number of the last block in training; 0.1 when left out
+---@field fit? "stretch"|"repeat"|"zero" how clips become as long as the image; stretch when left out
+---@field time_stripes? integer of SpecAugment in training
+---@field time_width? integer
+---@field freq_stripes? integer
+---@field freq_width? integer
+---@field kind? "htsat"
+
+---HTS-AT under its parameters' names. `net(mel, lengths, {rng, hidden})` gives frames (B, 32, C), clip (B, C), the frames' lengths (B) and, with hidden = true, the patches' tokens, the stages' and the map (B, C, 2, 32), which `net:logits` takes here. T is at most 1024.
+---@param options nightjar.HtsatOptions
+---@return nightjar.Encoder
+function nj.encoders.htsat(options) end
+
 ---@class nightjar.BertOptions: nightjar.RngOption
 ---@field vocabulary? integer
 ---@field width? integer
@@ -3021,7 +3044,7 @@ function Encoder:longest() end
 function Encoder:pool(frames, lengths) end
 
 ---Audio encoders with a classifier only: scores of its classes before the sigmoid, and what the last layer reads.
----@param clip nightjar.Tensor (…, C)
+---@param clip nightjar.Tensor (…, C); for htsat its last hidden tensor (B, C, 2, 32)
 ---@param options? nightjar.RngOption
 ---@return nightjar.Tensor (…, classes)
 ---@return nightjar.Tensor (…, hidden)

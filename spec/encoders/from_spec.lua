@@ -10,7 +10,7 @@ describe("nj.encoders.from", function()
   it("knows the published architectures by name", function()
     local names = table.concat(nj.encoders.names(), " ")
     for _, name in ipairs { "mn04", "mn10", "mn40", "cnn6", "cnn10", "cnn14", "cnn14_16k",
-      "resnet22", "resnet38", "resnet54" } do
+      "resnet22", "resnet38", "resnet54", "htsat-tiny", "htsat-base", "htsat-large" } do
       assert((" " .. names .. " "):find(" " .. name .. " ", 1, true), name)
     end
   end)
@@ -31,7 +31,8 @@ describe("nj.encoders.from", function()
       local _, about = nj.encoders.from(name, { rng = false, encoder =
         ({ mn = { width = 0.1 }, cn = { channels = { 1, 1, 1, 1, 1, 1 },
             pool_time = { 2, 2, 2, 2, 2, 1 }, pool_mel = { 2, 2, 2, 2, 2, 1 } },
-          re = { width = 1, channels = 2 }, ht = { width = 4, heads = { 1, 2, 4, 8 } } })
+          re = { width = 1, channels = 2 },
+          ht = { width = 4, heads = { 1, 2, 4, 8 }, depths = { 1, 1, 1, 1 } } })
         [name:sub(1, 2)] })
       assert.equal(name, about.name)
       assert.equal("AudioSet", about.classes)
@@ -155,6 +156,17 @@ describe("nj.encoders.from", function()
       assert.equal(64, stride "audio_enc.audio_enc.")
       assert.equal(32, stride("audio_encoder.audio_enc.", "codebook"))
     end)
+  end)
+
+  it("takes LAION-CLAP's habits for its HTS-AT", function()
+    local narrow = { width = 4, heads = { 1, 1, 2, 2 }, depths = { 1, 1, 1, 1 }, classes = 0 }
+    local weights = nj.encoders.from("htsat-tiny", { encoder = narrow }):state()
+    local state = {}
+    for name, tensor in pairs(weights) do state["audio_branch." .. name] = tensor:detach() end
+    local net, about = assert(nj.encoders.from("htsat-tiny", { checkpoint = state,
+      encoder = narrow }))
+    assert.equal("repeat", net:descriptor().fit)
+    assert.equal(48000, nj.audio.mel(about.front_end):descriptor().rate)
   end)
 
   it("says what is wrong", function()

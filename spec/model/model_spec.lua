@@ -103,6 +103,26 @@ describe("nj.model", function()
     assert.same({ { 0, 0.1 } }, other:audio({ wave(0.1, 13) })[1].times)
   end)
 
+  it("tiles for encoders that look at a fixed length", function()
+    local tiles = require "nightjar.model.tiles"
+    local function listener(fit)
+      local d = tiny_model.descriptor()
+      d.audio = { encoder = { kind = "htsat", width = 2, heads = { 1, 1, 1, 1 },
+        depths = { 1, 1, 1, 1 }, fit = fit } }
+      return nj.model(d, { rng = nj.rng(3) })
+    end
+    for _, fit in ipairs { "stretch", "repeat", "zero" } do
+      local other = listener(fit)
+      for seconds, frames in pairs { [0.1] = 1, [3] = 10, [10] = 32, [15] = 47 } do
+        local got, step = nj.no_grad(tiles.frames, other.audio_tower, wave(seconds, 14))
+        near(0.32, step, { atol = 1e-9 })
+        assert.equal(frames, got.shape[1], fit .. " " .. seconds)
+      end
+      local clip = other:audio({ wave(15, 15) })[1]
+      assert.equal(15, clip.times[#clip.times][2])
+    end
+  end)
+
   it("gives a sound the same bits whatever stands beside it", function()
     local x = wave(4, 8)
     local alone = model:audio({ x })[1].vector:bytes()

@@ -15,7 +15,7 @@ local reasons = {
   { "^fc1%.", "a classifier, which this network was made without" },
   { "^fc_audioset%.", "a classifier, which this network was made without" },
   { "^classifier%.", "a classifier, which this network was made without" },
-  { "^head%.", "a classifier, which this network was made without" },
+  { "^head%.", "a classifier that tscam_conv takes the place of" },
   { "^tscam_conv%.", "a classifier, which this network was made without" },
 }
 

@@ -24,11 +24,11 @@ local function descriptor_of(what)
   return d
 end
 
---- Options in which the repository that wrote these tensors differs; it is told by a name in them.
+--- What the repository that wrote these tensors does otherwise; it is told by a name in them.
 local function variant_of(d, tensors)
   for _, variant in ipairs(tensors and d.variants or {}) do
     for name in pairs(tensors) do
-      if name:find(variant.has, 1, true) then return variant.encoder end
+      if name:find(variant.has, 1, true) then return variant end
     end
   end
   return {}
@@ -63,13 +63,13 @@ function encoders.from(what, options)
     if not file then return nil, message, code end
     tensors = file.tensors
   end
-  local settings = { rng = o.rng }
-  for _, source in ipairs { d.encoder, variant_of(d, tensors), o.encoder or {} } do
+  local settings, variant = { rng = o.rng }, variant_of(d, tensors)
+  for _, source in ipairs { d.encoder, variant.encoder or {}, o.encoder or {} } do
     for key, value in pairs(source) do settings[key] = value end
   end
   if tensors and not o.partial then settings.rng = false end -- nothing drawn would stay
   local net = make(settings)
-  local about = { name = d.name, encoder = net:descriptor(), front_end = d.front_end,
+  local about = { name = d.name, encoder = net:descriptor(), front_end = variant.front_end or d.front_end,
     classes = d.classes }
   if not tensors then return net, about end
   about.report = checkpoint.apply(net, tensors, o.prefix)

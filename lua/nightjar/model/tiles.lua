@@ -50,6 +50,16 @@ local function cut(samples, g)
   end
 end
 
+--- Frames of a clip that was stretched lie closer than the encoder's stride: n of them instead, means
+--- of neighbours.
+local function unstretch(frames, n)
+  local most, list = frames.shape[1], {}
+  for i = 1, n do
+    list[i] = frames[{ { (i - 1) * most // n + 1, (i * most + n - 1) // n } }]:mean(1)
+  end
+  return core.stack(list, 1)
+end
+
 --- Frames (N, C) of one tile. A tile too short for the encoder (for one frame, or for one that
 --- looks at a fixed length) is filled up behind its end, which the encoder is told.
 local function tile_frames(tower, wave, g)
@@ -59,7 +69,9 @@ local function tile_frames(tower, wave, g)
   mel = mel:pad { { 0, g.fill - length }, { 0, 0 } }
   local frames, _, left = tower.encoder(mel:unsqueeze(1),
     core.tensor({ length }, { dtype = "int64" }))
-  return frames[{ 1, { 1, left[1] } }]
+  local n = (length + g.mels - 1) // g.mels
+  frames = frames[{ 1, { 1, left[1] } }]
+  return left[1] > n and unstretch(frames, n) or frames
 end
 
 --- All frames (N, C) of a waveform with overlaps resolved, and seconds per frame.

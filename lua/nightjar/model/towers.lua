@@ -35,6 +35,7 @@ towers.audio_encoders = {
   convnet = core.encoders.convnet,
   mobilenet = core.encoders.mobilenet,
   resnet = core.encoders.resnet,
+  htsat = core.encoders.htsat,
 }
 
 --- The front-end that an encoder was made for, where it is not PANNs'.

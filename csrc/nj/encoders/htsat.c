@@ -1,0 +1,396 @@
+#include "encoders/htsat.h"
+
+#include <stdio.h>
+
+#include "encoders/pooling.h"
+#include "ops/conv.h"
+#include "ops/index.h"
+#include "ops/join.h"
+#include "ops/norm.h"
+#include "ops/reduce.h"
+#include "ops/resize.h"
+#include "ops/shape.h"
+#include "tensor/autograd.h"
+#include "tensor/flow.h"
+
+nj_htsat_options nj_htsat_default_options(void) {
+  return (nj_htsat_options){.mels = 64,
+                            .side = 256,
+                            .patch = 4,
+                            .width = 96,
+                            .depths = {2, 2, 6, 2},
+                            .heads = {4, 8, 16, 32},
+                            .window = 8,
+                            .mlp_ratio = 4,
+                            .drop_path = 0.1,
+                            .stripes = nj_spec_augment_default_options()};
+}
+
+static nj_status check_options(nj_ctx *ctx, const nj_htsat_options *o) {
+  if (o->mels < 1 || o->side < 1 || o->patch < 1 || o->width < 1 || o->window < 1 || o->classes < 0)
+    return nj_fail(ctx, NJ_EARG, "htsat: every size must be at least 1");
+  /* Each quarter must keep whole rows of tokens through three merges. */
+  if (o->side % o->mels || o->side % (8 * o->patch) || o->mels % (8 * o->patch))
+    return nj_fail(ctx, NJ_EARG,
+                   "htsat: an image of side %lld must be a multiple of %lld mel bins, and both of "
+                   "%lld (8 patches of %lld)",
+                   (long long)o->side, (long long)o->mels, (long long)(8 * o->patch),
+                   (long long)o->patch);
+  for (int i = 0; i < NJ_HTSAT_STAGES; i++)
+    if (o->depths[i] < 1 || o->depths[i] > 1000 || o->heads[i] < 1)
+      return nj_fail(ctx, NJ_EARG, "htsat: stage %d needs 1 to 1000 blocks and at least 1 head",
+                     i + 1);
+  if (!(o->mlp_ratio > 0 && o->mlp_ratio <= 64))
+    return nj_fail(ctx, NJ_EARG, "htsat: mlp_ratio must be in (0, 64], got %g", o->mlp_ratio);
+  if (!(o->drop_path >= 0 && o->drop_path < 1))
+    return nj_fail(ctx, NJ_EARG, "htsat: drop_path must be in [0, 1), got %g", o->drop_path);
+  return NJ_OK;
+}
+
+/* ---- making ---- */
+
+static nj_status prepare_stages(nj_htsat *net) {
+  const nj_htsat_options *o = &net->options;
+  for (int i = 0; i < NJ_HTSAT_STAGES; i++) {
+    nj_swin_stage *s = &net->stages[i];
+    s->resolution = o->side / o->patch >> i;
+    s->width = o->width << i;
+    s->heads = o->heads[i];
+    s->hidden = (int64_t)((double)s->width * o->mlp_ratio);
+    s->window = o->window;
+    NJ_TRY(nj_swin_prepare(net->ctx, s));
+  }
+  net->channels = net->stages[NJ_HTSAT_STAGES - 1].width;
+  net->quarters = o->side / o->mels;
+  net->columns = net->stages[NJ_HTSAT_STAGES - 1].resolution;
+  net->bins = net->columns / net->quarters;
+  return NJ_OK;
+}
+
+static nj_status add_stage(nj_htsat *net, int i) {
+  char prefix[64];
+  for (int64_t j = 0; j < net->options.depths[i]; j++) {
+    snprintf(prefix, sizeof prefix, "layers.%d.blocks.%lld", i, (long long)j);
+    NJ_TRY(nj_swin_add_block(&net->params, prefix, &net->stages[i]));
+  }
+  if (i == NJ_HTSAT_STAGES - 1)
+    return NJ_OK;
+  snprintf(prefix, sizeof prefix, "layers.%d.downsample", i);
+  return nj_swin_add_merge(&net->params, prefix, net->stages[i].width);
+}
+
+static nj_status add_all(nj_htsat *net) {
+  const nj_htsat_options *o = &net->options;
+  nj_params *p = &net->params;
+  NJ_TRY(nj_params_add_batch_norm(p, "bn0", o->mels));
+  NJ_TRY(nj_params_add(p, "patch_embed.proj", "weight", NJ_INIT_LINEAR, o->patch * o->patch, 4,
+                       (int64_t[]){o->width, 1, o->patch, o->patch}));
+  NJ_TRY(nj_params_add(p, "patch_embed.proj", "bias", NJ_INIT_LINEAR, o->patch * o->patch, 1,
+                       &o->width));
+  NJ_TRY(nj_params_add_layer_norm(p, "patch_embed.norm", o->width));
+  for (int i = 0; i < NJ_HTSAT_STAGES; i++)
+    NJ_TRY(add_stage(net, i));
+  NJ_TRY(nj_params_add_layer_norm(p, "norm", net->channels));
+  if (!o->classes)
+    return NJ_OK;
+  int64_t fan = net->channels * net->bins * 3;
+  NJ_TRY(nj_params_add(p, "tscam_conv", "weight", NJ_INIT_LINEAR, fan, 4,
+                       (int64_t[]){o->classes, net->channels, net->bins, 3}));
+  return nj_params_add(p, "tscam_conv", "bias", NJ_INIT_LINEAR, fan, 1, &o->classes);
+}
+
+nj_status nj_htsat_new(nj_ctx *ctx, const nj_htsat_options *options, nj_rng *rng, nj_htsat **out) {
+  NJ_TRY(check_options(ctx, options));
+  nj_htsat *net = nj_calloc(ctx, 1, sizeof *net);
+  if (!net)
+    return NJ_ENOMEM;
+  net->ctx = nj_ctx_retain(ctx);
+  net->options = *options;
+  net->params = (nj_params){.ctx = ctx, .rng = rng};
+  nj_status st = prepare_stages(net);
+  if (!st)
+    st = add_all(net);
+  net->params.rng = NULL;
+  if (st) {
+    nj_htsat_free(net);
+    return st;
+  }
+  *out = net;
+  return NJ_OK;
+}
+
+void nj_htsat_free(nj_htsat *net) {
+  if (!net)
+    return;
+  nj_ctx *ctx = net->ctx;
+  for (int i = 0; i < NJ_HTSAT_STAGES; i++)
+    nj_swin_clear(&net->stages[i]);
+  nj_params_free(&net->params);
+  nj_free(ctx, net);
+  nj_ctx_release(ctx);
+}
+
+int64_t nj_htsat_longest(const nj_htsat *net) { return net->quarters * net->options.side; }
+
+static int64_t all_frames(const nj_htsat *net) { return net->quarters * net->columns; }
+
+int64_t nj_htsat_stride(const nj_htsat *net) { return nj_htsat_longest(net) / all_frames(net); }
+
+int64_t nj_htsat_frames(const nj_htsat *net, int64_t length) {
+  int64_t stride = nj_htsat_stride(net), most = all_frames(net);
+  if (length < 1)
+    return 0;
+  if (net->options.fit == NJ_HTSAT_STRETCH || length > most * stride)
+    return most;
+  return (length + stride - 1) / stride;
+}
+
+/* ---- from log-mels to the image ---- */
+
+/* x (B, length, M) → (B, longest, M). */
+static nj_status repeat(nj_ctx *ctx, nj_tensor *x, int64_t longest, nj_tensor **out) {
+  nj_tensor *index = NULL;
+  NJ_TRY(nj_empty(ctx, NJ_I64, 1, &longest, &index));
+  for (int64_t i = 0; i < longest; i++)
+    NJ_I64_DATA(index)[i] = i % x->shape[1];
+  nj_status st = nj_index_select(ctx, x, 1, index, out);
+  nj_release(index);
+  return st;
+}
+
+static nj_status stretch(nj_ctx *ctx, nj_tensor *x, int64_t longest, nj_tensor **out) {
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_unsqueeze(ctx, f.x, 1, &f.next));
+  NJ_FLOW(f, nj_resize(ctx, f.x, longest, x->shape[2], NJ_RESIZE_BICUBIC, 1, &f.next));
+  NJ_FLOW(f, nj_squeeze(ctx, f.x, 1, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+/* The first `length` frames of x (B, T, M), made as long as the image. */
+static nj_status fit_same(const nj_htsat *net, nj_tensor *x, int64_t length, nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  int64_t longest = nj_htsat_longest(net);
+  nj_flow f = nj_flow_begin(x);
+  if (length < x->shape[1])
+    NJ_FLOW(f, nj_narrow(ctx, f.x, 1, 0, length, &f.next));
+  if (length == longest)
+    return nj_flow_end(&f, out);
+  if (net->options.fit == NJ_HTSAT_STRETCH)
+    NJ_FLOW(f, stretch(ctx, f.x, longest, &f.next));
+  else if (net->options.fit == NJ_HTSAT_REPEAT)
+    NJ_FLOW(f, repeat(ctx, f.x, longest, &f.next));
+  else
+    NJ_FLOW(f, nj_pad(ctx, f.x, 2, (int64_t[]){0, 0}, (int64_t[]){0, longest - length},
+                      NJ_PAD_CONSTANT, 0.0, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+/* Each clip by its own length. */
+static nj_status fit_each(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths,
+                          nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  int64_t n = x->shape[0];
+  nj_tensor **clips = nj_calloc(ctx, (size_t)n, sizeof *clips);
+  nj_status st = clips ? NJ_OK : NJ_ENOMEM;
+  for (int64_t i = 0; i < n && !st; i++) {
+    nj_tensor *one = NULL;
+    st = nj_narrow(ctx, x, 0, i, 1, &one);
+    if (!st)
+      st = fit_same(net, one, (int64_t)nj_get(lengths, &i), &clips[i]);
+    nj_release(one);
+  }
+  if (!st)
+    st = nj_cat(ctx, (int)n, clips, 0, out);
+  for (int64_t i = 0; clips && i < n; i++)
+    nj_release(clips[i]);
+  nj_free(ctx, clips);
+  return st;
+}
+
+static nj_status fit(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths, nj_tensor **out) {
+  int64_t first = lengths && x->shape[0] ? (int64_t)nj_get(lengths, (int64_t[]){0}) : x->shape[1];
+  int differ = 0;
+  for (int64_t i = 0; lengths && i < x->shape[0]; i++)
+    differ = differ || (int64_t)nj_get(lengths, &i) != first;
+  return differ ? fit_each(net, x, lengths, out) : fit_same(net, x, first, out);
+}
+
+/* (B, T, M) → tokens of the patches (B, (side / patch)^2, width). */
+static nj_status patches(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
+                         nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  const nj_htsat_options *o = &net->options;
+  const nj_params *p = &net->params;
+  int64_t side = o->side, batch = x->shape[0], across = side / o->patch;
+  nj_batch_norm_options norm = nj_batch_norm_default_options();
+  norm.training = training;
+  norm.channel_dim = 2;
+  nj_conv_options conv = nj_conv_default_options();
+  conv.stride[0] = conv.stride[1] = o->patch;
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_batch_norm(ctx, f.x, nj_params_find(p, "bn0.weight"), nj_params_find(p, "bn0.bias"),
+                           nj_params_find(p, "bn0.running_mean"),
+                           nj_params_find(p, "bn0.running_var"), &norm, &f.next));
+  if (training && (o->stripes.time_stripes || o->stripes.freq_stripes))
+    NJ_FLOW(f, nj_spec_augment(ctx, f.x, &o->stripes, lengths, rng, &f.next));
+  NJ_FLOW(f, fit(net, f.x, lengths, &f.next));
+  NJ_FLOW(f, nj_reshape(ctx, f.x, 4, (int64_t[]){batch, net->quarters, side, o->mels}, &f.next));
+  NJ_FLOW(f, nj_transpose(ctx, f.x, 2, 3, &f.next));
+  NJ_FLOW(f, nj_reshape(ctx, f.x, 4, (int64_t[]){batch, 1, side, side}, &f.next));
+  NJ_FLOW(f, nj_conv2d(ctx, f.x, nj_params_find(p, "patch_embed.proj.weight"),
+                       nj_params_find(p, "patch_embed.proj.bias"), &conv, &f.next));
+  NJ_FLOW(f, nj_permute(ctx, f.x, (int[]){0, 2, 3, 1}, &f.next));
+  NJ_FLOW(f, nj_reshape(ctx, f.x, 3, (int64_t[]){batch, across * across, o->width}, &f.next));
+  NJ_FLOW(f, nj_swin_norm(ctx, p, "patch_embed.norm", f.x, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+/* ---- stages, and the quarters joined again ---- */
+
+static void keep(nj_flow *f, nj_tensor **hidden, int at) {
+  if (hidden && f->status == NJ_OK)
+    hidden[at] = nj_retain(f->x);
+}
+
+static int64_t total_depth(const nj_htsat *net) {
+  int64_t total = 0;
+  for (int i = 0; i < NJ_HTSAT_STAGES; i++)
+    total += net->options.depths[i];
+  return total;
+}
+
+/* Blocks of stage i and its merge; *done counts blocks of the whole network. */
+static nj_status run_stage(nj_htsat *net, int i, int64_t *done, int training, nj_rng *rng,
+                           nj_tensor *x, nj_tensor **out) {
+  const nj_swin_stage *s = &net->stages[i];
+  int64_t last = total_depth(net) - 1;
+  char prefix[64];
+  nj_flow f = nj_flow_begin(x);
+  for (int64_t j = 0; j < net->options.depths[i]; j++, ++*done) {
+    double drop = training ? net->options.drop_path * (double)*done / (double)last : 0;
+    snprintf(prefix, sizeof prefix, "layers.%d.blocks.%lld", i, (long long)j);
+    NJ_FLOW(f, nj_swin_block(net->ctx, &net->params, prefix, s, nj_swin_shifts(s, j), f.x, drop,
+                             rng, &f.next));
+  }
+  if (i < NJ_HTSAT_STAGES - 1) {
+    snprintf(prefix, sizeof prefix, "layers.%d.downsample", i);
+    NJ_FLOW(f, nj_swin_merge(net->ctx, &net->params, prefix, s, f.x, &f.next));
+  }
+  return nj_flow_end(&f, out);
+}
+
+static nj_status trunk(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
+                       nj_tensor **hidden, nj_tensor **out) {
+  int64_t done = 0;
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, patches(net, f.x, lengths, training, rng, &f.next));
+  keep(&f, hidden, 0);
+  for (int i = 0; i < NJ_HTSAT_STAGES; i++) {
+    NJ_FLOW(f, run_stage(net, i, &done, training, rng, f.x, &f.next));
+    keep(&f, hidden, i + 1);
+  }
+  NJ_FLOW(f, nj_swin_norm(net->ctx, &net->params, "norm", f.x, &f.next));
+  NJ_FLOW(
+      f, nj_reshape(net->ctx, f.x, 5,
+                    (int64_t[]){x->shape[0], net->quarters, net->bins, net->columns, net->channels},
+                    &f.next));
+  return nj_flow_end(&f, out); /* (B, quarters, bins, columns, C) */
+}
+
+/* → (B, C, bins, quarters * columns). */
+static nj_status joined_map(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
+  const int64_t shape[] = {x->shape[0], net->channels, net->bins, all_frames(net)};
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_permute(net->ctx, f.x, (int[]){0, 4, 2, 1, 3}, &f.next));
+  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 4, shape, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+static nj_status mean_bins(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
+  const int64_t shape[] = {x->shape[0], all_frames(net), net->channels};
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_mean(net->ctx, f.x, 1, (int[]){2}, 0, &f.next));
+  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 3, shape, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+static nj_status check_input(nj_htsat *net, const nj_tensor *x, const nj_tensor *lengths) {
+  nj_ctx *ctx = net->ctx;
+  if (x->ndim != 3 || x->shape[2] != net->options.mels || x->shape[1] < 1)
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "htsat: expected log-mels of shape (batch, frames, %lld), got %s",
+                   (long long)net->options.mels, NJ_SHAPE_OF(x));
+  if (x->dtype != NJ_F32)
+    return nj_fail(ctx, NJ_EDTYPE, "htsat: expected float32 log-mels, got %s",
+                   nj_dtype_name(x->dtype));
+  if (x->shape[1] > nj_htsat_longest(net))
+    return nj_fail(ctx, NJ_EARG,
+                   "htsat: %lld frames are more than its %lld; cut longer sounds into tiles",
+                   (long long)x->shape[1], (long long)nj_htsat_longest(net));
+  return nj_check_lengths(ctx, "htsat", x, lengths);
+}
+
+static nj_status output_lengths(nj_htsat *net, const nj_tensor *x, const nj_tensor *lengths,
+                                nj_tensor **out) {
+  nj_tensor *y = NULL;
+  NJ_TRY(nj_empty(net->ctx, NJ_I64, 1, x->shape, &y));
+  for (int64_t i = 0; i < x->shape[0]; i++) {
+    int64_t length = lengths ? (int64_t)nj_get(lengths, &i) : x->shape[1];
+    NJ_I64_DATA(y)[i] = nj_htsat_frames(net, length);
+  }
+  *out = y;
+  return NJ_OK;
+}
+
+nj_status nj_htsat_forward(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training,
+                           nj_rng *rng, nj_tensor **hidden, nj_tensor **frames, nj_tensor **clip,
+                           nj_tensor **frame_lengths) {
+  nj_tensor *parts = NULL, *y = NULL, *mean = NULL, *left = NULL;
+  NJ_TRY(check_input(net, x, lengths));
+  nj_status st = output_lengths(net, x, lengths, &left);
+  if (!st)
+    st = trunk(net, x, lengths, training, rng, hidden, &parts);
+  if (!st && hidden)
+    st = joined_map(net, parts, &hidden[NJ_HTSAT_HIDDEN - 1]);
+  if (!st)
+    st = mean_bins(net, parts, &y);
+  if (!st)
+    st = nj_mean_time(net->ctx, y, net->options.fit == NJ_HTSAT_STRETCH ? NULL : left, &mean);
+  nj_release(parts);
+  if (st) {
+    nj_release(y);
+    nj_release(left);
+    return st;
+  }
+  *frames = y;
+  *clip = mean;
+  *frame_lengths = left;
+  return NJ_OK;
+}
+
+nj_status nj_htsat_logits(nj_htsat *net, nj_tensor *map, nj_tensor **inner, nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  nj_tensor *times = NULL;
+  if (!net->options.classes)
+    return nj_fail(ctx, NJ_EARG, "htsat: logits need a classifier (option 'classes')");
+  if (map->ndim != 4 || map->shape[1] != net->channels || map->shape[2] != net->bins)
+    return nj_fail(ctx, NJ_ESHAPE,
+                   "htsat: logits are made of the last hidden tensor, (batch, %lld, %lld, times), "
+                   "got %s",
+                   (long long)net->channels, (long long)net->bins, NJ_SHAPE_OF(map));
+  nj_conv_options conv = nj_conv_default_options();
+  conv.padding[1] = 1;
+  nj_flow f = nj_flow_begin(map);
+  NJ_FLOW(f, nj_conv2d(ctx, f.x, nj_params_find(&net->params, "tscam_conv.weight"),
+                       nj_params_find(&net->params, "tscam_conv.bias"), &conv, &f.next));
+  NJ_FLOW(f, nj_squeeze(ctx, f.x, 2, &f.next));
+  if (!f.status)
+    times = nj_retain(f.x);
+  NJ_FLOW(f, nj_mean(ctx, f.x, 1, (int[]){2}, 0, &f.next));
+  nj_status st = nj_flow_end(&f, out);
+  if (st || !inner)
+    nj_release(times);
+  else
+    *inner = times;
+  return st;
+}
