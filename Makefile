@@ -188,7 +188,7 @@ gcstress: build       ## the specs while the collector never rests, and under th
 	NIGHTJAR_GC=stress $(BUSTED) --helper=spec/support/gcstress.lua $(SPEC)
 	NIGHTJAR_GC=generational $(BUSTED) --helper=spec/support/gcstress.lua $(SPEC)
 
-ISA_SPEC ?= $(wildcard spec/kernels spec/ops spec/audio spec/encoders)
+ISA_SPEC ?= $(wildcard spec/kernels spec/ops spec/audio spec/encoders spec/hci)
 .PHONY: isa
 isa: build $(CTEST)   ## C tests and numeric specs on every instruction set that this CPU has
 	@tools/every_isa.sh $(CTEST) $(ISA_SPEC)

@@ -3782,9 +3782,9 @@ function Model:similarity(texts, clips, options) end
 
 ---The probability that a sound is what a query asks for; see calibration.lua.
 ---@param query nightjar.Tensor (D)
----@param cosines nightjar.Tensor (n) similarities of the query with n sounds
+---@param values nightjar.Tensor (n) what `model.calibration.of` names: the query's cosines with n sounds, or the fused similarities
 ---@return nightjar.Tensor (n) values in [0, 1], or nil for a model without calibration
-function Model:probabilities(query, cosines) end
+function Model:probabilities(query, values) end
 
 ---Texts that a model encoded. Indexed by number: each has `text`, `words` and `levels`.
 ---@class nightjar.Texts

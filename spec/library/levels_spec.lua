@@ -131,6 +131,13 @@ describe("nj.library with levels", function()
     local some = assert(lib:search(TEXT, { k = 7, at_least = low + 1e-9 }))
     assert.is_true(#some < 7)
     for _, hit in ipairs(some) do assert.is_true(hit.score > low) end
+    model.calibration.of = "similarity"
+    hits = assert(lib:search(TEXT, { k = 7 }))
+    for rank, hit in ipairs(hits) do
+      local p = model:probabilities(model:text(TEXT)[1], nj.tensor { hit.similarity })
+      assert.is_near(p(1), hit.score, 1e-6)
+      assert.is_true(rank == 1 or hits[rank - 1].score >= hit.score)
+    end
   end)
 
   it("keeps what captioners said", function()

@@ -72,6 +72,35 @@ describe("calibration", function()
     end
   end)
 
+  it("judges fused similarities when it is fitted on them", function()
+    local queries, clips, matches = world(6, 20, 0.5, 7)
+    local exact, _, _ = world(6, 20, 0.5, 7)
+    local cosines = exact:matmul(clips:transpose(1, 2))
+    -- Similarities on a scale of their own, and closer to the truth than the cosines.
+    local truth = {}
+    for q, row in ipairs(matches) do
+      truth[q] = {}
+      for n, match in ipairs(row) do truth[q][n] = match and 0.1 or 0 end
+    end
+    local fused = cosines * 0.2 + nj.tensor(truth) + 0.3
+    local c = calibration.fit(bank, queries, clips, matches, fused)
+    assert.equal("similarity", c.of)
+    assert.equal("cosine", calibration.fit(bank, queries, clips, matches).of)
+    local p = calibration.apply(c, queries[1], nj.linspace(0, 0.8, 30)):totable()
+    for i = 2, #p do assert.is_true(p[i] >= p[i - 1]) end
+    local right = 0
+    for q = 1, 6 do
+      for n, value in ipairs(calibration.apply(c, queries[q], fused[q]):totable()) do
+        right = right + ((value > 0.5) == matches[q][n] and 1 or 0)
+      end
+    end
+    assert.is_true(right > 0.95 * 6 * 120, right)
+    assert.equal("similarity", calibration.restore(calibration.describe(c), c.bank, D).of)
+    local old = calibration.describe(c)
+    old.of = nil
+    assert.equal("cosine", calibration.restore(old, c.bank, D).of)
+  end)
+
   it("needs both kinds of pairs", function()
     local queries, clips, matches = world(2, 3, 0.1, 5)
     for q = 1, 2 do

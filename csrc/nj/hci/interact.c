@@ -10,8 +10,9 @@
 #include "kernels/kernels.h"
 #include "kernels/row.h"
 
-/* Words of a block of texts and frames of a group of clips: 192 x 256 products are 192 KiB, and the
- * group's half of k that is worked on at a time as much again. */
+/* Words of a block of texts and frames of a group of clips. Their products are 192 KiB, and a group's
+ * frames over the 256 numbers of k that are worked on at a time 256 KiB: both stay in the second-level
+ * cache. */
 #define WORDS 192
 #define FRAMES 256
 /* Groups of a task: the block's words are gathered once for all of them. */

@@ -127,12 +127,14 @@ end
 
 -- Hits with their scores: probabilities of a calibrated model when a text asked.
 local function finish(lib, list, query, calibrated)
-  local hits, cosines = {}, {}
+  local hits, judged = {}, {}
+  local fused = lib.model.calibration and lib.model.calibration.of == "similarity"
   for i, candidate in ipairs(list) do
-    hits[i], cosines[i] = candidate.hit, candidate.hit.cosine
+    local hit = candidate.hit
+    hits[i], judged[i] = hit, fused and hit.similarity or hit.cosine
   end
   local probabilities = calibrated and #hits > 0
-    and lib.model:probabilities(query, core.tensor(cosines))
+    and lib.model:probabilities(query, core.tensor(judged))
   for i, hit in ipairs(hits) do
     hit.score = probabilities and probabilities(i) or hit.similarity or hit.cosine
   end

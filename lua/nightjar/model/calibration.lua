@@ -6,6 +6,9 @@
 --- (z, cosine), fitted on pairs of queries and sounds that training never saw, turns it into the
 --- probability that the sound is what the query asks for, at the prevalence of matches in those
 --- pairs (Platt scaling; Platt, "Probabilistic outputs for support vector machines", 1999).
+---
+--- Where a model compares several levels, what is judged is their fused similarity instead of the
+--- cosine, still against the query's cosines with the bank: these say how near to everything a query is.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 
@@ -74,14 +77,16 @@ end
 ---@param queries any (Q, D) vectors of texts
 ---@param clips any (N, D) vectors of sounds that training never saw
 ---@param matches boolean[][] matches[q][n]: sound n is what text q asks for
----@return table calibration
-function calibration.fit(bank, queries, clips, matches)
+---@param similarities? any (Q, N) fused similarities, which then are judged instead of cosines
+---@return table calibration; `of` is "cosine" or "similarity"
+function calibration.fit(bank, queries, clips, matches, similarities)
   local rows, targets, positives = {}, {}, 0
   for q = 1, queries.shape[1] do
     local query = queries[q]
-    local z, cosines = features(bank, query, clips:matmul(query))
+    local z, values = features(bank, query, similarities and similarities[q]
+      or clips:matmul(query))
     for n = 1, #z do
-      rows[#rows + 1] = { z[n], cosines[n] }
+      rows[#rows + 1] = { z[n], values[n] }
       targets[#targets + 1] = matches[q][n] and 1 or 0
       positives = positives + targets[#targets]
     end
@@ -90,6 +95,7 @@ function calibration.fit(bank, queries, clips, matches)
     error("calibration: needs both matching and other pairs", 2)
   end
   return {
+    of = similarities and "similarity" or "cosine",
     bank = bank:detach():clone(),
     weights = fit_logistic(rows, targets),
     prevalence = positives / #targets,
@@ -100,22 +106,23 @@ end
 --- The probabilities of n sounds for one query.
 ---@param c table calibration
 ---@param query any (D)
----@param cosines any (n)
+---@param values any (n) cosines, or fused similarities, as c.of says
 ---@return any (n)
-function calibration.apply(c, query, cosines)
-  local z, list = features(c.bank, query, cosines)
+function calibration.apply(c, query, values)
+  local z, list = features(c.bank, query, values)
   for i = 1, #z do z[i] = sigmoid(c.weights[1] * z[i] + c.weights[2] * list[i] + c.weights[3]) end
   return core.tensor(z)
 end
 
 --- The part that is JSON in a model file.
 function calibration.describe(c)
-  return { weights = c.weights, prevalence = c.prevalence, pairs = c.pairs }
+  return { of = c.of, weights = c.weights, prevalence = c.prevalence, pairs = c.pairs }
 end
 
 --- From a model file; raises when it is broken.
 function calibration.restore(described, bank, dim)
-  opts.check("calibration", described, {
+  local o = opts.check("calibration", described, {
+    of = { type = "string", default = "cosine", one_of = { "cosine", "similarity" } },
     weights = { type = "table", required = true },
     prevalence = "number",
     pairs = "number",
@@ -129,7 +136,7 @@ function calibration.restore(described, bank, dim)
     or bank.dtype ~= "float32" then
     error(("calibration: a bank of float32 vectors of %d numbers expected"):format(dim), 0)
   end
-  return { bank = bank, weights = described.weights, prevalence = described.prevalence,
+  return { of = o.of, bank = bank, weights = described.weights, prevalence = described.prevalence,
     pairs = described.pairs }
 end
 

@@ -175,11 +175,12 @@ function Model:unknown_words(text) return self.text_tower:unknown_words(text) en
 
 --- The probability that a sound is what a query asks for; see calibration.lua.
 ---@param query any (D)
----@param cosines any (n) similarities of the query with n sounds
+---@param values any (n) what `model.calibration.of` names: the query's cosines with n sounds, or the
+---  fused similarities
 ---@return any (n) values in [0, 1], or nil for a model without calibration
-function Model:probabilities(query, cosines)
+function Model:probabilities(query, values)
   if not self.calibration then return nil end
-  return calibration.apply(self.calibration, query, cosines)
+  return calibration.apply(self.calibration, query, values)
 end
 
 function Model:__tostring()
