@@ -54,6 +54,35 @@ def block_step(widths, x):
     return step
 
 
+class Cluster(nn.Module):
+    """Self-attention and feed-forward, then soft assignment to learned slots and their means."""
+
+    def __init__(self, width, slots):
+        super().__init__()
+        self.slots = nn.Parameter(randn(slots, width))
+        self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = nn.MultiheadAttention(width, 4, batch_first=True)
+        self.ffn = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x, mask):
+        h = self.ln1(x)
+        h = x + self.attn(h, h, h, key_padding_mask=~mask, need_weights=False)[0]
+        h = h + self.ffn(self.ln2(h))
+        share = (h @ self.slots.T / x.shape[2] ** 0.5).softmax(2) * mask[..., None]
+        return share.transpose(1, 2) @ h / share.sum(1)[..., None]
+
+
+def cluster_step(width, slots, x):
+    net, mask = Cluster(width, slots), torch.ones(x.shape[:2], dtype=torch.bool)
+    mask[: len(x) // 2, x.shape[1] * 3 // 4 :] = False
+
+    def step(leaf):
+        net.zero_grad(set_to_none=True)
+        return net(leaf, mask)
+
+    return train(step, x)
+
+
 cases = {}
 for line in sys.stdin:
     command, name, number, *rest = line.rstrip("\n").split(" ", 3)

@@ -260,14 +260,7 @@ nj_rng *njl_weights_rng(lua_State *L, const char *function) {
   return none ? NULL : njl_opt_rng(L, 1, function, "rng");
 }
 
-void njl_namespace(lua_State *L, const char *name) {
-  if (lua_getfield(L, -1, name) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_setfield(L, -3, name);
-}
+void njl_namespace(lua_State *L, const char *name) { luaL_getsubtable(L, -1, name); }
 
 void njl_open_network(lua_State *L);
 
