@@ -85,11 +85,11 @@ describe("head:fit", function()
     end
     local result = head:fit(levels, nil, { steps = 5 })
     local grid = require "nightjar.head.grid"
-    local relevant = grid.relevance("fit", nil, 40, 40)
+    local judge = grid.judge(grid.relevance("fit", nil, 40, 40))
     for _, name in ipairs { "clip", "segment", "frame", "caption" } do
-      assert.is_true(result.R1 >= grid.score(levels[name], relevant), name)
+      assert.is_true(result.R1 >= grid.score(levels[name], judge), name)
     end
-    near(result.R1, grid.score(head:fuse(levels), relevant), { atol = 1e-9 })
+    near(result.R1, grid.score(head:fuse(levels), judge), { atol = 1e-9 })
     near(result.alpha, head:alpha(), { atol = 1e-9 })
   end)
 

@@ -65,6 +65,49 @@ describe("a model with levels", function()
     end
   end)
 
+  it("is not fooled by what a file says of its levels", function()
+    local model = make { ac = AC }
+    model:fit_fusion({ clip = nj.eye(3), segment = nj.eye(3), frame = nj.eye(3) }, nil,
+      { normalize = "z" })
+    local good = folder .. "/good.safetensors"
+    assert(model:save(good))
+    local archive = assert(nj.store.load(good))
+    local function refused(text, from, to)
+      local metadata, n = {}, nil
+      for key, value in pairs(archive.metadata) do metadata[key] = value end
+      metadata.descriptor, n = metadata.descriptor:gsub(from, to)
+      assert.are.equal(1, n, from)
+      assert(nj.store.save(folder .. "/bad.safetensors", archive.tensors, metadata))
+      local limit = nj.memory().limit
+      local loaded, message, code = nj.load(folder .. "/bad.safetensors")
+      assert.is_nil(loaded)
+      assert.are.equal("EFORMAT", code)
+      assert.matches(text, message, 1, true)
+      assert.not_matches("%.lua:%d", message)
+      assert.are.equal(limit, nj.memory().limit)
+    end
+    refused("head: option 'hci.levels'", '"levels":%[[^%]]*%]', '"levels":["whole"]')
+    refused("head: option 'hci.levels' is empty", '"levels":%[[^%]]*%]', '"levels":[]')
+    refused("option 'top' must be one of", '"top":"encoder"', '"top":"bottom"')
+    refused("", '"tokens":3', '"tokens":900000000')
+    refused("", '"tokens":3', '"tokens":-1')
+    refused("has a width", '"segments":{', '"segments":{"kind":"cluster","width":4000000,')
+    refused("option 'more'", '"ac":{', '"ac":{"more":1,')
+    refused("head: option 'ac.alpha' must be", '"alpha":0.73', '"alpha":7')
+    refused("option 'normalize' must be one of", '"normalize":"z"', '"normalize":"y"')
+    refused("'deviation' must be a number above 0", '"clip":{"deviation":[%d.e+-]+', '"clip":{"deviation":0')
+    local bytes = assert(io.open(good, "rb")):read "a"
+    local mutate, rng = require "spec.support.mutate", nj.rng(4)
+    for round = 1, 40 do
+      local path = temporary.write(folder .. "/mutant.safetensors", mutate(bytes, rng, round))
+      local loaded, message, code = nj.load(path)
+      if not loaded then
+        assert.are.equal("string", type(message))
+        assert.are.equal("string", type(code))
+      end
+    end
+  end)
+
   it("says which weights a file lacks", function()
     local model = make()
     local state = make({}, 2):state()

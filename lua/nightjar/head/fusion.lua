@@ -62,9 +62,13 @@ function fusion.alpha(self)
   return self.o.ac.alpha
 end
 
+-- Twelve digits, which JSON keeps: a model read from its file gives the same bits.
+local function rounded(x) return tonumber(("%.12g"):format(x)) end
+
 local function statistics_of(S)
   local flat = S:detach()
-  return { mean = flat:mean():item(), deviation = math.max(1e-6, flat:std():item()) }
+  return { mean = rounded(flat:mean():item()),
+    deviation = math.max(1e-6, rounded(flat:std():item())) }
 end
 
 -- A level's matrix on the scale of the fusion.
@@ -182,9 +186,10 @@ end
 --- Finds the weights of the levels, and alpha, that are best on validation data, and keeps them:
 --- fuse uses them, and a model's file holds them.
 ---
---- Weights go over all multiples of 1/steps that sum to 1, alpha over as many; then around the best
---- in steps half as large, twice. Best is the highest mean R@1 of both directions; among equals the
---- least NT-Xent, and then the first: the same data give the same weights.
+--- Weights go over all multiples of 1/steps that sum to 1, then alpha over as many with the best of
+--- them; then both around the best in steps of a half and of a quarter. Best is the highest mean R@1
+--- of both directions; among equals the least NT-Xent, and then the first: the same data give the
+--- same weights.
 ---@param levels table what head:similarity gave for all texts and clips of the validation data
 ---@param ids? integer[]|table the clip (column) of every text, as metrics' clip_of; or { texts =
 ---  ids, clips = ids }, where equal ids belong together. Default: text i belongs to clip i
@@ -202,7 +207,7 @@ function fusion.fit(self, levels, ids, given)
     local matrices, names, f = prepare(self, levels, o.normalize)
     local has_caption = levels.caption ~= nil
     local first = matrices[names[1] or "caption"]
-    local relevant = grid.relevance("head:fit", ids, first.shape[1], first.shape[2])
+    local judge = grid.judge(grid.relevance("head:fit", ids, first.shape[1], first.shape[2]))
     local function matrix(point)
       local sound = mix(matrices, names, point.weights)
       if not has_caption then return sound end
@@ -210,19 +215,21 @@ function fusion.fit(self, levels, ids, given)
     end
     local best = grid.search {
       names = names, alpha = has_caption and #names > 0, steps = o.steps,
-      score = function(point) return grid.score(matrix(point), relevant) end,
-      tie = function(point) return grid.nt_xent(matrix(point), relevant) end,
+      score = function(point) return grid.score(matrix(point), judge) end,
+      tie = function(point) return grid.nt_xent(matrix(point), judge) end,
     }
+    for name, w in pairs(best.weights) do best.weights[name] = rounded(w) end
+    best.alpha = best.alpha and rounded(best.alpha)
     local weights = { clip = 0, segment = 0, frame = 0, caption = 1 }
     for name, w in pairs(best.weights) do weights[name] = w end
     f.weights, f.alpha, f.fitted = weights, best.alpha, true
     local even = {}
     for _, name in ipairs(names) do even[name] = 1 end
     local before = grid.score(matrix { weights = even,
-      alpha = has_caption and fusion.alpha(self) or nil }, relevant)
+      alpha = has_caption and fusion.alpha(self) or nil }, judge)
     self.fusion = f
     return { weights = best.weights, alpha = best.alpha, R1 = best.score,
-      nt_xent = grid.nt_xent(matrix(best), relevant), before = before, tried = best.tried,
+      nt_xent = grid.nt_xent(matrix(best), judge), before = before, tried = best.tried,
       normalize = o.normalize }
   end)
 end

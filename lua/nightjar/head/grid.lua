@@ -47,41 +47,48 @@ function grid.relevance(fname, ids, texts, clips)
   return pairs_of.same(clip_list(fname, ids, texts, clips), places)
 end
 
--- Share of the queries along `dim` whose best relevant item is above every other; a query without
--- relevant items does not count. A tie is a miss, so that constant scores are not the best.
-local function r1(S, relevant, dim)
-  local other = relevant:eq(0)
-  local asks = relevant:any(dim):to "float64"
-  local own = S:masked_fill(other, -math.huge):max(dim)
-  local rival = S:masked_fill(relevant, -math.huge):max(dim)
-  local hits = own:gt(rival):to "float64" * asks
-  return 100 * hits:sum():item() / math.max(1, asks:sum():item())
+--- What every point is judged by: relevance, its complement, and which texts and clips ask at all.
+---@param relevant nightjar.Tensor (texts, clips) uint8
+---@return table
+function grid.judge(relevant)
+  local asks = { relevant:any(1), relevant:any(2) }
+  local count = {}
+  for dim = 1, 2 do count[dim] = math.max(1, asks[dim]:to "int64":sum():item()) end
+  return { relevant = relevant, other = relevant:eq(0), asks = asks, count = count }
 end
 
---- Mean R@1 of both directions, in percent.
+--- Mean R@1 of both directions, in percent: the share of the queries whose best relevant item is
+--- above every other. A tie is a miss, so that constant scores are not the best; a query without
+--- relevant items does not count.
 ---@param S nightjar.Tensor (texts, clips)
----@param relevant nightjar.Tensor (texts, clips) uint8
+---@param judge table what grid.judge gave
 ---@return number
-function grid.score(S, relevant) return (r1(S, relevant, 2) + r1(S, relevant, 1)) / 2 end
-
--- −mean log of the share of the relevant items.
-local function nll(logits, relevant, dim)
-  local other = relevant:eq(0)
-  local asks = relevant:any(dim)
-  local own = logits:masked_fill(other, -math.huge):logsumexp(dim)
-  local each = (logits:logsumexp(dim) - own):masked_fill(asks:eq(0), 0)
-  return each:sum():item() / math.max(1, asks:to "float64":sum():item())
+function grid.score(S, judge)
+  local own = S:masked_fill(judge.other, -math.huge)
+  local rivals = S:masked_fill(judge.relevant, -math.huge)
+  local sum = 0
+  for dim = 1, 2 do
+    local hits = own:max(dim):gt(rivals:max(dim)) * judge.asks[dim]
+    sum = sum + hits:to "int64":sum():item() / judge.count[dim]
+  end
+  return 100 * sum / 2
 end
 
 --- NT-Xent of both directions, over a temperature of a seventh of the scores' deviation: the same
 --- for scores on any scale.
 ---@param S nightjar.Tensor (texts, clips)
----@param relevant nightjar.Tensor (texts, clips) uint8
+---@param judge table what grid.judge gave
 ---@return number
-function grid.nt_xent(S, relevant)
+function grid.nt_xent(S, judge)
   if S:numel() < 2 then return 0 end
   local logits = S / math.max(1e-9, S:std():item() / 7)
-  return (nll(logits, relevant, 2) + nll(logits, relevant, 1)) / 2
+  local own = logits:masked_fill(judge.other, -math.huge)
+  local sum = 0
+  for dim = 1, 2 do
+    local each = (logits:logsumexp(dim) - own:logsumexp(dim)):masked_fill(judge.asks[dim]:eq(0), 0)
+    sum = sum + each:sum():item() / judge.count[dim]
+  end
+  return sum / 2
 end
 
 -- Calls f with every list of n multiples of 1/steps that sum to 1.
@@ -100,14 +107,12 @@ local function simplex(n, steps, f)
   if n > 0 then fill(1, steps) else f(point) end
 end
 
--- All points of the whole grid.
-local function whole(names, with_alpha, steps, visit)
+-- All weights of the grid, by sound alone; then every alpha with the best of them.
+local function weights_of(names, steps, alpha, visit)
   simplex(#names, steps, function(values)
-    for k = with_alpha and steps or 0, 0, -1 do
-      local weights = {}
-      for i, name in ipairs(names) do weights[name] = values[i] end
-      visit { weights = weights, alpha = with_alpha and k / steps or nil }
-    end
+    local weights = {}
+    for i, name in ipairs(names) do weights[name] = values[i] end
+    visit { weights = weights, alpha = alpha }
   end)
 end
 
@@ -150,7 +155,11 @@ function grid.search(o)
     end
     best = point
   end
-  whole(o.names, o.alpha, o.steps, visit)
+  weights_of(o.names, o.steps, o.alpha and 1 or nil, visit)
+  if o.alpha then
+    local weights = best.weights
+    for k = o.steps - 1, 0, -1 do visit { weights = weights, alpha = k / o.steps } end
+  end
   for _, part in ipairs { 2, 4 } do
     neighbours(o.names, best, 1 / (o.steps * part), visit)
   end

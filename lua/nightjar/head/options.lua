@@ -92,9 +92,18 @@ local function temperatures(given)
   return out
 end
 
+-- Options of a network whose width is the head's.
+local function check_network(name, given)
+  if given and given.width ~= nil then
+    error(("head: option '%s' has a width, but that is the head's 'dim'"):format(name), 0)
+  end
+end
+
 local function check_hci(given)
   local o = opts.check("head: option 'hci'", given, HCI, 0)
   o.levels = check_levels(o.levels)
+  check_network("hci.segments", o.segments)
+  check_network("hci.phrases", o.phrases)
   temperatures(o.temperature)
   o.weights = options.level_weights("head: option 'hci.weights'", o.weights)
   return o
@@ -109,6 +118,7 @@ end
 local function check_ac(given)
   local o = opts.check("head: option 'ac'", given, AC, 0)
   o.interaction, o.matching = part(o.interaction), part(o.matching)
+  check_network("ac.interaction", o.interaction)
   if o.matching then
     o.matching = opts.check("head: option 'ac.matching'", o.matching, MATCHING, 0)
     local transformer = o.matching.kind == "transformer"
