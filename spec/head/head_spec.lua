@@ -267,6 +267,19 @@ describe("nj.head", function()
     end
   end)
 
+  it("gives segments that differ before anything was learnt", function()
+    local function likeness(scale)
+      local head = nj.head { audio_width = 32, text_width = 32, dim = 32, rng = nj.rng(1),
+        hci = { levels = { "segment" }, segments = { kind = "cluster", tokens = 4 },
+          token_scale = scale } }
+      local x = nj.randn({ 2, 20, 32 }, { rng = nj.rng(2) })
+      local segments = head:audio({ frames = x, clip = x[{ {}, 1 }] }).segments
+      return segments:matmul(segments:transpose(2, 3)):mean():item()
+    end
+    assert.is_true(likeness(0) > 0.98, likeness(0))
+    assert.is_true(likeness(4) < 0.95, likeness(4))
+  end)
+
   it("puts single results together as a batch", function()
     for name, options in pairs(KINDS) do
       local head, f = make(options), features()

@@ -73,7 +73,7 @@ describe("a model with levels", function()
     assert(model:save(good))
     local archive = assert(nj.store.load(good))
     local function refused(text, from, to)
-      local metadata, n = {}, nil
+      local metadata, n = {}
       for key, value in pairs(archive.metadata) do metadata[key] = value end
       metadata.descriptor, n = metadata.descriptor:gsub(from, to)
       assert.are.equal(1, n, from)

@@ -4,7 +4,8 @@
  *   CLUSTER    self-attention and feed-forward, H = X + MHSA(LN1 X), H = H + FFN(LN2 H), then soft
  *              assignment to learned slots, A = softmax over slots (H slotsᵀ / √D), and each slot's
  *              mean Y_m = Σ_n A_nm H_n / Σ_n A_nm. With one slot this is the mean, not attention
- *              pooling: A is 1 everywhere.
+ *              pooling: A is 1 everywhere. Slots begin as N(0, 1); tokens much smaller than 1 divide
+ *              themselves evenly among them, and all Y_m begin alike (nj.head scales its tokens).
  *   ATTENTION  the same body, then Y_m = Σ_n W_mn H_n with W = softmax over tokens (queries Hᵀ / √D):
  *              attention pooling, also for one output.
  *   DPC        density peaks over nearest neighbours (Du et al., 2016), as HBI uses them

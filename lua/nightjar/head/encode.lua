@@ -66,9 +66,18 @@ local function interact(self, x, mask, o)
   return net(x, mask, captions, caption_mask, { rng = o.rng })
 end
 
+-- Tokens as slots want them. What a projection gives is small beside slots of N(0, 1): every frame
+-- then divides itself evenly, and all segments are the same mean. Layer-normalised and scaled, tokens
+-- choose slots from the first step on.
+local function scaled(self, net, x)
+  local kind = self.nets[net]:descriptor().kind
+  if self.o.hci.token_scale == 0 or kind == "dpc" or kind == "window" then return x end
+  return core.nn.layer_norm(x, nil, nil) * self.o.hci.token_scale
+end
+
 -- Aggregated tokens of unit length, and the rest, under the level's names.
 local function aggregate(self, out, net, key, x, mask, rng)
-  local tokens, token_mask, assignment = self.nets[net](x, mask, { rng = rng })
+  local tokens, token_mask, assignment = self.nets[net](scaled(self, net, x), mask, { rng = rng })
   out[key .. "s"] = tokens:normalize(-1)
   out[key .. "_mask"], out[key .. "_assignment"] = token_mask, assignment
   return tokens, token_mask
