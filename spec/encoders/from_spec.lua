@@ -1,4 +1,6 @@
 local nj = require "nightjar"
+local near = require "spec.support.near"
+local shared = require "spec.support.shared"
 local temporary = require "spec.support.temporary"
 
 local tiny = { name = "tiny", encoder = { kind = "mobilenet", width = 0.1, mels = 16, classes = 3 },
@@ -31,12 +33,15 @@ describe("nj.encoders.from", function()
       local _, about = nj.encoders.from(name, { rng = false, encoder =
         ({ mn = { width = 0.1 }, cn = { channels = { 1, 1, 1, 1, 1, 1 },
             pool_time = { 2, 2, 2, 2, 2, 1 }, pool_mel = { 2, 2, 2, 2, 2, 1 } },
-          re = { width = 1, channels = 2 },
+          re = { width = 1, channels = 2 }, ro = { width = 16, heads = 1, layers = 1, vocabulary = 9 },
+          be = { width = 16, heads = 1, layers = 1, vocabulary = 9 },
           ht = { width = 4, heads = { 1, 2, 4, 8 }, depths = { 1, 1, 1, 1 } } })
         [name:sub(1, 2)] })
       assert.equal(name, about.name)
-      assert.equal("AudioSet", about.classes)
-      assert.equal(about.encoder.mels, nj.audio.mel(about.front_end):descriptor().mels)
+      if about.encoder.kind ~= "bert" then
+        assert.equal("AudioSet", about.classes)
+        assert.equal(about.encoder.mels, nj.audio.mel(about.front_end):descriptor().mels)
+      end
     end
   end)
 
@@ -156,6 +161,72 @@ describe("nj.encoders.from", function()
       assert.equal(64, stride "audio_enc.audio_enc.")
       assert.equal(32, stride("audio_encoder.audio_enc.", "codebook"))
     end)
+  end)
+
+  it("reads the names of old BERT files", function()
+    local tiny_bert = { encoder = { kind = "bert", width = 4, heads = 1, layers = 1, vocabulary = 7 } }
+    local weights = nj.encoders.from(tiny_bert, { rng = nj.rng(3) }):state()
+    local state = { ["cls.predictions.bias"] = nj.zeros(7), ["bert.pooler.dense.bias"] = nj.zeros(4) }
+    for name, tensor in pairs(weights) do
+      name = name:gsub("LayerNorm%.weight$", "LayerNorm.gamma"):gsub("LayerNorm%.bias$",
+        "LayerNorm.beta")
+      state["bert." .. name] = tensor:detach()
+    end
+    state["bert.embeddings.LayerNorm.gamma"] = nj.tensor { 1, 2, 3, 4 }
+    local net, about = assert(nj.encoders.from(tiny_bert, { checkpoint = state }))
+    assert.same({ 1, 2, 3, 4 }, net:state()["embeddings.LayerNorm.weight"]:totable())
+    assert.same({
+      { name = "bert.pooler.dense.bias", why = "made for telling sentences apart; not read here" },
+      { name = "cls.predictions.bias", why = "not under 'bert.'" },
+    }, about.report.skipped)
+  end)
+
+  it("reads reference BERT and RoBERTa files", function()
+    for _, name in ipairs { "bert", "roberta" } do
+      local golden = shared.golden(("04_%s_small"):format(name))
+      local config = shared.json(("golden/04_%s_small.config.json"):format(name))
+      if not golden then return pending "needs ../shared" end
+      local net = assert(nj.encoders.from({ encoder = { kind = "bert", roberta = name == "roberta",
+        vocabulary = config.vocab_size, width = config.hidden_size,
+        layers = config.num_hidden_layers, heads = config.num_attention_heads,
+        feed_forward = config.intermediate_size, positions = config.max_position_embeddings } },
+        { checkpoint = shared.path(("golden/04_%s_small.bin"):format(name)) }))
+      local words = nj.no_grad(function()
+        return net(golden.input_ids, golden.attention_mask, { types = golden.token_type_ids })
+      end)
+      local mask = golden.attention_mask:to "float32":unsqueeze(3) -- padding has no meaning
+      near(golden["hidden.last"] * mask, words * mask, { atol = 5e-5 })
+    end
+  end)
+
+  it("reads Hugging Face's names of HTS-AT, three matrices for one", function()
+    local options = { kind = "htsat", width = 4, heads = { 1, 1, 2, 2 }, depths = { 2, 1, 1, 1 },
+      window = 4, mels = 16, side = 32, patch = 1 }
+    local source = nj.encoders.htsat(options)
+    local state = {}
+    local renames = { { "^bn0", "batch_norm" }, { "norm1", "layernorm_before" },
+      { "norm2", "layernorm_after" }, { "attn%.proj", "attention.output.dense" },
+      { "attn%.relative", "attention.self.relative" }, { "mlp%.fc1", "intermediate.dense" },
+      { "mlp%.fc2", "output.dense" } }
+    for name, tensor in pairs(source:state()) do
+      tensor = tensor:detach()
+      local theirs = name
+      for _, rename in ipairs(renames) do theirs = theirs:gsub(rename[1], rename[2]) end
+      theirs = "audio_model.audio_encoder." .. theirs
+      if theirs:find "attn%.qkv" then
+        local third = tensor.shape[1] // 3
+        for i, part in ipairs { "query", "key", "value" } do
+          state[theirs:gsub("attn%.qkv", "attention.self." .. part)] =
+            tensor[{ { (i - 1) * third + 1, i * third } }]
+        end
+      else
+        state[theirs] = tensor
+      end
+    end
+    local net, about = assert(nj.encoders.from({ encoder = options }, { checkpoint = state }))
+    assert.same({}, about.report.skipped)
+    local x = nj.randn({ 1, 64, 16 }, { rng = nj.rng(1) })
+    assert.equal((select(2, source(x))):bytes(), (select(2, net(x))):bytes())
   end)
 
   it("takes LAION-CLAP's habits for its HTS-AT", function()

@@ -1,4 +1,6 @@
 --- Weights of others' files into networks, with an account of every tensor.
+local core = require "nightjar.core"
+
 local checkpoint = {}
 
 -- Why a tensor that a network has no place for is passed over; the first pattern that is found in its
@@ -11,7 +13,11 @@ local reasons = {
   { "log_trans%.", "the front-end: nj.audio.mel computes it" },
   { "relative_position_index$", "worked out from the window's size" },
   { "attn_mask$", "worked out from the window's size" },
+  { "relative_position_bias_index$", "worked out from the window's size" },
   { "position_ids$", "worked out from the text" },
+  { "^pooler%.", "made for telling sentences apart; not read here" },
+  { "^cls%.", "made for guessing masked words; not read here" },
+  { "^lm_head%.", "made for guessing masked words; not read here" },
   { "^fc1%.", "a classifier, which this network was made without" },
   { "^fc_audioset%.", "a classifier, which this network was made without" },
   { "^classifier%.", "a classifier, which this network was made without" },
@@ -26,6 +32,47 @@ local function reason_of(name, prefix)
     if own:find(r[1]) then return r[2] end
   end
   return "this network has no tensor of that name"
+end
+
+-- Other names for the same tensors: old BERT files, and Hugging Face's ClapModel. Each turns a name of
+-- ours into theirs.
+local aliases = {
+  { { "LayerNorm%.weight$", "LayerNorm.gamma" }, { "LayerNorm%.bias$", "LayerNorm.beta" } },
+  {
+    { "^bn0%.", "batch_norm." },
+    { "%.norm1%.", ".layernorm_before." },
+    { "%.norm2%.", ".layernorm_after." },
+    { "%.attn%.relative", ".attention.self.relative" },
+    { "%.attn%.proj%.", ".attention.output.dense." },
+    { "%.mlp%.fc1%.", ".intermediate.dense." },
+    { "%.mlp%.fc2%.", ".output.dense." },
+  },
+}
+
+local function renamed(name, rules)
+  for _, rule in ipairs(rules) do
+    local theirs, n = name:gsub(rule[1], rule[2])
+    if n > 0 then return theirs end
+  end
+end
+
+--- The tensor that belongs under a name of ours, and the names that it was made of.
+local function find(tensors, prefix, name)
+  if tensors[prefix .. name] then return tensors[prefix .. name], { prefix .. name } end
+  for _, rules in ipairs(aliases) do
+    local theirs = renamed(name, rules)
+    theirs = theirs and prefix .. theirs
+    if theirs and tensors[theirs] then return tensors[theirs], { theirs } end
+  end
+  local block, kind = name:match "^(.*)%.attn%.qkv%.(.*)$" -- one matrix here, three there
+  if not block then return nil end
+  local names, parts = {}, {}
+  for i, part in ipairs { "query", "key", "value" } do
+    names[i] = ("%s%s.attention.self.%s.%s"):format(prefix, block, part, kind)
+    parts[i] = tensors[names[i]]
+    if not parts[i] then return nil end
+  end
+  return core.cat(parts, 1), names
 end
 
 local function count(wanted, tensors, prefix)
@@ -75,11 +122,12 @@ end
 function checkpoint.apply(net, tensors, prefix)
   local wanted = names_of(net)
   prefix = prefix or find_prefix(wanted, tensors)
-  local own, fitting = net:state(), {}
+  local own, fitting, taken = net:state(), {}, {}
   local report = { prefix = prefix, used = {}, skipped = {}, missing = {}, mismatched = {} }
   local function shape(x) return table.concat(x.shape, ", ") end
   for _, name in ipairs(wanted) do
-    local x = tensors[prefix .. name]
+    local x, names = find(tensors, prefix, name)
+    for _, theirs in ipairs(names or {}) do taken[theirs] = true end
     if not x then
       report.missing[#report.missing + 1] = name
     elseif shape(x) ~= shape(own[name]) then
@@ -92,8 +140,7 @@ function checkpoint.apply(net, tensors, prefix)
   end
   net:load(fitting)
   for name in pairs(tensors) do
-    local inside = name:sub(1, #prefix) == prefix
-    if not (inside and own[name:sub(#prefix + 1)]) then
+    if not taken[name] then
       report.skipped[#report.skipped + 1] = { name = name, why = reason_of(name, prefix) }
     end
   end
