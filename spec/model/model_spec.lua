@@ -103,6 +103,32 @@ describe("nj.model", function()
     assert.same({ { 0, 0.1 } }, other:audio({ wave(0.1, 13) })[1].times)
   end)
 
+  it("takes networks that are made already, weights and all", function()
+    local d = tiny_model.descriptor()
+    local heard = nj.encoders.from({ encoder = { kind = "mobilenet", width = 0.1, classes = 0 } },
+      { rng = nj.rng(4) })
+    local read = nj.encoders.bert { vocabulary = 300, width = 8, layers = 1, heads = 1,
+      rng = nj.rng(5) }
+    d.audio = { encoder = heard }
+    d.text.encoder = read
+    local made = nj.model(d, { rng = nj.rng(3) })
+    assert.equal(heard, made.audio_tower.encoder)
+    assert.equal(0.97, made.audio_tower.front_end:descriptor().preemphasis)
+    local path = folder .. "/made.safetensors"
+    assert(made:save(path))
+    local again = assert(nj.load(path))
+    assert.same(made:descriptor(), again:descriptor())
+    local x = wave(3, 16)
+    assert.equal(made:audio({ x })[1].vector:bytes(), again:audio({ x })[1].vector:bytes())
+    assert.equal(made:text("rain"):bytes(), again:text("rain"):bytes())
+    d.text.encoder = nj.encoders.bert { vocabulary = 3, width = 8, layers = 1, heads = 1 }
+    assert.error_matches(function() nj.model(d) end,
+      "tokens, its encoder has room for 3", nil, true)
+    d.text.encoder = heard
+    assert.error_matches(function() nj.model(d) end,
+      "model: text.encoder.kind must be one of bert, got mobilenet", nil, true)
+  end)
+
   it("tiles for encoders that look at a fixed length", function()
     local tiles = require "nightjar.model.tiles"
     local function listener(fit)

@@ -69,8 +69,6 @@ static void fans(int ndim, const int64_t *shape, int64_t *in, int64_t *out) {
 }
 
 static double draw(nj_init init, double bound, nj_rng *rng) {
-  if (!rng && init != NJ_INIT_ONES)
-    return 0;
   switch (init) {
   case NJ_INIT_ZEROS:
     return 0;
@@ -94,6 +92,10 @@ static double draw(nj_init init, double bound, nj_rng *rng) {
 /* In float32's precision for float64 too: the same network in both. */
 static void fill(nj_tensor *x, nj_init init, int64_t fan_in, nj_rng *rng) {
   int64_t n = nj_numel(x), in, out;
+  if (!rng && init != NJ_INIT_ONES) { /* about to be loaded: hundreds of megabytes, maybe */
+    memset(nj_data(x), 0, (size_t)n * nj_dtype_size(x->dtype));
+    return;
+  }
   fans(x->ndim, x->shape, &in, &out);
   if (fan_in)
     in = fan_in;

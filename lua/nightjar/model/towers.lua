@@ -4,8 +4,13 @@ local opts = require "nightjar.opts"
 
 local towers = {}
 
+local function is_network(d) return opts.type_name(d) == "nightjar.Encoder" end
+
+--- The options of an encoder, also of one that is made already.
+local function options_of(d) return is_network(d) and d:descriptor() or d end
+
 local function make_encoder(d, rng, what, kinds)
-  local kind = d and d.kind
+  local kind = d and options_of(d).kind
   local make = kinds[kind]
   if not make then
     local known = {}
@@ -14,6 +19,7 @@ local function make_encoder(d, rng, what, kinds)
     error(("model: %s.encoder.kind must be one of %s, got %s"):format(what,
       table.concat(known, ", "), tostring(kind)), 0)
   end
+  if is_network(d) then return d end
   local options = { rng = rng }
   for key, value in pairs(d) do options[key] = value end
   return make(options)
@@ -42,14 +48,15 @@ towers.audio_encoders = {
 local front_ends = { mobilenet = "efficientat" }
 
 --- What hears: front-end and encoder, without a projection.
----@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } }
+---@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } or a network that is
+---  made already }
 ---@return table
 function towers.listener(d, rng)
   opts.check("model: audio", d, {
     front_end = "table",
-    encoder = { type = "table", required = true },
+    encoder = { type = "table|nightjar.Encoder", required = true },
   })
-  local preset = front_ends[d.encoder.kind] or "panns"
+  local preset = front_ends[options_of(d.encoder).kind] or "panns"
   return setmetatable({
     front_end = core.audio.mel(d.front_end or { preset = preset }),
     encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders),
@@ -109,13 +116,22 @@ end
 function towers.text(d, dim, form, rng)
   local t = opts.check("model: text", d, {
     vocabulary = { type = "table", required = true },
-    encoder = { type = "table", required = true },
+    encoder = { type = "table|nightjar.Encoder", required = true },
     sentence = { type = "string", default = "mean", one_of = { "cls", "mean" } },
     max = { type = "integer", default = 48 },
   })
   local tokenizer = assert(core.text.wordpiece(t.vocabulary))
-  local options = { vocabulary = #t.vocabulary }
-  for key, value in pairs(t.encoder) do options[key] = value end
+  local options = t.encoder
+  if is_network(options) then
+    local room = options:descriptor().vocabulary
+    if room and room < #t.vocabulary then
+      error(("model: text.vocabulary has %d tokens, its encoder has room for %d"):format(
+        #t.vocabulary, room), 0)
+    end
+  else
+    options = { vocabulary = #t.vocabulary }
+    for key, value in pairs(t.encoder) do options[key] = value end
+  end
   local encoder = make_encoder(options, rng, "text", towers.text_encoders)
   return setmetatable({
     tokenizer = tokenizer,
