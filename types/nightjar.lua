@@ -3686,8 +3686,14 @@ function Model:state() end
 
 ---Copies tensors into the model. Raises when one is missing or has another shape.
 ---@param state table<string, nightjar.Tensor>
+---@param options? {missing?: "raise"|"keep"} keep: what the state lacks stays as it is
 ---@return nightjar.Model self
-function Model:load_state(state) end
+function Model:load_state(state, options) end
+
+---Parameters whose names begin so need no gradients any more.
+---@param prefix string "audio.encoder."
+---@return integer how many
+function Model:freeze(prefix) end
 
 ---Running statistics, as parameters gives parameters.
 ---@return table[]
@@ -4133,6 +4139,7 @@ function nj.evaluate.run(model, dataset, options) end
 ---@return nightjar.Similarity? similarity
 ---@return integer[]|string clip_of the clip of every text; or a message
 ---@return table|string failed; or a code
+---@return nightjar.Clip[]? clips that could be read, the columns
 function nj.evaluate.similarity(model, dataset, options) end
 
 ---Retrieval by each level alone, and by their fusion.

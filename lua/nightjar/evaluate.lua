@@ -109,7 +109,7 @@ local function compare(model, dataset, o)
     return nil, ("%s: nothing to evaluate: %d clips with sound, no captions"):format(
       dataset.name or "data set", #kept), "ENOTFOUND"
   end
-  return model:similarity(texts, encoded), clip_of, failed
+  return model:similarity(texts, encoded), clip_of, failed, kept
 end
 
 --- The similarities of a data set's captions and clips, for fitting fusion weights say.
@@ -119,6 +119,7 @@ end
 ---@return any|nil similarity
 ---@return integer[]|string clip_of the clip of every text; or a message
 ---@return table|string failed; or a code
+---@return table[]? clips that could be read, the columns
 function evaluate.similarity(model, dataset, options)
   opts.arg("evaluate.similarity", 1, "model", model, "table")
   opts.arg("evaluate.similarity", 2, "dataset", dataset, "table")

@@ -90,8 +90,9 @@ describe("train recipe", function()
     assert.are.same({ "clip", "segment", "frame", "caption" }, model.head:levels())
     assert.is_true(model.head.fusion.fitted)
     local clip = model:audio({ folder .. "/low1.wav" })[1]
-    local p = model:probabilities(model:text("a low tone")[1], clip.vector:reshape(1, 16)
-      :matmul(model:text("a low tone")[1]))
+    assert.are.equal("similarity", model.calibration.of)
+    local p = model:probabilities(model:text("a low tone")[1],
+      model:similarity({ "a low tone" }, { clip }).scores[1])
     assert.is_true(p(1) > 0 and p(1) < 1)
     -- Of 12 clips, with the 12 captions.
     assert.are.equal(12 * 12, model.calibration.pairs)
@@ -101,6 +102,26 @@ describe("train recipe", function()
       if entry.event == "step" then steps[#steps + 1] = entry end
     end
     assert.is_truthy(next(steps) and (steps[1].frame or (steps[1].values or {}).frame))
+  end)
+
+  it("begins a second stage with a first one's weights, and leaves what is frozen", function()
+    assert(recipe.run(configuration(folder)))
+    local first = assert(nj.load(folder .. "/model.safetensors"))
+    assert(recipe.run(configuration(folder, {
+      start = folder .. "/model.safetensors", freeze = { "audio.encoder.", "text." },
+      hci = { levels = { "clip", "frame" } }, run = folder .. "/second", epochs = 1,
+      out = folder .. "/second.safetensors",
+    })))
+    local second = assert(nj.load(folder .. "/second.safetensors"))
+    assert.are.same({ "clip", "frame" }, second.head:levels())
+    local before, after = first:state(), second:state()
+    local function same(name) return before[name]:bytes() == after[name]:bytes() end
+    assert.is_true(same "audio.encoder.conv_block1.conv1.weight")
+    assert.is_true(same "text.projection.0.weight")
+    assert.is_false(same "audio.projection.0.weight")
+    assert.are.same(first.text_tower.vocabulary, second.text_tower.vocabulary)
+    assert.error_matches(function() first:freeze "sound." end,
+      "model:freeze: no parameter begins with 'sound.'", nil, true)
   end)
 
   it("leaves the calibration out when told to", function()
@@ -123,7 +144,7 @@ describe("train recipe", function()
     assert.is_nil(result)
     assert.is_truthy(message:find("/none", 1, true))
     assert.are.equal("ENOTFOUND", code)
-    raises("train configuration: 'hci' and 'ac' go with a model that is made",
+    raises("train configuration: 'hci', 'ac' and 'start' go with a model that is made",
       { model = "nightjar-small", hci = {} })
     raises("train configuration: captions 1: option 'path' is required", { captions = { k = 2 } })
     result, message = recipe.run(configuration(folder, { captions = { path = "none.csv" } }))

@@ -139,8 +139,19 @@ end
 
 --- Copies tensors into the model. Raises when one is missing or has another shape.
 ---@param state table<string, any>
+---@param options? table `missing`: "keep" leaves what the state lacks as it is (a model with levels
+---  or captions that begins with the weights of one without); "raise" when left out
 ---@return table self
-function Model:load_state(state)
+function Model:load_state(state, options)
+  local o = opts.check("model:load_state", options,
+    { missing = { type = "string", default = "raise", one_of = { "raise", "keep" } } })
+  if o.missing == "keep" then
+    local whole = self:state()
+    for name, tensor in pairs(state) do
+      if whole[name] then whole[name] = tensor end
+    end
+    state = whole
+  end
   local scalars = self.head:missing_scalars(state)
   parts.load(self:parts(), state, "model")
   if #scalars > 0 then
@@ -148,6 +159,23 @@ function Model:load_state(state)
   end
   self.head:load_scalars(state)
   return self
+end
+
+--- Parameters whose names begin so need no gradients any more: the audio encoder's, say, while a
+--- second stage trains what captions do.
+---@param prefix string "audio.encoder."
+---@return integer how many
+function Model:freeze(prefix)
+  opts.arg("model:freeze", 1, "prefix", prefix, "string")
+  local count = 0
+  for _, p in ipairs(self:parameters()) do
+    if p.name:sub(1, #prefix) == prefix then
+      p.tensor:requires_grad_(false)
+      count = count + 1
+    end
+  end
+  if count == 0 then error(("model:freeze: no parameter begins with '%s'"):format(prefix), 2) end
+  return count
 end
 
 --- Running statistics, as parameters gives parameters.

@@ -13,7 +13,9 @@
 ---
 --- `hci` and `ac` are the sections of the model's head (nj.head); `loss` takes what head:loss takes
 --- beside the options of the loss that it names. `captions`, { "path": FILE, "k": 5 } or a list of
---- such, are what a captioner said of the clips (nj.data.generated), for a model with `ac`. With a
+--- such, are what a captioner said of the clips (nj.data.generated), for a model with `ac`. `start` is
+--- a model file whose weights a new model begins with as far as they go, `freeze` a list of prefixes of
+--- parameters that stay as they are: a second stage. With a
 --- validation set the fusion of the levels is fitted on it, and the model calibrated (scores become
 --- probabilities).
 ---
@@ -41,6 +43,8 @@ local RULES = {
   hci = "table",
   ac = "table",
   captions = "table",
+  start = "string",
+  freeze = { type = "table", default = {} },
   fusion = { type = "table", default = {} },
   calibrate = { type = "boolean", default = true },
   vocabulary_size = { type = "integer", default = 2000, min = 100 },
@@ -137,8 +141,9 @@ end
 
 local function make_model(o, captions)
   if type(o.model) == "string" then
-    if o.hci or o.ac then
-      error(NAME .. ": 'hci' and 'ac' go with a model that is made, not with one that is loaded", 0)
+    if o.hci or o.ac or o.start then
+      error(NAME .. ": 'hci', 'ac' and 'start' go with a model that is made, not with one that is "
+        .. "loaded", 0)
     end
     return models.load(o.model)
   end
@@ -154,7 +159,15 @@ local function make_model(o, captions)
   for key, value in pairs(o.model) do descriptor[key] = value end
   descriptor.text = text
   descriptor.hci, descriptor.ac = o.hci or descriptor.hci, o.ac or descriptor.ac
-  return models.new(descriptor, { rng = core.rng(o.seed) })
+  local first, message, code
+  if o.start then
+    first, message, code = models.load(o.start)
+    if not first then return nil, message, code end
+    text.vocabulary = first.text_tower.vocabulary -- words are numbered as the weights know them
+  end
+  local model = models.new(descriptor, { rng = core.rng(o.seed) })
+  if first then model:load_state(first:state(), { missing = "keep" }) end
+  return model
 end
 
 local function make_loader(o, model, sources)
@@ -248,33 +261,34 @@ end
 -- What clips mean the same: a caption of one is then no wrong answer for the other.
 local function meaning(clip) return clip.group or clip.label or clip.id end
 
--- Probabilities: against a bank of training clips, on captions and clips of the validation set.
-local function calibrate(model, sources, validation)
-  local vectors, kept = evaluate.clips(model, validation.clips)
-  local texts, matches = {}, {}
-  for _, clip in ipairs(kept) do
-    for _, caption in ipairs(clip.captions) do
-      local row, positives = {}, 0
-      for n, other in ipairs(kept) do
-        row[n] = meaning(other) == meaning(clip)
-        positives = positives + (row[n] and 1 or 0)
-      end
-      if positives < #kept then texts[#texts + 1], matches[#matches + 1] = caption, row end
+-- Probabilities: against a bank of training clips, on captions and clips of the validation set; of
+-- the fused similarities where a model compares several levels.
+local function calibrate(model, sources, S, clip_of, clips)
+  local rows, matches = {}, {}
+  for t, own in ipairs(clip_of) do
+    local row, positives = {}, 0
+    for n, clip in ipairs(clips) do
+      row[n] = meaning(clip) == meaning(clips[own])
+      positives = positives + (row[n] and 1 or 0)
     end
+    if positives < #clips then rows[#rows + 1], matches[#matches + 1] = t, row end
   end
   local bank = bank_of(model, sources)
-  if #texts == 0 or bank.shape[1] < 2 then return nil end
-  return calibration.fit(bank, model:text(texts), vectors, matches)
+  if #rows == 0 or bank.shape[1] < 2 then return nil end
+  local vectors, index = {}, core.tensor(rows, { dtype = "int64" })
+  for n, sound in ipairs(S.source.sounds) do vectors[n] = sound.vector end
+  local fused = #model.head:levels() > 1 and S:fuse().scores:index_select(1, index) or nil
+  return calibration.fit(bank, S.source.encoded.vectors:index_select(1, index),
+    core.stack(vectors, 1), matches, fused)
 end
 
 -- What validation data tell beyond the best epoch: how much each level counts, and probabilities.
+-- A message when they cannot be read.
 local function finish(o, model, sources, validation, captions_of)
-  if #model.head:levels() > 1 then
-    local S, clip_of = evaluate.similarity(model, validation, { generated = captions_of })
-    if not S then return clip_of end
-    model:fit_fusion(S, clip_of, o.fusion)
-  end
-  if o.calibrate then model.calibration = calibrate(model, sources, validation) end
+  local S, clip_of, _, clips = evaluate.similarity(model, validation, { generated = captions_of })
+  if not S then return clip_of end
+  if #model.head:levels() > 1 then model:fit_fusion(S, clip_of, o.fusion) end
+  if o.calibrate then model.calibration = calibrate(model, sources, S, clip_of, clips) end
 end
 
 --- Trains and writes the model: the best epoch's where there is a validation set, else the last.
@@ -299,6 +313,7 @@ function recipe.run(configuration)
   local model
   model, message, code = make_model(o, captions)
   if not model then return nil, message, code end
+  for _, prefix in ipairs(o.freeze) do model:freeze(prefix) end
   local sets = { validation }
   for _, set in ipairs(sources) do
     if set.clips and opts.type_name(set) == "nightjar.Dataset" then sets[#sets + 1] = set end
