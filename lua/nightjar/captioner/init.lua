@@ -163,11 +163,6 @@ function Captioner:eval() return self:train(false) end
 
 -- ---------------------------------------------------------------------------------------------
 
--- uint8 (B, N) of lengths (B).
-local function mask_of(lengths, n)
-  return core.arange(1, n, { dtype = "int64" }):reshape(1, n):le(lengths:reshape(-1, 1))
-end
-
 --- Frames (B, N, C) and their mask of log-mels (B, T, M). Nothing is recorded of a frozen encoder.
 ---@param mel any (B, T, M)
 ---@param lengths? any int64 (B)
@@ -178,8 +173,8 @@ function Captioner:listen(mel, lengths, rng)
     error("captioner: this captioner takes frames, not log-mels (no audio encoder)", 2)
   end
   local function encode()
-    local frames, _, left = self.audio_tower.encoder(mel, lengths, { rng = rng })
-    return frames, lengths and mask_of(left, frames.shape[2])
+    local heard, mask = self.audio_tower:features(mel, lengths, rng)
+    return heard, mask
   end
   if self.freeze_audio then return core.no_grad(encode) end
   return encode()
@@ -319,7 +314,9 @@ local function stack(list)
   for i, frames in ipairs(list) do
     padded[i] = frames:pad { { 0, longest - lengths[i] }, { 0, 0 } }
   end
-  return core.stack(padded, 1), mask_of(core.tensor(lengths, { dtype = "int64" }), longest)
+  local places = core.arange(1, longest, { dtype = "int64" }):reshape(1, -1)
+  local ends = core.tensor(lengths, { dtype = "int64" }):reshape(-1, 1)
+  return core.stack(padded, 1), places:le(ends)
 end
 
 local function caption_sounds(self, sounds, o, options, unique)

@@ -51,8 +51,13 @@ end
 
 function command.run(arguments)
   local nj = require "nightjar"
-  local captioner, message = nj.captioner.load(arguments.model or "nightjar-captioner")
-  if not captioner then return output.fail(message) end
+  local captioner, message, code = nj.captioner.load(arguments.model or "nightjar-captioner")
+  if not captioner and code == "ENOTFOUND" and not arguments.model then
+    return output.fail("no captioner comes with this nightjar; name a file with --model "
+      .. "(examples/train_captioner.lua trains one)")
+  elseif not captioner then
+    return output.fail(message)
+  end
   if not captioner.audio_tower then
     return output.fail(("%s: this captioner takes frames; it has no audio encoder to read files with")
       :format(captioner.path))
