@@ -1,7 +1,7 @@
 /* Captions from a decoder: greedy, beam search, and sampling from the top of the distribution.
  *
- * Log-probabilities are always the model's own, those that teacher forcing gives: temperatures, rules
- * and penalties change which tokens are chosen, not what they are said to be worth. */
+ * Log-probabilities are always the decoder's own, those that teacher forcing gives: temperatures,
+ * rules and penalties change which tokens are chosen, not what they are said to be worth. */
 #ifndef NJ_AC_SEARCH_H
 #define NJ_AC_SEARCH_H
 
