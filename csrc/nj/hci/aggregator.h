@@ -11,7 +11,8 @@
  *   DPC        density peaks over nearest neighbours (Du et al., 2016), as HBI uses them
  *              (jpthu17/HBI models/cluster.py): x = LN(x + conv(x)); a score for each token; hard
  *              clusters (hci/density_peaks.h), outside the graph; a cluster's mean weighted by
- *              exp(score); then Y + attention of LN Y to LN x with the scores added to the logits.
+ *              exp(score) (HBI adds 1e-6 to the sum of the weights); then Y + attention of LN Y to
+ *              LN x with the scores added to the logits. Padding takes no part at all.
  *   WINDOW     the mean of equal runs of tokens, overlapping on request; no parameters.
  *
  * Names: CLUSTER and ATTENTION slots or queries, ln1, attn.{in_proj_weight, in_proj_bias, out_proj},
