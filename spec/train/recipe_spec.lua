@@ -96,6 +96,7 @@ describe("train recipe", function()
     assert.is_true(p(1) > 0 and p(1) < 1)
     -- Of 12 clips, with the 12 captions.
     assert.are.equal(12 * 12, model.calibration.pairs)
+    assert.are.equal("similarity", model.calibration.of)
     local entries = assert(nj.log.read(folder .. "/run/log.jsonl"))
     local steps = {}
     for _, entry in ipairs(entries) do

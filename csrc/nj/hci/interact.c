@@ -15,7 +15,7 @@
  * cache. */
 #define WORDS 192
 #define FRAMES 256
-/* Groups of a task: the block's words are gathered once for all of them. */
+/* Groups of a task; the block's words are gathered once for all of them. */
 #define GROUPS 8
 
 nj_interact_options nj_interact_default_options(void) {

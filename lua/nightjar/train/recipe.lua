@@ -262,7 +262,7 @@ end
 local function meaning(clip) return clip.group or clip.label or clip.id end
 
 -- Probabilities: against a bank of training clips, on captions and clips of the validation set; of
--- the fused similarities where a model compares several levels.
+-- the fused similarities where a model compares more than clip and sentence.
 local function calibrate(model, sources, S, clip_of, clips)
   local rows, matches = {}, {}
   for t, own in ipairs(clip_of) do
@@ -277,7 +277,9 @@ local function calibrate(model, sources, S, clip_of, clips)
   if #rows == 0 or bank.shape[1] < 2 then return nil end
   local vectors, index = {}, core.tensor(rows, { dtype = "int64" })
   for n, sound in ipairs(S.source.sounds) do vectors[n] = sound.vector end
-  local fused = #model.head:levels() > 1 and S:fuse().scores:index_select(1, index) or nil
+  local levels = model.head:levels()
+  local several = #levels > 1 or levels[1] ~= "clip"
+  local fused = several and S:fuse().scores:index_select(1, index) or nil
   return calibration.fit(bank, S.source.encoded.vectors:index_select(1, index),
     core.stack(vectors, 1), matches, fused)
 end
