@@ -165,6 +165,25 @@ describe("nj.hci.interact", function()
     end
   end)
 
+  it("keeps clips apart whose frames together fill whole vectors", function()
+    local before = nj.threads()
+    nj.threads(2)
+    for _, frames in ipairs { { 300, 4 }, { 257, 15 }, { 260, 12 } } do
+      local mask = nj.zeros({ 2, 300 }, { dtype = "uint8" })
+      for j, n in ipairs(frames) do mask[{ j, { 1, n } }] = 1 end
+      local texts, clips = random(3, 180, 33), random(2, 300, 33)
+      local grads = {}
+      for i, dtype in ipairs { "float64", "float32" } do
+        local t, c = texts:to(dtype):requires_grad_(true), clips:to(dtype):requires_grad_(true)
+        interact(t, c, { kind = "attention", temperature = 3, clip_mask = mask }):sum():backward()
+        grads[i] = { t.grad, c.grad }
+      end
+      near(grads[1][1], grads[2][1]:double(), { atol = 1e-4 })
+      near(grads[1][2], grads[2][2]:double(), { atol = 1e-4 })
+    end
+    nj.threads(before)
+  end)
+
   it("scores 0, without a gradient, where an item has no token", function()
     for _, kind in ipairs { "max", "attention" } do
       local texts, clips = random(3, 4, 5), random(2, 6, 5)

@@ -112,12 +112,12 @@ int64_t interact_row(const interact_job *job, int64_t g) {
 }
 
 void interact_products(const interact_job *job, int64_t b, int64_t g, const void *words, void *e,
-                       int64_t e_row) {
+                       int64_t e_row, int64_t n) {
   const nj_tokens *clips = &job->side[CLIP];
   int64_t rows = interact_rows(job, b), columns = interact_columns(job, g), d = clips->width;
   if (job->dtype == NJ_F32) {
     nj_gemm_job product = {.m = rows,
-                           .n = e_row == interact_row(job, g) ? e_row : columns,
+                           .n = n,
                            .k = d,
                            .a = words,
                            .a_row = d,
@@ -203,7 +203,7 @@ static double direction_score(const interact_job *job, int side, int64_t item, i
 static void score_block(const interact_job *job, int64_t b, int64_t g, const scratch *s) {
   const nj_tokens *texts = &job->side[TEXT], *clips = &job->side[CLIP];
   int64_t e_row = interact_row(job, g);
-  interact_products(job, b, g, s->words, s->e, e_row);
+  interact_products(job, b, g, s->words, s->e, e_row, e_row);
   for (int64_t i = job->block[b]; i < job->block[b + 1]; i++)
     for (int64_t j = job->group[g]; j < job->group[g + 1]; j++) {
       int64_t r = texts->first[i] - texts->first[job->block[b]];

@@ -212,7 +212,7 @@ static nj_status attention_task(void *argument, int64_t g, int worker) {
   if (!memory)
     return NJ_ENOMEM;
   void *e = interact_at(job, gj->e, clips->first[job->group[g]]);
-  interact_products(job, gj->b, g, gj->words, e, clips->total);
+  interact_products(job, gj->b, g, gj->words, e, clips->total, interact_columns(job, g));
   for (int64_t i = job->block[gj->b]; i < job->block[gj->b + 1]; i++)
     for (int64_t j = job->group[g]; j < job->group[g + 1]; j++) {
       int64_t r = texts->first[i] - texts->first[job->block[gj->b]];
