@@ -134,6 +134,10 @@ demo:                 ## search sounds with words (DIR=~/sounds: your own)
 	@$(MAKE) --no-print-directory -s build
 	@$(LUA) examples/demo.lua $(if $(DIR),"$(DIR)")
 
+.PHONY: paper
+paper: build          ## the experiments of the paper (ESC50=dir MN04=file; PAPER="--steps 400 …")
+	$(LUA) examples/paper/all.lua --root "$(ESC50)" $(if $(MN04),--mn04 "$(MN04)") $(PAPER)
+
 # ---- tests ----
 
 .PHONY: test

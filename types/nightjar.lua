@@ -4183,3 +4183,104 @@ function Activity:of(path) end
 ---@return string? message
 ---@return string? code
 function Activity:save() end
+
+-- ---- experiments ----
+
+---Lists of configurations, each run with several seeds, as tables with intervals. Every finished run is a file, so that an
+---experiment goes on where it was stopped, and experiments with one folder share runs.
+---@class nightjar.experiment
+---@overload fun(options: table): nightjar.Experiment
+nj.experiment = {}
+
+---Describes an experiment; nothing runs yet. `nj.experiment{…}` is `nj.experiment.new{…}`.
+---@param options table `name`, `run` (function(configuration, seed, context) → nested table of metrics), `configurations` (tables of plain values with a `name`), `metrics` (keys, or { key =, label =, digits =, difference = }), `runs` (folder), `seeds` ({ 1, 2, 3, 4, 5 }), `setting` (what all runs depend on), `baseline` (a name), `title`, `about` (lines), `charts` ({ kind = "bars" or "lines", metric =, x =, series =, suffix =, title = }), `confidence` (0.95), `command`
+---@return nightjar.Experiment
+function nj.experiment.new(options) end
+
+---Every combination of the values of some keys, as configurations named after them.
+---@param axes { [1]: string, [2]: any[] }[] the last varies fastest
+---@param base? table copied into each
+---@return table[]
+function nj.experiment.grid(axes, base) end
+
+---@class nightjar.Estimate
+---@field n integer
+---@field mean number nan without values
+---@field deviation number of the values
+---@field half number half of the interval
+---@field low number
+---@field high number
+
+---The mean of values and its interval by Student's t.
+---@param values number[] what is not finite is left out
+---@param confidence? number 0.95 when left out
+---@return nightjar.Estimate
+function nj.experiment.estimate(values, confidence) end
+
+---The mean difference of values that belong together.
+---@param values table<any, number> by seed
+---@param baseline table<any, number> by seed; seeds that only one has are left out
+---@param confidence? number 0.95 when left out
+---@return nightjar.Estimate
+function nj.experiment.paired(values, baseline, confidence) end
+
+---@class nightjar.Features
+---@field frames nightjar.Tensor (N, T, C)
+---@field clip nightjar.Tensor (N, C)
+---@field lengths nightjar.Tensor int64 (N)
+---@field ids string[]
+---@field failures { id: string, message: string }[] clips that could not be read
+---@field seconds_per_frame number
+---@field cached boolean whether they came from the file
+
+---What a frozen encoder makes of a whole data set, computed once and kept in one file.
+---@param path string
+---@param options table `source` (a data set or scenes), `encoder`, `front_end`, `batch` (25), `max_seconds` (30), `on_error` ("skip"), `progress` (function(done, total))
+---@return nightjar.Features? features
+---@return string? message
+---@return string? code
+function nj.experiment.features(path, options) end
+
+---An experiment. Made by `nj.experiment`.
+---@class nightjar.Experiment
+local Experiment = {}
+
+---Does the runs that are missing, seed after seed, and gives the results of all.
+---@param options? table `progress` (true), `retry` (true: failed runs again), `seeds`, `only` (function(configuration) → boolean)
+---@return nightjar.ExperimentResults
+function Experiment:run(options) end
+
+---The results of what was done so far; nothing runs.
+---@return nightjar.ExperimentResults
+function Experiment:results() end
+
+---Estimates of every configuration and metric. Prints as a Markdown table.
+---@class nightjar.ExperimentResults
+---@field rows table[] name, label, configuration, runs, estimates, differences (to the baseline), values, seconds, cpu_seconds
+---@field failures { name: string, seed: integer, error: string }[]
+local ExperimentResults = {}
+
+---The row of a configuration.
+---@param name string
+---@return table
+function ExperimentResults:row(name) end
+
+---The table as Markdown, with what it was made of.
+---@return string
+function ExperimentResults:markdown() end
+
+---Everything as plain tables, for JSON.
+---@return table
+function ExperimentResults:plain() end
+
+---A drawing of one metric.
+---@param description? table kind ("bars" or "lines"), metric, x, series, title, x_label
+---@return string svg
+function ExperimentResults:svg(description) end
+
+---Writes name.json, name.md and a drawing for each chart.
+---@param folder string
+---@return string[]? paths
+---@return string? message
+---@return string? code
+function ExperimentResults:write(folder) end

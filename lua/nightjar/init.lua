@@ -18,6 +18,7 @@ local modules = {
   bm25 = "nightjar.bm25",
   data = "nightjar.data",
   encoders = "nightjar.encoders",
+  experiment = "nightjar.experiment",
   evaluate = "nightjar.evaluate",
   head = "nightjar.head",
   library = "nightjar.library",
