@@ -179,6 +179,22 @@ describe("losses of levels", function()
     end, shapes = { { 3, 4 }, { 3, 4 } }, fixed = { 2 } }
   end)
 
+  it("have them through a head, all options at once", function()
+    local head = make { hci = { levels = { "clip", "frame" }, weights = { frame = 0.5 } },
+      ac = { matching = true, alpha = "learn" } }
+    local denoise = nj.tensor({ { 1, 0, 1, 0 }, { 0, 1, 0, 0 }, { 0, 0, 1, 0 }, { 0, 0, 0, 1 } },
+      { dtype = "uint8" })
+    local captioned = nj.tensor({ 1, 0, 1, 1 }, { dtype = "uint8" })
+    gradcheck.check { "head:loss", function(clip, frame, caption)
+      return (head:loss({ clip = clip, frame = frame, caption = caption, captioned = captioned },
+        { ids = { 1, 1, 2, 3 }, distill = { weight = 0.3, from = "next" }, denoise = denoise }))
+    end, shapes = { { 4, 4 }, { 4, 4 }, { 4, 4 } }, low = -0.3, high = 0.3, eps = 1e-7, atol = 1e-5,
+      fixed = { 2 }, layouts = false, f32 = 1e-4 }
+    gradcheck.check { "head:fuse", function(clip, frame, caption)
+      return head:fuse { clip = clip, frame = frame, caption = caption, captioned = captioned }
+    end, shapes = { { 3, 4 }, { 3, 4 }, { 3, 4 } } }
+  end)
+
   it("of equal matrices is 0 for distillation, and above 0 for others", function()
     local S, T = nj.randn({ 3, 5 }, { rng = nj.rng(1) }), nj.randn({ 3, 5 }, { rng = nj.rng(2) })
     near(0, nj.loss.distill(S, S):item(), { atol = 1e-6 })
