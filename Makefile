@@ -187,6 +187,11 @@ valgrind: build $(CTEST) ## C tests and a part of the specs under valgrind (VALG
 	OPENBLAS_NUM_THREADS=1 NIGHTJAR_ISA=avx2 valgrind --quiet --error-exitcode=9 --leak-check=full \
 	  --errors-for-leak-kinds=definite --suppressions=tools/valgrind.supp $(BUSTED) $(VALGRIND_SPEC)
 
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz:                 ## libFuzzer targets for every reader of files (FUZZ_SECONDS=60 each, FUZZ=name: one)
+	@tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
+
 .PHONY: gcstress
 gcstress: build       ## the specs while the collector never rests, and under the generational collector
 	NIGHTJAR_GC=stress $(BUSTED) --helper=spec/support/gcstress.lua $(SPEC)

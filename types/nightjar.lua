@@ -2522,14 +2522,30 @@ function nj.store.info(path) end
 ---@return string? code
 function nj.store.load(path) end
 
----Writes a file, which appears whole or not at all.
+---@class nightjar.store.SaveOptions
+---@field dtype? "float32"|"float16"|"bfloat16" how floats are stored; "float32", the default, leaves all as they are
+
+---Writes a safetensors file, which appears whole or not at all. Also gives the names of float tensors
+---that options.dtype could not hold (a value would become infinite), which are stored as they are.
 ---@param path string
 ---@param tensors table<string, nightjar.Tensor>
 ---@param metadata? table<string, string>
+---@param options? nightjar.store.SaveOptions
 ---@return true?
----@return string? message
+---@return string[]|string kept or message
 ---@return string? code
-function nj.store.save(path, tensors, metadata) end
+function nj.store.save(path, tensors, metadata, options) end
+
+---What the tensors of checkpoints tell about the models that they belong to.
+---@class nightjar.families
+nj.families = {}
+
+---The family of a checkpoint by the names and shapes of its tensors: PANNs, HTS-AT, EfficientAT, BERT,
+---RoBERTa, GPT-2, LAION-CLAP, Hugging Face's ClapModel, WavCaps, MGA-CLAP, audio-text_retrieval, MS-CLAP.
+---nil when it is none of them. `prefix` stands before the names; whole models have an audio and a text part.
+---@param entries {name: string, shape: integer[]}[] as nj.store.info gives them
+---@return {family: string, title: string, prefix: string, details: table?, audio: table?, text: table?}?
+function nj.families.recognise(entries) end
 
 -- ---- words in ----
 

@@ -143,7 +143,7 @@ static nj_named_tensor *collect_tensors(lua_State *L, int index, size_t n) {
     if (!x)
       luaL_error(L, "save: '%s' must be a tensor, got %s", lua_tostring(L, -2),
                  luaL_typename(L, -1));
-    named[at++] = (nj_named_tensor){lua_tostring(L, -2), x};
+    named[at++] = (nj_named_tensor){lua_tostring(L, -2), x, nj_stored_of(x->dtype)};
     lua_pop(L, 1);
   }
   return named;
@@ -181,23 +181,59 @@ static nj_archive_note *collect_notes(lua_State *L, int index, size_t n) {
   return notes;
 }
 
-/* nj.store.save(path, tensors [, metadata]): true. The file appears whole or not at all. */
+/* Has floats stored as `type` where that holds their values; pushes the names of those where it does
+ * not. */
+static nj_status narrow(lua_State *L, nj_named_tensor *tensors, size_t n, nj_stored type) {
+  lua_Integer kept = 0;
+  lua_newtable(L);
+  for (size_t i = 0; i < n; i++) {
+    int fits;
+    if (!nj_dtype_is_float(tensors[i].tensor->dtype) || type == NJ_STORED_F32)
+      continue;
+    nj_status status = nj_stored_fits(tensors[i].tensor, type, &fits);
+    if (status)
+      return status;
+    if (fits) {
+      tensors[i].type = type;
+    } else {
+      lua_pushstring(L, tensors[i].name);
+      lua_rawseti(L, -2, ++kept);
+    }
+  }
+  return NJ_OK;
+}
+
+/* The option dtype: how floats are stored. */
+static nj_stored check_stored(lua_State *L, int index) {
+  static const char *const names[] = {"float32", "float16", "bfloat16", NULL};
+  static const nj_stored types[] = {NJ_STORED_F32, NJ_STORED_F16, NJ_STORED_BF16};
+  static const char *const keys[] = {"dtype", NULL};
+  njl_options(L, index, "save", keys);
+  return types[njl_opt_enum(L, index, "save", "dtype", names, 0)];
+}
+
+/* nj.store.save(path, tensors [, metadata [, options]]): true, and the names of tensors that did not
+ * fit options.dtype. The file appears whole or not at all. */
 static int l_save(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   int has_notes = !lua_isnoneornil(L, 3);
   if (has_notes)
     luaL_checktype(L, 3, LUA_TTABLE);
-  lua_settop(L, 3);
+  lua_settop(L, 4);
+  nj_stored type = check_stored(L, 4);
   size_t n_tensors = count_entries(L, 2, "tensors");
   size_t n_notes = has_notes ? count_entries(L, 3, "metadata") : 0;
   nj_named_tensor *tensors = collect_tensors(L, 2, n_tensors);
   nj_archive_note *notes = collect_notes(L, 3, n_notes);
-  nj_status status = nj_safetensors_write(njl_ctx(L), path, tensors, n_tensors, notes, n_notes);
+  nj_status status = narrow(L, tensors, n_tensors, type);
+  if (!status)
+    status = nj_safetensors_write(njl_ctx(L), path, tensors, n_tensors, notes, n_notes);
   if (status)
     return njl_result(L, status);
   lua_pushboolean(L, 1);
-  return 1;
+  lua_insert(L, -2);
+  return 2;
 }
 
 void njl_open_store(lua_State *L);

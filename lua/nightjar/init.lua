@@ -21,6 +21,7 @@ local modules = {
   experiment = "nightjar.experiment",
   evaluate = "nightjar.evaluate",
   head = "nightjar.head",
+  families = "nightjar.families",
   library = "nightjar.library",
   log = "nightjar.log",
   loss = "nightjar.loss",

@@ -6,6 +6,7 @@ local json = require "dkjson"
 local sound = require "spec.support.sound"
 local temporary = require "spec.support.temporary"
 local tiny_model = require "spec.support.tiny_model"
+local torch_file = require "spec.support.torch_file"
 
 local RATE = 16000
 
@@ -42,7 +43,7 @@ describe("nightjar", function()
   it("teaches", function()
     local code, out = run({}, "--help")
     assert.equal(0, code)
-    for _, name in ipairs { "index", "search", "train", "eval", "info" } do
+    for _, name in ipairs { "index", "search", "train", "eval", "info", "convert" } do
       assert.matches("\n   " .. name, out)
       local own, help = run({}, name, "--help")
       assert.equal(0, own)
@@ -200,6 +201,43 @@ describe("nightjar", function()
       assert.same({ 1, "" }, { status, printed }, path)
       assert.matches("^nightjar: ", err)
       assert.not_matches("%.lua:%d", err)
+    end
+  end)
+
+  it("tells and converts checkpoints of others", function()
+    local p = torch_file.pickle
+    local storage, target = string.pack("<ffff", 1, 2, 3, 70000), folder .. "/new.safetensors"
+    local path = temporary.write(folder .. "/foreign.pth", torch_file.zip {
+      ["data.pkl"] = p.file(p.dict { "epoch", 7, "model", p.dict { "module.w", p.tensor("0", { 2, 2 }),
+        "module.b", p.tensor("0", { 2 }, { numel = 4 }) }, "optimizer", p.tensor("0", { 4 }) }),
+      ["data/0"] = storage })
+    local code, out, err = run({}, "info", path, "--tensors")
+    assert.equal(0, code, err)
+    assert.matches("torch: 3 tensors, 10 numbers", out, 1, true)
+    assert.matches("family: none that nightjar knows", out, 1, true)
+    assert.matches("  epoch: 7", out, 1, true)
+    assert.matches("F32 +%(2, 2%)  model/module.w", out)
+    code, out, err = run({}, "convert", path, target, "--select", "model/", "--strip-prefix",
+      "model/module.", "--half")
+    assert.equal(0, code, err)
+    assert.matches("2 tensors, 6 numbers", out, 1, true)
+    assert.matches("left out: 1 tensors", out, 1, true)
+    assert.matches("renamed: 2 tensors", out, 1, true)
+    assert.matches("too large for float16: w", out, 1, true)
+    local file = assert(nj.store.load(target))
+    assert.same({ { 1, 2 }, { 3, 70000 } }, file.tensors.w:totable())
+    assert.same({ 1, 2 }, file.tensors.b:totable())
+    assert.same({ epoch = "7" }, file.metadata)
+    code, out = run({}, "convert", path, target, "--json")
+    assert.equal(0, code)
+    local done = assert(json.decode(out))
+    assert.same({ 3, 0, 0, false }, { done.tensors, done.left_out, done.renamed, done.half })
+    for _, case in ipairs { { { path, target, "--select", "none/" }, "none of 3 tensors begins with 'none/'" },
+      { { folder .. "/none.pth", target }, "No such file" },
+      { { path, folder .. "/no/such/folder" }, "cannot be written" } } do
+      code, out, err = run({}, "convert", table.unpack(case[1]))
+      assert.same({ 1, "" }, { code, out })
+      assert.matches(case[2], err, 1, true)
     end
   end)
 

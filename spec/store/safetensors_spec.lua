@@ -65,6 +65,38 @@ describe("nj.store.save and load", function()
     assert.same({ { 1, 4 }, { 2, 5 }, { 3, 6 } }, nj.store.load(path).tensors.t:totable())
   end)
 
+  it("store floats as 16-bit floats when asked, but for what these cannot hold", function()
+    local tensors = {
+      fits = nj.tensor { 1 / 3, 65519, -0.0, 2 ^ -24, 2 ^ -25, 1 / 0 },
+      large = nj.tensor { 1, 65520 },
+      doubles = nj.tensor({ 0.5, 1 / 3 }, { dtype = "float64" }),
+      huge = nj.tensor({ 1e300 }, { dtype = "float64" }),
+      whole = nj.tensor({ 70000 }, { dtype = "int64" }),
+      view = nj.tensor { { 1, 2, 3 }, { 4, 5, 6 } }:transpose(1, 2),
+    }
+    local ok, kept = nj.store.save(path, tensors, nil, { dtype = "float16" })
+    assert.is_true(ok)
+    table.sort(kept)
+    assert.same({ "huge", "large" }, kept)
+    local dtypes = {}
+    for _, entry in ipairs(nj.store.info(path).entries) do dtypes[entry.name] = entry.dtype end
+    assert.same({ fits = "F16", large = "F32", doubles = "F16", huge = "F64", whole = "I64", view = "F16" },
+      dtypes)
+    local got = nj.store.load(path).tensors
+    assert.same({ 0.333251953125, 65504, 0, 2 ^ -24, 0, 1 / 0 }, got.fits:totable())
+    assert.same({ 0.5, 0.333251953125 }, got.doubles:totable())
+    assert.same({ { 1, 4 }, { 2, 5 }, { 3, 6 } }, got.view:totable())
+    ok, kept = nj.store.save(path, tensors, nil, { dtype = "bfloat16" })
+    assert.is_true(ok)
+    assert.same({ "huge" }, kept)
+    assert.same({ 1, 65536 }, nj.store.load(path).tensors.large:totable())
+    assert.same({ true, {} }, { nj.store.save(path, tensors) })
+    assert.error_matches(function() nj.store.save(path, tensors, nil, { dtype = "float8" }) end,
+      "save: option 'dtype' must be")
+    assert.error_matches(function() nj.store.save(path, tensors, nil, { half = true }) end,
+      "save: unknown option 'half'")
+  end)
+
   it("write the same bytes for the same content", function()
     local content = { a = nj.tensor { 1 }, b = nj.tensor { 2 }, c = nj.tensor({ 3 }, { dtype = "uint8" }) }
     assert(nj.store.save(path, content, { x = "1", y = "2" }))

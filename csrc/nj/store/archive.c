@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/parallel.h"
 #include "store/half.h"
 #include "store/safetensors.h"
 #include "store/torch.h"
@@ -86,21 +87,29 @@ static nj_status index_archive(nj_archive *archive) {
   return nj_safetensors_index(archive);
 }
 
-nj_status nj_archive_open(nj_ctx *ctx, const char *path, nj_archive **out) {
+nj_status nj_archive_open_mapping(nj_ctx *ctx, const char *name, nj_mapping *mapping,
+                                  nj_archive **out) {
   nj_archive *archive = nj_calloc(ctx, 1, sizeof *archive);
   if (!archive)
     return NJ_ENOMEM;
   archive->ctx = nj_ctx_retain(ctx);
-  archive->path = nj_strdup(ctx, path);
-  nj_status st = archive->path ? nj_mapping_open(ctx, path, &archive->mapping) : NJ_ENOMEM;
-  if (!st)
-    st = index_archive(archive);
+  archive->mapping = nj_mapping_retain(mapping);
+  archive->path = nj_strdup(ctx, name);
+  nj_status st = archive->path ? index_archive(archive) : NJ_ENOMEM;
   if (st) {
     nj_archive_close(archive);
     return st;
   }
   *out = archive;
   return NJ_OK;
+}
+
+nj_status nj_archive_open(nj_ctx *ctx, const char *path, nj_archive **out) {
+  nj_mapping *mapping;
+  NJ_TRY(nj_mapping_open(ctx, path, &mapping));
+  nj_status st = nj_archive_open_mapping(ctx, path, mapping, out);
+  nj_mapping_release(mapping);
+  return st;
 }
 
 void nj_archive_close(nj_archive *archive) {
@@ -170,24 +179,42 @@ nj_status nj_archive_check_names(nj_archive *archive) {
 
 /* ---- reading ---- */
 
+#define COPY_GRAIN ((int64_t)1 << 16) /* elements */
+
 static unsigned char *block_data(nj_archive *archive, const nj_archive_block *block) {
   return block->held ? nj_data(block->held) : nj_mapping_data(archive->mapping) + block->begin;
 }
 
-static void widen(nj_stored type, const unsigned char *from, int64_t n, void *to) {
-  float *floats = to;
-  int32_t *integers = to;
-  for (int64_t i = 0; i < n; i++) {
+/* Elements begin … end of a row whose file has them narrower, or at an odd address. */
+typedef struct {
+  nj_stored type;
+  const unsigned char *from;
+  void *to;
+} copy_work;
+
+static nj_status copy_range(void *arg, int64_t begin, int64_t end, int worker) {
+  const copy_work *work = arg;
+  size_t size = nj_stored_size(work->type);
+  const unsigned char *from = work->from + (size_t)begin * size;
+  float *floats = (float *)work->to + begin;
+  int32_t *integers = (int32_t *)work->to + begin;
+  (void)worker;
+  if (size == nj_dtype_size(nj_stored_dtype(work->type))) {
+    memcpy((unsigned char *)work->to + (size_t)begin * size, from, (size_t)(end - begin) * size);
+    return NJ_OK;
+  }
+  for (int64_t i = 0; i < end - begin; i++) {
     uint16_t word = 0;
-    if (type != NJ_STORED_I8)
+    if (work->type != NJ_STORED_I8)
       memcpy(&word, from + 2 * i, 2);
-    if (type == NJ_STORED_F16)
+    if (work->type == NJ_STORED_F16)
       floats[i] = nj_half_to_float(word);
-    else if (type == NJ_STORED_BF16)
+    else if (work->type == NJ_STORED_BF16)
       floats[i] = nj_bfloat16_to_float(word);
     else
-      integers[i] = type == NJ_STORED_I16 ? (int16_t)word : (int8_t)from[i];
+      integers[i] = work->type == NJ_STORED_I16 ? (int16_t)word : (int8_t)from[i];
   }
+  return NJ_OK;
 }
 
 static void release_held(void *held) { nj_release(held); }
@@ -206,12 +233,15 @@ static nj_status read_row(nj_archive *archive, const nj_archive_block *block, nj
     return nj_from_memory(archive->ctx, dtype, 1, &n, data, nj_mapping_release,
                           nj_mapping_retain(archive->mapping), out);
   }
-  NJ_TRY(nj_empty(archive->ctx, dtype, 1, &n, out));
-  if (same && n > 0)
-    memcpy(nj_data(*out), data, (size_t)n * size);
+  nj_tensor *row = NULL;
+  NJ_TRY(nj_empty(archive->ctx, dtype, 1, &n, &row));
+  copy_work work = {block->type, data, nj_data(row)};
+  nj_status st = nj_parallel_range(archive->ctx, n, COPY_GRAIN, copy_range, &work);
+  if (st)
+    nj_release(row);
   else
-    widen(block->type, data, n, nj_data(*out));
-  return NJ_OK;
+    *out = row;
+  return st;
 }
 
 static nj_status check_crc(nj_archive *archive, nj_archive_block *block, const char *name) {

@@ -73,6 +73,9 @@ typedef struct {
 /* Errors: ENOTFOUND, EIO, EFORMAT (malformed: says what and where), EUNSUPPORTED (another kind of
  * file, named), ENOMEM. Messages begin with the path. */
 nj_status nj_archive_open(nj_ctx *ctx, const char *path, nj_archive **out);
+/* The same for a file that is in memory; `name` begins messages. Takes a reference of its own. */
+nj_status nj_archive_open_mapping(nj_ctx *ctx, const char *name, nj_mapping *mapping,
+                                  nj_archive **out);
 void nj_archive_close(nj_archive *archive); /* tensors read from it stay valid */
 /* The metadata text of a key, or NULL. */
 const char *nj_archive_metadata(const nj_archive *archive, const char *key);

@@ -15,6 +15,9 @@ struct nj_mapping {
   nj_ctx *ctx;
   unsigned char *data;
   uint64_t size;
+  void (*release)(void *owner); /* memory of others: no file is mapped */
+  void *owner;
+  int borrowed;
 };
 
 static nj_status fail_errno(nj_ctx *ctx, const char *path) {
@@ -55,6 +58,25 @@ nj_status nj_mapping_open(nj_ctx *ctx, const char *path, nj_mapping **out) {
   return NJ_OK;
 }
 
+nj_status nj_mapping_from_memory(nj_ctx *ctx, void *data, uint64_t size,
+                                 void (*release)(void *owner), void *owner, nj_mapping **out) {
+  nj_mapping *mapping = nj_calloc(ctx, 1, sizeof *mapping);
+  if (!mapping) {
+    if (release)
+      release(owner);
+    return NJ_ENOMEM;
+  }
+  atomic_init(&mapping->refs, 1);
+  mapping->ctx = nj_ctx_retain(ctx);
+  mapping->data = data;
+  mapping->size = size;
+  mapping->release = release;
+  mapping->owner = owner;
+  mapping->borrowed = 1;
+  *out = mapping;
+  return NJ_OK;
+}
+
 nj_mapping *nj_mapping_retain(nj_mapping *mapping) {
   atomic_fetch_add_explicit(&mapping->refs, 1, memory_order_relaxed);
   return mapping;
@@ -65,7 +87,9 @@ void nj_mapping_release(void *shared) {
   if (!mapping || atomic_fetch_sub_explicit(&mapping->refs, 1, memory_order_acq_rel) != 1)
     return;
   nj_ctx *ctx = mapping->ctx;
-  if (mapping->data)
+  if (mapping->release)
+    mapping->release(mapping->owner);
+  if (mapping->data && !mapping->borrowed)
     munmap(mapping->data, (size_t)mapping->size);
   nj_free(ctx, mapping);
   nj_ctx_release(ctx);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,30 @@
 
 #include "base/array.h"
 #include "base/utf8.h"
+#include "store/half.h"
 #include "store/safetensors.h"
+
+nj_stored nj_stored_of(nj_dtype dtype) {
+  int i = 0; /* the first that is read as dtype and has its size */
+  while (nj_stored_dtype((nj_stored)i) != dtype ||
+         nj_stored_size((nj_stored)i) != nj_dtype_size(dtype))
+    i++;
+  return (nj_stored)i;
+}
+
+nj_status nj_stored_fits(nj_tensor *x, nj_stored type, int *fits) {
+  nj_tensor *flat = NULL;
+  *fits = 1;
+  if (type != NJ_STORED_F16 && type != NJ_STORED_BF16)
+    return NJ_OK;
+  NJ_TRY(nj_as(x, NJ_F64, &flat)); /* a double may be beyond float32, too */
+  double most = type == NJ_STORED_F16 ? 65520.0 : 0x1.ffp127; /* from here on it rounds up */
+  const double *values = NJ_F64_DATA(flat);
+  for (int64_t i = 0; i < nj_numel(flat) && *fits; i++)
+    *fits = !(isfinite(values[i]) && fabs(values[i]) >= most);
+  nj_release(flat);
+  return NJ_OK;
+}
 
 /* Text that grows; `failed` is set once memory ran out, so that callers check once at the end. */
 typedef struct {
@@ -52,23 +76,15 @@ static void put_string(buffer *b, const char *text) {
   put(b, "\"", 1);
 }
 
-static const char *stored_name_of(nj_dtype dtype) {
-  for (int i = 0; i < NJ_STORED_COUNT; i++) /* the first that is read as dtype and has its size */
-    if (nj_stored_dtype((nj_stored)i) == dtype &&
-        nj_stored_size((nj_stored)i) == nj_dtype_size(dtype))
-      return nj_stored_name((nj_stored)i);
-  return NULL;
-}
-
-static uint64_t bytes_of(const nj_tensor *x) {
-  return (uint64_t)nj_numel(x) * nj_dtype_size(x->dtype);
+static uint64_t bytes_of(const nj_named_tensor *named) {
+  return (uint64_t)nj_numel(named->tensor) * nj_stored_size(named->type);
 }
 
 static void put_entry(buffer *b, const nj_named_tensor *named, uint64_t begin) {
   const nj_tensor *x = named->tensor;
   put_string(b, named->name);
   put_text(b, ":{\"dtype\":\"");
-  put_text(b, stored_name_of(x->dtype));
+  put_text(b, nj_stored_name(named->type));
   put_text(b, "\",\"shape\":[");
   for (int i = 0; i < x->ndim; i++) {
     put_text(b, i ? "," : "");
@@ -77,7 +93,7 @@ static void put_entry(buffer *b, const nj_named_tensor *named, uint64_t begin) {
   put_text(b, "],\"data_offsets\":[");
   put_number(b, begin);
   put_text(b, ",");
-  put_number(b, begin + bytes_of(x));
+  put_number(b, begin + bytes_of(named));
   put_text(b, "]}");
 }
 
@@ -98,7 +114,7 @@ static void put_header(buffer *b, const nj_named_tensor *tensors, size_t n_tenso
   for (size_t i = 0; i < n_tensors; i++) {
     put_text(b, i ? "," : "");
     put_entry(b, &tensors[i], at);
-    at += bytes_of(tensors[i].tensor);
+    at += bytes_of(&tensors[i]);
   }
   put_text(b, "}");
   while (!b->failed && (b->length + 8) % 64) /* data begin at a cache line of the mapping */
@@ -107,7 +123,7 @@ static void put_header(buffer *b, const nj_named_tensor *tensors, size_t n_tenso
 
 static int by_size_and_name(const void *a, const void *b) {
   const nj_named_tensor *p = a, *q = b;
-  size_t m = nj_dtype_size(p->tensor->dtype), n = nj_dtype_size(q->tensor->dtype);
+  size_t m = nj_stored_size(p->type), n = nj_stored_size(q->type);
   if (m != n)
     return m > n ? -1 : 1;
   return strcmp(p->name, q->name);
@@ -126,6 +142,11 @@ static nj_status check_arguments(nj_ctx *ctx, const nj_named_tensor *sorted, siz
     NJ_TRY(check_text(ctx, sorted[i].name));
     if (strcmp(sorted[i].name, "__metadata__") == 0)
       return nj_fail(ctx, NJ_EARG, "save: no tensor can be called '__metadata__'");
+    int is_half = sorted[i].type == NJ_STORED_F16 || sorted[i].type == NJ_STORED_BF16;
+    nj_dtype dtype = sorted[i].tensor->dtype;
+    if (is_half ? !nj_dtype_is_float(dtype) : sorted[i].type != nj_stored_of(dtype))
+      return nj_fail(ctx, NJ_EARG, "save: '%s' is %s, which is not stored as %s", sorted[i].name,
+                     nj_dtype_name(dtype), nj_stored_name(sorted[i].type));
     for (size_t j = 0; j < i; j++)
       if (strcmp(sorted[i].name, sorted[j].name) == 0)
         return nj_fail(ctx, NJ_EARG, "save: two tensors are called '%s'", sorted[i].name);
@@ -151,10 +172,33 @@ static nj_status write_bytes(int fd, const void *data, size_t length) {
   return NJ_OK;
 }
 
-static nj_status write_tensor(int fd, nj_tensor *tensor) {
+#define NARROW_BLOCK 16384
+
+/* Values as 16-bit floats, a block at a time. */
+static nj_status write_narrow(int fd, nj_tensor *tensor, nj_stored type) {
+  uint16_t block[NARROW_BLOCK];
   nj_tensor *flat = NULL;
-  NJ_TRY(nj_as_contiguous(tensor, &flat));
-  nj_status st = write_bytes(fd, nj_data(flat), (size_t)bytes_of(flat));
+  NJ_TRY(nj_as(tensor, NJ_F32, &flat));
+  const float *values = NJ_F32_DATA(flat);
+  int64_t n = nj_numel(flat);
+  nj_status st = NJ_OK;
+  for (int64_t at = 0; at < n && !st; at += NARROW_BLOCK) {
+    int64_t m = n - at < NARROW_BLOCK ? n - at : NARROW_BLOCK;
+    for (int64_t i = 0; i < m; i++)
+      block[i] = type == NJ_STORED_F16 ? nj_float_to_half(values[at + i])
+                                       : nj_float_to_bfloat16(values[at + i]);
+    st = write_bytes(fd, block, (size_t)m * sizeof *block);
+  }
+  nj_release(flat);
+  return st;
+}
+
+static nj_status write_tensor(int fd, const nj_named_tensor *named) {
+  if (named->type == NJ_STORED_F16 || named->type == NJ_STORED_BF16)
+    return write_narrow(fd, named->tensor, named->type);
+  nj_tensor *flat = NULL;
+  NJ_TRY(nj_as_contiguous(named->tensor, &flat));
+  nj_status st = write_bytes(fd, nj_data(flat), (size_t)bytes_of(named));
   nj_release(flat);
   return st;
 }
@@ -172,7 +216,7 @@ static nj_status write_all(const char *temporary, const buffer *header,
   if (!st)
     st = write_bytes(fd, header->text, header->length);
   for (size_t i = 0; i < n_tensors && !st; i++)
-    st = write_tensor(fd, tensors[i].tensor);
+    st = write_tensor(fd, &tensors[i]);
   if (!st && fsync(fd) != 0)
     st = NJ_EIO;
   int saved = errno;

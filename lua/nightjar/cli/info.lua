@@ -1,13 +1,14 @@
 --- nightjar info FILE
 local core = require "nightjar.core"
 local json = require "dkjson"
+local families = require "nightjar.families"
 local output = require "nightjar.cli.output"
 
 local command = { summary = "Say what a model, a library or a sound file holds." }
 
 function command.declare(parser)
   parser:argument("file", "The file."):argname "FILE"
-  parser:flag("--tensors", "List every tensor.")
+  parser:flag("--tensors", "List every tensor: type, shape, name.")
   parser:flag("--json", "Print JSON for machines.")
 end
 
@@ -15,6 +16,19 @@ local function size_of(entry)
   local n = 1
   for _, size in ipairs(entry.shape) do n = n * size end
   return n
+end
+
+local NOTES_SHOWN = 40
+
+local function show_metadata(metadata)
+  local keys = {}
+  for key in pairs(metadata) do keys[#keys + 1] = key end
+  table.sort(keys)
+  for i = 1, math.min(#keys, NOTES_SHOWN) do
+    local text = tostring(metadata[keys[i]]):gsub("%c", " ")
+    print(("  %s: %s"):format(keys[i], #text > 200 and text:sub(1, 200) .. " …" or text))
+  end
+  if #keys > NOTES_SHOWN then print(("  … and %d more"):format(#keys - NOTES_SHOWN)) end
 end
 
 local function show_archive(info, arguments)
@@ -35,7 +49,13 @@ local function show_archive(info, arguments)
       d.audio and "sound files" or "frames"))
     print(json.encode(d, { indent = true }))
   else
-    for key, value in pairs(info.metadata) do print(("  %s: %s"):format(key, value)) end
+    if info.family then
+      print(("family: %s%s"):format(info.family.title, info.family.prefix == "" and ""
+        or (", below '%s'"):format(info.family.prefix)))
+    else
+      print "family: none that nightjar knows"
+    end
+    show_metadata(info.metadata)
   end
   if not arguments.tensors then return end
   for _, entry in ipairs(info.entries) do
@@ -58,7 +78,10 @@ end
 --- Tries what the file may be, in turn; gives a kind and its description.
 local function recognise(path)
   local archive, message, code = core.store.info(path)
-  if archive then return "archive", archive end
+  if archive then
+    archive.family = families.recognise(archive.entries)
+    return "archive", archive
+  end
   if code == "ENOTFOUND" or code == "EIO" then return nil, message end
   local catalogue = core.catalogue(path)
   if catalogue then return "library", catalogue end
