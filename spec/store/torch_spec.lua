@@ -177,6 +177,12 @@ describe("a torch checkpoint", function()
       bomb = bomb .. "0](" .. last .. last .. "eq" .. string.char(i)
     end
     refused("EFORMAT", "share their parts too often", load(p.raw(bomb)))
+    local state = "}q\0(" .. ("K\1K\2"):rep(500) .. "u"
+    refused("EFORMAT", "copied too often", load(p.raw("](cargparse\nNamespace\n)\x81" .. state
+      .. ("bh\0"):rep(50) .. "be")))
+    local words = p.list { ("K\1"):rep(0) }
+    words.pickled = "](" .. p.tuple({ "word" }).pickled .. "q\0" .. ("h\0"):rep(20000) .. "e"
+    assert.equal(1, #assert(load(p.dict { "w", w, "labels", words })).names)
     refused("EFORMAT", "more than 1000 containers", load(p.raw(("("):rep(2000))))
   end)
 

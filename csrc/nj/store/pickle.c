@@ -40,6 +40,16 @@ nj_status nj_pickle_append(nj_pickle *p, uint32_t container, uint32_t item) {
   return NJ_OK;
 }
 
+nj_status nj_pickle_extend(nj_pickle *p, uint32_t container, uint32_t from) {
+  size_t n = p->values[from].is.list.n;
+  if (n > (size_t)(p->at - p->begin) - p->n_copied)
+    return nj_pickle_fail(p, "its containers are copied too often");
+  p->n_copied += n;
+  for (size_t i = 0; i < n; i++)
+    NJ_TRY(nj_pickle_append(p, container, p->values[from].is.list.items[i]));
+  return NJ_OK;
+}
+
 /* ---- bytes of the pickle ---- */
 
 static nj_status take(nj_pickle *p, uint64_t n, const unsigned char **out) {
@@ -342,9 +352,9 @@ static nj_status op_additems(nj_pickle *p) { return add_marked(p, NJ_PICKLE_SET)
 static nj_status memo_put(nj_pickle *p, uint64_t index) {
   if (p->n_stack <= floor_of_stack(p))
     return nj_pickle_fail(p, "an opcode finds nothing on the stack");
-  if (index > (uint64_t)(p->end - p->begin))
-    return nj_pickle_fail(p, "memo entry %llu in a pickle of %zu bytes", (unsigned long long)index,
-                          (size_t)(p->end - p->begin));
+  if (index > (uint64_t)(p->at - p->begin))
+    return nj_pickle_fail(p, "memo entry %llu after %zu bytes", (unsigned long long)index,
+                          (size_t)(p->at - p->begin));
   size_t old = p->memo_room;
   NJ_RESERVE(p->ctx, p->memo, p->memo_room, (size_t)index + 1);
   for (size_t i = old; i < p->memo_room; i++)

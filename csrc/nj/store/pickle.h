@@ -82,6 +82,7 @@ typedef struct {
   uint32_t root;
 
   /* the machine's own */
+  size_t n_copied; /* items that calls took from one container into another */
   uint32_t *stack, *memo;
   size_t n_stack, stack_room, memo_room, n_memo;
   size_t *marks;
@@ -114,6 +115,9 @@ void nj_pickle_complain(nj_pickle *p, const char *format, ...)
 #define nj_pickle_fail(...) (nj_pickle_complain(__VA_ARGS__), NJ_EFORMAT)
 nj_status nj_pickle_new(nj_pickle *p, nj_pickle_kind kind, uint32_t *id);
 nj_status nj_pickle_append(nj_pickle *p, uint32_t container, uint32_t item);
+/* Appends the items of one container to another. A pickle may name the same container again and again
+ * for a few bytes, so copies may not outnumber its bytes. */
+nj_status nj_pickle_extend(nj_pickle *p, uint32_t container, uint32_t from);
 /* The value of a name, when the table has it. Errors: EUNSUPPORTED. */
 nj_status nj_pickle_global(nj_pickle *p, const char *module, size_t module_length, const char *name,
                            size_t name_length, uint32_t *id);

@@ -358,22 +358,20 @@ static nj_status make_ordered(nj_pickle *p, uint32_t args, uint32_t *result) {
   if (pairs->kind != NJ_PICKLE_LIST)
     return nj_pickle_fail(p, "a dictionary made of something else than pairs");
   for (size_t i = 0; i < pairs->is.list.n; i++) {
-    const nj_pickle_value *pair = &p->values[pairs->is.list.items[i]];
+    uint32_t item = pairs->is.list.items[i];
+    const nj_pickle_value *pair = &p->values[item];
     if ((pair->kind != NJ_PICKLE_LIST && pair->kind != NJ_PICKLE_TUPLE) || pair->is.list.n != 2)
       return nj_pickle_fail(p, "a dictionary made of something else than pairs");
-    NJ_TRY(nj_pickle_append(p, *result, pair->is.list.items[0]));
-    NJ_TRY(nj_pickle_append(p, *result, pair->is.list.items[1]));
+    NJ_TRY(nj_pickle_extend(p, *result, item));
   }
   return NJ_OK;
 }
 
 static nj_status make_set(nj_pickle *p, uint32_t args, uint32_t *result) {
-  const nj_pickle_value *items = argument(p, args, 0);
   NJ_TRY(nj_pickle_new(p, NJ_PICKLE_SET, result));
-  items = argument(p, args, 0); /* values may have moved */
+  const nj_pickle_value *items = argument(p, args, 0);
   if (items && (items->kind == NJ_PICKLE_LIST || items->kind == NJ_PICKLE_TUPLE))
-    for (size_t i = 0; i < items->is.list.n; i++)
-      NJ_TRY(nj_pickle_append(p, *result, items->is.list.items[i]));
+    return nj_pickle_extend(p, *result, p->values[args].is.list.items[0]);
   return NJ_OK;
 }
 
@@ -460,9 +458,7 @@ nj_status nj_pickle_build(nj_pickle *p, uint32_t object, uint32_t state) {
   case NJ_PICKLE_OBJECT:
     if (attributes->kind != NJ_PICKLE_DICT)
       return nj_pickle_fail(p, "an object's attributes are no dictionary");
-    for (size_t i = 0; i < p->values[state].is.list.n; i++)
-      NJ_TRY(nj_pickle_append(p, object, p->values[state].is.list.items[i]));
-    return NJ_OK;
+    return nj_pickle_extend(p, object, state);
   case NJ_PICKLE_DICT:   /* attributes of a state dict, such as _metadata */
   case NJ_PICKLE_TENSOR: /* Python attributes of a parameter */
   case NJ_PICKLE_OPAQUE: /* a numpy array's content */

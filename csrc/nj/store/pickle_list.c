@@ -27,7 +27,8 @@ typedef struct {
   size_t path_length, path_room;
   level levels[DEPTH_MOST];
   int depth;
-  uint64_t visits_left; /* a pickle's parts may be shared, not endlessly */
+  uint64_t
+      visits_left; /* each item of a container took a byte; parts may be shared, not endlessly */
 } walk;
 
 static nj_status fail(const walk *w, const char *complaint) {
@@ -226,7 +227,7 @@ static nj_status step(walk *w) {
 }
 
 nj_status nj_pickle_list(const nj_pickle *p, nj_archive *archive) {
-  walk w = {.p = p, .archive = archive, .visits_left = 2 * (uint64_t)p->n_values + 4096};
+  walk w = {.p = p, .archive = archive, .visits_left = 2 * (uint64_t)(p->at - p->begin) + 4096};
   nj_status st = visit(&w, p->root, 0);
   while (!st && w.depth > 0)
     st = step(&w);

@@ -103,7 +103,7 @@ static nj_status find_storage(void *arg, const nj_pickle_storage *storage, uint6
 /* torch 2.1 and later say in which order bytes are. */
 static nj_status check_byte_order(reader *r) {
   size_t index;
-  nj_zip_bytes bytes;
+  nj_zip_bytes bytes = {0};
   const unsigned char *data;
   if (!find_below(r, "", "byteorder", strlen("byteorder"), &index))
     return NJ_OK;
@@ -111,8 +111,7 @@ static nj_status check_byte_order(reader *r) {
   if (!st && (bytes.bytes != 6 || memcmp(data, "little", 6) != 0))
     st = nj_fail(r->archive->ctx, NJ_EUNSUPPORTED, "%s: its bytes are not in little-endian order",
                  r->archive->path);
-  if (!st)
-    nj_release(bytes.held);
+  nj_release(bytes.held);
   return st;
 }
 
