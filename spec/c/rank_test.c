@@ -41,6 +41,27 @@ static double expected_rank(const float *row, int64_t n, int64_t item, nj_ties t
   }
 }
 
+/* Rankers that know little tie much (BM25 gives 0 to all that shares no word). Under MEAN a row of
+ * equal scores must be worth chance, neither first nor last. */
+TEST(equal_scores_rank_as_chance) {
+  enum { COLUMNS = 11 };
+  nj_ctx *ctx = fresh();
+  CHECK(ctx);
+  nj_tensor *scores = NULL, *ranks = NULL;
+  CHECK_OK(nj_zeros(ctx, NJ_F32, 2, (int64_t[]){1, COLUMNS}, &scores));
+  for (int64_t item = 0; item < COLUMNS; item++) {
+    nj_tensor *starts = ints(ctx, 2, (int64_t[]){0, 1}), *list = ints(ctx, 1, &item);
+    CHECK_OK(nj_ranks(ctx, scores, starts, list, NJ_TIES_MEAN, &ranks));
+    CHECK(NJ_F64_DATA(ranks)[0] == (COLUMNS - 1) / 2.0);
+    nj_release(ranks);
+    nj_release(starts);
+    nj_release(list);
+  }
+  nj_release(scores);
+  CHECK_INT(nj_memory_get(ctx).live, 0);
+  nj_ctx_release(ctx);
+}
+
 /* Every item of every row asked for, scores with many ties. */
 TEST(ranks_agree_with_their_definition) {
   enum { ROWS = 70, COLUMNS = 31 };

@@ -134,7 +134,8 @@ local function add_augmentation(mixture, augment, rng)
 end
 
 -- The number of a caption drawn for a clip; generated ones (nightjar.data.augmentation) are
--- numbered behind the clip's own. Clips without them draw the same numbers as if there were none anywhere.
+-- numbered behind the clip's own. Clips without them draw the same numbers as if there were none
+-- anywhere.
 local function draw_caption(clip, rng)
   local own, added = #clip.captions, clip.generated and #clip.generated or 0
   if added > 0 and (own == 0 or rng:uniform() < clip.generated_rate) then
