@@ -3090,6 +3090,8 @@ nj.data = {}
 ---@field fold? integer
 ---@field licence? string
 ---@field duration? number seconds
+---@field generated? string[] captions that a loader draws at `generated_rate`; see nj.data.augmentation
+---@field generated_rate? number
 
 ---A named list of clips with their captions, all of one split.
 ---@class nightjar.Dataset

@@ -38,6 +38,8 @@ parser:option("--out", "Results: STEM.json, STEM.md."):argname("STEM")
   :default "docs/results/06_real_captions"
 parser:option("--threads", "Threads."):default("1"):convert(math.tointeger)
 parser:option("--steps", "Training steps."):default("600"):convert(math.tointeger)
+parser:option("--mix", "Kinds of batches, in turn."):argname("KINDS")
+  :default "development development validation audiocaps"
 parser:flag("--pilot", "Train seed 1 and measure on the clips kept for choosing alone.")
 local options = parser:parse(arg)
 nj.threads(options.threads)
@@ -49,7 +51,7 @@ local TRAINING = {
   batch = 256, steps = options.steps, warmup = 20, rate = 3e-3, weight_rate = 5e-3,
   network_rate = 5e-4, decay = 0.01, most = 5, thin = 0.1, shared = 0.3, sentences = 1, tokens = 1,
   token_batch = 64,
-  mix = "development development validation audiocaps", every = 100,
+  mix = options.mix, every = 100,
 }
 local POOL = { steps = 300, batch = 256, rate = 5e-4, most = 6 }
 
@@ -187,7 +189,7 @@ summary.write(options.out, {
     development = #data.development, audiocaps = #data.audiocaps, validation = #data.validation,
     held = #data.held,
   },
-  command = ("lua5.4 examples/paper/06_real_captions.lua --root DIR --seeds %d --steps %d")
-    :format(options.seeds, options.steps),
+  command = ("lua5.4 examples/paper/06_real_captions.lua --root DIR --seeds %d --steps %d "
+    .. "--mix '%s'"):format(options.seeds, options.steps, options.mix),
 })
 log(("%s.json, %s.md"):format(options.out, options.out))

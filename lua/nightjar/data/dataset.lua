@@ -23,6 +23,8 @@ Dataset.__name = "nightjar.Dataset"
 ---@field fold integer?
 ---@field licence string?
 ---@field duration number? seconds
+---@field generated string[]? captions that a loader draws at `generated_rate` (augmentation.lua)
+---@field generated_rate number?
 
 ---@class nightjar.Dataset
 ---@field name string
