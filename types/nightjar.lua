@@ -3916,7 +3916,7 @@ nj.head = {}
 ---@field levels? string[] of "clip", "segment", "frame"; all when left out
 ---@field segments? table options of nj.hci.aggregator for frames; { kind = "cluster", tokens = 8 } when left out
 ---@field phrases? table the same for words; { kind = "cluster", tokens = 5 } when left out
----@field token_scale? number what layer-normalised tokens are multiplied by before slots divide them; 4 when left out, 0: tokens as they are
+---@field token_scale? number what layer-normalised tokens are multiplied by before slots divide them; 1 when left out, 0: tokens as they are
 ---@field top? "encoder"|"aggregate" where clip and sentence vectors come from
 ---@field interaction? "max"|"weighted"|"attention"
 ---@field attention_temperature? number 0.01 when left out

@@ -277,6 +277,7 @@ describe("nj.head", function()
       return segments:matmul(segments:transpose(2, 3)):mean():item()
     end
     assert.is_true(likeness(0) > 0.98, likeness(0))
+    assert.is_true(likeness(1) < 0.99, likeness(1))
     assert.is_true(likeness(4) < 0.95, likeness(4))
   end)
 

@@ -24,7 +24,7 @@ local HCI = {
   levels = { type = "table", default = options.LEVELS },
   segments = { type = "table", default = { kind = "cluster", tokens = 8 } },
   phrases = { type = "table", default = { kind = "cluster", tokens = 5 } },
-  token_scale = { type = "number", default = 4, min = 0, below = math.huge },
+  token_scale = { type = "number", default = 1, min = 0, below = math.huge },
   top = { type = "string", default = "encoder", one_of = { "encoder", "aggregate" } },
   interaction = { type = "string", default = "max", one_of = { "max", "weighted", "attention" } },
   attention_temperature = { type = "number", default = 0.01, above = 0 },
