@@ -58,6 +58,7 @@ static nj_tokenizer *byte_level(nj_ctx *ctx, piece lines) {
     size_t length = (size_t)nj_utf8_put(nj_bpe_char_of_byte((unsigned char)byte), text);
     (void)nj_vocab_add(&vocab, "input", byte + 1, text, length);
   }
+  (void)nj_bpe_bytes(&bpe, &vocab, "input");
   for (int64_t n = 1; next_line(&lines, &line); n++)
     add_merge(&bpe, &vocab, n, line);
   nj_tokenizer_options options = nj_tokenizer_default_options();
