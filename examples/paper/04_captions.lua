@@ -10,8 +10,11 @@ local USES = {
   { "no captions" },
   { "augmentation", setting.ac { augmentation = true } },
   { "feature interaction", setting.ac { interaction = true } },
-  { "matching", setting.ac { matching = true } },
-  { "all uses", setting.ac { augmentation = true, interaction = true, matching = true } },
+  -- What the layers do that bring captions to frames, when there are none to bring.
+  { "interaction's layers, captions withheld", setting.ac { interaction = true, source = "none" } },
+  { "matching", setting.ac { matching = "second" } },
+  { "matching, trained jointly", setting.ac { matching = "joint" } },
+  { "all uses", setting.ac { augmentation = true, interaction = true, matching = "second" } },
 }
 
 local function configurations(o)

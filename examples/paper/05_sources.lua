@@ -1,6 +1,7 @@
 #!/usr/bin/env lua5.4
 --- Experiment 5: how many captions a clip has, and where they come from: none, our own captioner,
---- or true captions (no query among them), which bound what any captioner could do.
+--- or true captions (no query among them), which bound what any captioner could do. Used for
+--- matching.
 ---
 ---   lua5.4 examples/paper/05_sources.lua --root ESC-50 --mn04 mn04_as_mAP_432.pt
 package.path = (arg[0]:match "^(.*)/" or ".") .. "/?.lua;" .. package.path
@@ -13,10 +14,10 @@ local function configurations(o)
       hci = setting.hci(setting.all_levels), ac = ac }
   end
   local function uses(source, k)
-    return setting.ac { interaction = true, matching = true, source = source, captions = k }
+    return setting.ac { matching = "second", source = source, captions = k }
   end
   add("none", nil, nil, nil)
-  for _, k in ipairs { 1, 2, 4 } do
+  for _, k in ipairs { 1, 4, 8 } do
     add(("own captioner, K = %d"):format(k), "own captioner", k, uses("own", k))
   end
   for _, k in ipairs(o.data == "esc50" and { 1, 4 } or {}) do

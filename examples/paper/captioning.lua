@@ -56,17 +56,19 @@ local function train(set, places, words, o, seed)
   return captioner:eval(), result.loss
 end
 
--- Captions of the clips at some places, written into `out`: the most likely one first.
-local function describe(captioner, set, places, k, out)
+-- Captions of the clips at some places, written into `out`: the most likely one that a beam finds,
+-- then draws from the captioner's distribution (nucleus), which differ as the captioner is unsure.
+local function describe(captioner, set, places, k, seed, out)
   for first = 1, #places, 50 do
     local chosen = table.move(places, first, math.min(first + 49, #places), 1, {})
     local frames, mask = rows(set, chosen)
-    local found = captioner:caption(frames, { mask = mask, method = "beam", n = k,
-      beam = math.max(4, k), max = 32 })
-    for b, list in ipairs(found) do
-      local texts = {}
-      for i, caption in ipairs(list) do texts[i] = caption.text end
-      out[chosen[b]] = texts
+    local best = captioner:caption(frames, { mask = mask, method = "beam", beam = 3,
+      repeat_words = false })
+    local drawn = k > 1 and captioner:caption(frames, { mask = mask, method = "nucleus", p = 0.9,
+      n = k - 1, repeat_words = false, rng = nj.rng(seed, 20 + first) })
+    for b, i in ipairs(chosen) do
+      out[i] = { best[b][1] and best[b][1].text or "" }
+      for n = 1, k - 1 do out[i][n + 1] = drawn[b][n].text end
     end
   end
 end
@@ -90,11 +92,11 @@ local function make(data, encoder, parts, words, o)
     captioner, out.losses[part] = train(sets.train,
       places_where(#of, function(i) return of[i] ~= part end), words, o, part)
     describe(captioner, sets.train, places_where(#of, function(i) return of[i] == part end),
-      o.captions, out.train)
+      o.captions, part, out.train)
     for _, split in ipairs { "val", "test" } do
       describe(captioner, sets[split], places_where(#sets[split].clips, function(i)
         return i % parts == part - 1
-      end), o.captions, out[split])
+      end), o.captions, part, out[split])
     end
   end
   return out

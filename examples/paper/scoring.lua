@@ -37,6 +37,18 @@ local function encode(model, set, own, config, queries)
   return model.head:collate_text(texts), model.head:collate_audio(sounds), clip_of
 end
 
+-- The similarities of all levels; a second stage brings the captions'.
+local function levels_of(model, set, own, config, queries)
+  local t, a, clip_of = encode(model, set, own, config, queries)
+  local levels = model.head:similarity(t, a)
+  if model.second then
+    t, a = encode(model.second, set, own, config, queries)
+    local second = model.second.head:similarity(t, a)
+    levels.caption, levels.captioned = second.caption, second.captioned
+  end
+  return levels, clip_of
+end
+
 local function figures(scores, clip_of)
   local r = nj.metrics.retrieval(scores, { clip_of = clip_of, bootstrap = 0 })
   local out = { ["R@1"] = (r.text_to_audio["R@1"] + r.audio_to_text["R@1"]) / 2 }
@@ -126,21 +138,21 @@ end
 ---  both directions), t2a and a2t; weight.NAME, alpha; temperature.NAME; align
 function scoring.measure(model, config, data, own, o)
   model:train(false)
+  if model.second then model.second:train(false) end
   return nj.no_grad(function()
     local out = { level = {}, weight = {}, temperature = {} }
-    local t, a, clip_of = encode(model, data.features("val", config.encoder), own and own.val,
-      config, math.min(2, o.queries))
-    local levels = model.head:similarity(t, a)
+    local levels, clip_of = levels_of(model, data.features("val", config.encoder),
+      own and own.val, config, math.min(2, o.queries))
     local fitted = model.head:fit(levels, clip_of, { steps = 5 })
     out.val = figures(model.head:fuse(levels), clip_of)
     local test = data.features("test", config.encoder)
-    t, a, clip_of = encode(model, test, own and own.test, config, o.queries)
-    levels = model.head:similarity(t, a)
+    levels, clip_of = levels_of(model, test, own and own.test, config, o.queries)
     out.fused = figures(model.head:fuse(levels), clip_of)
     for name, S in pairs(levels) do
       if name ~= "captioned" then
         out.level[name] = figures(S, clip_of)
-        out.temperature[name] = model.head:temperature(name)
+        local from = name == "caption" and model.second or model
+        out.temperature[name] = from.head:temperature(name)
       end
     end
     out.equal = figures(model.head:fuse(levels, even(levels)), clip_of) -- sound alone

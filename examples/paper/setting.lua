@@ -13,7 +13,7 @@ local training = require "training"
 local setting = {}
 
 -- What every run depends on beside its configuration. A change makes all runs new.
-local VERSION = 2
+local VERSION = 3
 
 -- Captions of a test clip that ask. Of scenes three of five, to save time.
 local QUERIES = { esc50 = 3, clotho = 5, audiocaps = 5 }
@@ -37,7 +37,7 @@ local function parse(name, description)
   parser:option("--batch", "Pairs in an update."):default("64"):convert(integer)
   parser:option("--train", "Training scenes (esc50)."):default("3600"):convert(integer)
   parser:option("--scenes", "Validation and test scenes, each (esc50)."):default("500"):convert(integer)
-  parser:option("--captioner-steps", "Updates of the captioners."):default("400"):convert(integer)
+  parser:option("--captioner-steps", "Updates of the captioners."):default("1000"):convert(integer)
   parser:option("--runs", "Where features, captions and finished runs are kept."):argname("DIR")
     :default "runs/paper"
   parser:option("--out", "Where the tables go."):argname("DIR"):default "docs/results"
@@ -79,7 +79,7 @@ local function open(o)
       shared.captions[key] = source == "oracle" and captioning.oracle(data, encoder)
         or captioning.own(data, encoder, sounds.parts, words, {
           path = fs.join(cache, ("captions-%s-%s-%d.json"):format(tag, encoder, o.captioner_steps)),
-          steps = o.captioner_steps, batch = o.batch, captions = 4,
+          steps = o.captioner_steps, batch = o.batch, captions = 8,
         })
     end
     return shared.captions[key]
@@ -94,7 +94,7 @@ function setting.runner(o)
     local ac = config.ac
     local own = ac and ac.source ~= "none" and s.captions_of(ac.source or "own", config.encoder)
     return training.run(config, seed, s.data, own or nil, s.words,
-      { steps = o.steps, batch = o.batch, lr = 2e-3, dim = o.dim,
+      { steps = config.steps or o.steps, batch = o.batch, lr = 2e-3, dim = o.dim,
         queries = QUERIES[o.data] })
   end
 end
@@ -183,14 +183,16 @@ end
 
 --- Uses of auxiliary captions, with what all experiments share. Of one training pair in four the
 --- caption is a generated one.
----@param uses table augmentation, interaction, matching: true; captions (2), source ("own")
+---@param uses table augmentation, interaction, matching: true (matching: "joint" or "second", in a
+---  stage of its own after the rest); captions (4), source ("own")
 function setting.ac(uses)
   return {
-    source = uses.source or "own", captions = uses.captions or 2,
+    source = uses.source or "own", captions = uses.captions or 4,
     augmentation = uses.augmentation and 0.25 or nil,
     interaction = uses.interaction and { layers = 1, heads = 4, hidden = 64, dropout = 0,
       positions = 128 } or nil,
     matching = uses.matching and { kind = "mean" } or nil,
+    second_stage = uses.matching == "second" or nil,
   }
 end
 

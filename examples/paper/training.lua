@@ -50,8 +50,8 @@ function Retriever:text(texts, rng, tokens)
     tokens = tokens }
 end
 
--- The sentence vectors (B, K, D) and mask (B, K) of lists of captions. Nothing is recorded of the
--- encoder: captions learn through the projection that queries train.
+-- The sentence vectors (B, K, D) and mask (B, K) of lists of captions. Where the encoder also hears,
+-- nothing is recorded of it here: captions then learn through the projection that queries train.
 local function caption_vectors(self, lists)
   local most, texts, places, rows = 1, {}, {}, {}
   for _, list in ipairs(lists) do most = math.max(most, #list) end
@@ -65,10 +65,11 @@ local function caption_vectors(self, lists)
   end
   local mask = nj.tensor(rows, { dtype = "uint8" })
   if #texts == 0 then return nj.zeros(#lists, most, self.head.dim), mask end
-  local sentences = nj.no_grad(function()
+  local function read()
     local _, _, sentence = self:read(texts)
     return sentence
-  end)
+  end
+  local sentences = self.matcher and read() or nj.no_grad(read)
   local vectors = self.head.nets["text.projection"](sentences):normalize(-1)
   return vectors:index_select(1, nj.tensor(places, { dtype = "int64" }))
     :reshape(#lists, most, self.head.dim), mask
@@ -128,8 +129,8 @@ local function captions_at(own, places, k)
   return lists
 end
 
--- Every epoch goes over all clips once, each with one of its captions; with augmentation, one of
--- its generated captions instead, at that probability.
+-- Every epoch goes over all clips once, each with one of its captions; with augmentation the most
+-- likely one of its generated captions instead, at that probability.
 local function batches_of(set, own, config, rng, size)
   local augment = config.ac and config.ac.augmentation or 0
   return function()
@@ -143,11 +144,11 @@ local function batches_of(set, own, config, rng, size)
         at = at + 1
         local i = order[at]
         local clip = set.clips[i]
-        local texts = clip.captions
-        if augment > 0 and own and own[i] and #own[i] > 0 and rng:uniform() < augment then
-          texts = own[i]
+        local text = rng:choice(clip.captions)
+        if augment > 0 and own and own[i] and own[i][1] and rng:uniform() < augment then
+          text = own[i][1]
         end
-        batch.places[b], batch.texts[b] = i, (rng:choice(texts))
+        batch.places[b], batch.texts[b] = i, text
         batch.ids[b] = clip.group or clip.id
       end
       return batch
@@ -155,11 +156,24 @@ local function batches_of(set, own, config, rng, size)
   end
 end
 
+-- Some of a clip's captions, others in every step.
+local function draw(own, places, k, rng)
+  local lists = {}
+  for b, i in ipairs(places) do
+    local list = table.move(own[i], 1, #own[i], 1, {})
+    rng:shuffle(list)
+    lists[b] = table.move(list, 1, k, 1, {})
+  end
+  return lists
+end
+
+-- Trains all levels, the caption branch among them unless that has a stage of its own.
 local function fit(model, set, own, config, o, seed)
   local rng, order = nj.rng(seed, 2), nj.rng(seed, 3)
   local ac = config.ac or {}
-  local with_captions = (ac.interaction or ac.matching) and own
+  local with_captions = (ac.interaction or ac.matching and not ac.second_stage) and own
   local loss_options = config.loss or {}
+  local weights = ac.second_stage and { caption = 0 } or nil
   local result = nj.train {
     model = model, max_steps = o.steps, epochs = o.steps,
     optimizer = nj.optim.adamw(model:parameters(), { lr = config.lr or o.lr, weight_decay = 0.01 }),
@@ -172,7 +186,7 @@ local function fit(model, set, own, config, o, seed)
       local needs_frames = loss_options.denoise ~= nil
       local a = model:audio(set, index, captions or nil, rng, needs_frames)
       local t = model:text(batch.texts, rng)
-      local options = { ids = batch.ids, distill = loss_options.distill,
+      local options = { ids = batch.ids, weights = weights, distill = loss_options.distill,
         hardest = loss_options.hardest }
       if loss_options.denoise then
         options.denoise = model.head:positives(a, { margin = loss_options.denoise, rng = rng })
@@ -183,9 +197,37 @@ local function fit(model, set, own, config, o, seed)
   return result.loss
 end
 
+-- The second stage of matching (Cap4Video's): a text encoder of its own, begun as the first stage left
+-- the other, that compares queries with captions and hears nothing.
+local function fit_matcher(first, set, own, config, words, o, seed)
+  local matcher = build({ encoder = config.encoder, hci = { levels = { "clip" } },
+    ac = { matching = config.ac.matching } }, set, words, o.dim, seed)
+  matcher.matcher = true
+  matcher.bert:load(first.bert:state())
+  matcher.head.nets["text.projection"]:load(first.head.nets["text.projection"]:state())
+  matcher:train()
+  local rng, order, drawn = nj.rng(seed, 4), nj.rng(seed, 5), nj.rng(seed, 6)
+  nj.train {
+    model = matcher, max_steps = o.steps, epochs = o.steps,
+    optimizer = nj.optim.adamw(matcher:parameters(), { lr = o.lr / 2, weight_decay = 0.01 }),
+    schedule = nj.schedule.cosine { steps = o.steps, warmup = math.max(1, o.steps // 12) },
+    clip_grad = 2, progress = false,
+    batches = batches_of(set, nil, {}, order, math.min(o.batch, #set.clips)),
+    step = function(batch)
+      local index = nj.tensor(batch.places, { dtype = "int64" })
+      local a = matcher:audio(set, index, draw(own, batch.places, math.min(2, config.ac.captions),
+        drawn), rng)
+      local levels = matcher.head:similarity(matcher:text(batch.texts, rng), a)
+      return (matcher.head:loss(levels, { ids = batch.ids, weights = { clip = 0 } }))
+    end,
+  }
+  return matcher
+end
+
 --- Trains and measures.
 ---@param config table encoder; hci and ac as nj.head takes them, ac further with captions (how many
----  a clip), source (see captions.lua) and augmentation (a probability); loss: distill, denoise
+---  a clip), source (see captioning.lua), augmentation (a probability) and second_stage (matching is
+---  trained after the rest, by itself); loss: distill, denoise
 ---  (a margin), hardest; lr, temperature, text_layers, dropout
 ---@param seed integer
 ---@param data table of sounds.open
@@ -199,6 +241,9 @@ function training.run(config, seed, data, own, words, o)
   model:train()
   local clock = nj.system.clock()
   local loss = fit(model, train, own and own.train, config, o, seed)
+  if config.ac and config.ac.matching and config.ac.second_stage then
+    model.second = fit_matcher(model, train, own.train, config, words, o, seed)
+  end
   local metrics = scoring.measure(model, config, data, own, o)
   metrics.loss = loss
   metrics.step_seconds = (nj.system.clock() - clock) / o.steps
