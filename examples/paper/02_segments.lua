@@ -12,10 +12,9 @@ local function aggregator(kind, tokens)
 end
 
 local function with(kind, segments, phrases, more)
-  local hci = { levels = setting.all_levels, segments = aggregator(kind, segments),
-    phrases = aggregator(kind, phrases) }
-  for key, value in pairs(more or {}) do hci[key] = value end
-  return hci
+  local options = { segments = aggregator(kind, segments), phrases = aggregator(kind, phrases) }
+  for key, value in pairs(more or {}) do options[key] = value end
+  return setting.hci(setting.all_levels, options)
 end
 
 local KINDS = { cluster = "soft clusters", dpc = "DPC-KNN", window = "windows" }

@@ -13,6 +13,7 @@ local function configurations(o)
   end
   return {
     row("maximum"),
+    row("maximum, levels' losses weighed equally", { weights = false }),
     row("learnt weights", { interaction = "weighted" }),
     row("attention", { interaction = "attention" }),
     row("maximum, distillation", nil, { distill = 0.2 }),

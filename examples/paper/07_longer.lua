@@ -11,6 +11,7 @@ local function configurations(o)
     list[#list + 1] = { name = name, encoder = o.encoder, steps = 2 * o.steps, hci = hci, ac = ac }
   end
   add "clip"
+  add("frame", setting.hci { "frame" })
   add("HCI", setting.hci(setting.all_levels))
   add("HCI, matching", setting.hci(setting.all_levels), setting.ac { matching = "second" })
   return list

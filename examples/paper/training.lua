@@ -173,7 +173,8 @@ local function fit(model, set, own, config, o, seed)
   local ac = config.ac or {}
   local with_captions = (ac.interaction or ac.matching and not ac.second_stage) and own
   local loss_options = config.loss or {}
-  local weights = ac.second_stage and { caption = 0 } or nil
+  local weights = copy(config.hci and config.hci.weights or {})
+  if ac.second_stage then weights.caption = 0 end
   local result = nj.train {
     model = model, max_steps = o.steps, epochs = o.steps,
     optimizer = nj.optim.adamw(model:parameters(), { lr = config.lr or o.lr, weight_decay = 0.01 }),
