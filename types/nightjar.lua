@@ -2801,12 +2801,30 @@ function nj.encoders.htsat(options) end
 ---@field eps? number
 ---@field padding_id? integer
 ---@field roberta? boolean positions, types and eps as RoBERTa has them
+---@field pooler? boolean with pooler.dense, which makes a sentence vector of the first word
 ---@field kind? "bert"
 
----A transformer of any size. `net(ids, mask, {rng, hidden, types})` gives words (B, N, D) and, with hidden = true, every layer's.
+---A transformer of any size. `net(ids, mask, {rng, hidden, types, pooled})` gives words (B, N, D), with hidden = true every layer's, and with pooled = true the pooler's tanh of the first word (B, D).
 ---@param options nightjar.BertOptions
 ---@return nightjar.Encoder
 function nj.encoders.bert(options) end
+
+---@class nightjar.Gpt2Options: nightjar.RngOption
+---@field vocabulary? integer 50257 when left out
+---@field width? integer 768 when left out
+---@field layers? integer 12 when left out
+---@field heads? integer 12 when left out
+---@field feed_forward? integer 4 * width when left out
+---@field positions? integer 1024 when left out
+---@field dropout? number while training; 0.1 when left out
+---@field eps? number of LayerNorm; 1e-5 when left out
+---@field dtype? "float32"|"float64" of the parameters; float64 serves gradient checks
+---@field kind? "gpt2"
+
+---GPT-2 as a text encoder: each word sees itself and those before it. `net(ids, mask, {rng, hidden})` gives words (B, N, D) and, with hidden = true, every layer's, the last one normalised.
+---@param options nightjar.Gpt2Options
+---@return nightjar.Encoder
+function nj.encoders.gpt2(options) end
 
 ---@class nightjar.ProjectionOptions: nightjar.RngOption
 ---@field form? "linear"|"mlp"|"gated" mlp when left out
@@ -3659,22 +3677,50 @@ nj.model = {}
 ---@field dim integer width of the shared space
 local Model = {}
 
----Reads a model from its file.
+---@class nightjar.CheckpointOptions
+---@field vocabulary? string|string[] vocab.txt of WordPiece or vocab.json of byte-level BPE, or the tokens; needed
+---@field merges? string|string[] merges.txt of byte-level BPE, or the merges
+---@field partial? boolean tensors may be missing or have other shapes, and stay zero
+---@field audio? table options of the audio encoder that replace what the shapes say
+---@field text? table the same of the text encoder: heads, which no shape tells (a 64th of the width when left out)
+---@field front_end? table options of nj.audio.mel that replace the family's
+---@field name? string of the model; that of the file when left out
+
+---@class nightjar.CheckpointReport
+---@field family string
+---@field title string
+---@field prefix string of the names
+---@field used string[] names in the file
+---@field skipped { name: string, why: string }[]
+---@field missing string[]
+---@field mismatched string[] "NAME: expected (…), got (…)"
+
+---Reads a model from its file. A checkpoint of another retrieval system (nj.families) is read as from_checkpoint does.
 ---@param path string
+---@param options? nightjar.CheckpointOptions
 ---@return nightjar.Model?
----@return string? message
+---@return nightjar.CheckpointReport|string? report of another's checkpoint; or a message
 ---@return string? code
-function nj.model.load(path) end
+function nj.model.load(path, options) end
 
 ---`nj.model.load` by its short name.
 ---@param path string
+---@param options? nightjar.CheckpointOptions
 ---@return nightjar.Model?
----@return string? message
+---@return nightjar.CheckpointReport|string? report of another's checkpoint; or a message
 ---@return string? code
-function nj.load(path) end
+function nj.load(path, options) end
+
+---Makes a model of the checkpoint of WavCaps, audio-text_retrieval, LAION-CLAP, Hugging Face's ClapModel or MS-CLAP.
+---@param source string|table<string, nightjar.Tensor> a path, or tensors by name
+---@param options? nightjar.CheckpointOptions
+---@return nightjar.Model?
+---@return nightjar.CheckpointReport|string report or message
+---@return string? code
+function nj.model.from_checkpoint(source, options) end
 
 ---Makes a model with fresh weights.
----@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, encoder = {kind = "bert", …}, sentence = "cls"|"mean" }, `dim` (256) the shared space, `projection` ("mlp"), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
+---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, tokenizer = its options, clean = "wavcaps", suffix = behind every text, encoder = {kind = "bert", …}, sentence = "mean"|"cls"|"pooler"|"last" }, `dim` (256) the shared space, `projection` ("mlp", or { form, hidden, dropout }), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights
 ---@return nightjar.Model
 function nj.model.new(descriptor, options) end

@@ -102,9 +102,9 @@ static int l_convnet(lua_State *L) {
 /* ---- bert ---- */
 
 static nj_bert_options read_bert(lua_State *L) {
-  static const char *const keys[] = {"vocabulary", "width", "layers",  "heads", "feed_forward",
-                                     "positions",  "types", "dropout", "eps",   "padding_id",
-                                     "roberta",    "rng",   "kind",    NULL};
+  static const char *const keys[] = {"vocabulary", "width",  "layers",  "heads", "feed_forward",
+                                     "positions",  "types",  "dropout", "eps",   "padding_id",
+                                     "roberta",    "pooler", "rng",     "kind",  NULL};
   static const char name[] = "bert";
   nj_bert_options o = nj_bert_default_options();
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -120,6 +120,7 @@ static nj_bert_options read_bert(lua_State *L) {
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, o.dropout);
   o.eps = njl_opt_number(L, 1, name, "eps", 0, 1, o.roberta ? 1e-5 : 1e-12);
   o.padding_id = njl_opt_integer(L, 1, name, "padding_id", 0, NJL_LARGEST_SIZE, o.roberta ? 1 : 0);
+  o.pooler = njl_opt_boolean(L, 1, name, "pooler", 0);
   return o;
 }
 
@@ -141,10 +142,10 @@ static nj_tensor *types_option(lua_State *L, int index) {
   return types;
 }
 
-/* net(ids, mask | nil, {rng, hidden, types}) gives words (B, N, D) and, with hidden = true, the list of
- * layers + 1 hidden states. */
+/* net(ids, mask | nil, {rng, hidden, types, pooled}) gives words (B, N, D), with hidden = true the list
+ * of layers + 1 hidden states, and with pooled = true what the pooler makes of the first word. */
 static int call_bert(lua_State *L, njl_network *network) {
-  static const char *const keys[] = {"rng", "hidden", "types", NULL};
+  static const char *const keys[] = {"rng", "hidden", "types", "pooled", NULL};
   enum { MOST = 64 };
   nj_bert *net = network->net;
   nj_tensor *ids = njl_check_tensor(L, 2);
@@ -156,8 +157,9 @@ static int call_bert(lua_State *L, njl_network *network) {
   if (n > MOST)
     return luaL_error(L, "bert: hidden states of at most %d layers can be given", MOST - 1);
   luaL_checkstack(L, n + 4, "too many layers");
-  nj_tensor **words = njl_new_tensor(L);
-  int at = lua_gettop(L);
+  int pooled = njl_opt_boolean(L, 4, "bert", "pooled", 0);
+  nj_tensor **words = njl_new_tensor(L), **sentence = njl_new_tensor(L);
+  int at = lua_gettop(L) - 1;
   nj_tensor **slots[MOST], *hidden[MOST] = {0};
   for (int i = 0; i < n; i++)
     slots[i] = njl_new_tensor(L);
@@ -168,12 +170,15 @@ static int call_bert(lua_State *L, njl_network *network) {
   njl_check(L, status);
   if (n)
     push_list(L, n);
+  if (pooled)
+    NJL_CALL(L, nj_bert_pool(net, *words, sentence));
   njl_account(L);
   lua_pushvalue(L, at);
-  if (!n)
-    return 1;
-  lua_insert(L, -2);
-  return 2;
+  if (n)
+    lua_insert(L, -2);
+  if (pooled)
+    lua_pushvalue(L, at + 1);
+  return 1 + (n > 0) + pooled;
 }
 
 static void free_bert(void *net) { nj_bert_free(net); }
@@ -200,6 +205,8 @@ static int l_bert(lua_State *L) {
   njl_describe_number(L, "eps", o.eps);
   njl_describe_integer(L, "padding_id", o.padding_id);
   njl_describe_boolean(L, "roberta", o.roberta);
+  if (o.pooler)
+    njl_describe_boolean(L, "pooler", 1);
   njl_account(L);
   return 1;
 }

@@ -67,6 +67,7 @@
 #include "store/torch.h"
 #include "store/zip.h"
 #include "encoders/bert.h"
+#include "encoders/gpt2.h"
 #include "encoders/conv_norm.h"
 #include "encoders/convnet.h"
 #include "encoders/htsat.h"

@@ -1,5 +1,6 @@
 -- The command line, as processes of its own.
 local nj = require "nightjar"
+local checkpoints = require "spec.support.checkpoints"
 local child = require "spec.support.child"
 local fs = require "nightjar.fs"
 local json = require "dkjson"
@@ -202,6 +203,27 @@ describe("nightjar", function()
       assert.matches("^nightjar: ", err)
       assert.not_matches("%.lua:%d", err)
     end
+  end)
+
+  it("makes nightjar models of others' whole models", function()
+    local c = {}
+    checkpoints.add(c, "audio_encoder.audio_enc.", checkpoints.cnn14(2))
+    checkpoints.add(c, "text_encoder.text_encoder.", checkpoints.text { vocabulary = 15 })
+    checkpoints.add(c, "audio_proj.", checkpoints.projection("mlp", 5, 6, 5))
+    checkpoints.add(c, "text_proj.", checkpoints.projection("mlp", 8, 6, 6))
+    c.temp = nj.ones(1)
+    local path, target = folder .. "/w.safetensors", folder .. "/m.safetensors"
+    local words = temporary.write(folder .. "/v.txt", table.concat(checkpoints.wordpiece, "\n") .. "\n")
+    assert(nj.store.save(path, c))
+    local code, out, err = run({}, "convert", path, target, "--vocabulary", words)
+    assert.equal("", err)
+    assert.equal(0, code)
+    assert(out:find("a nightjar model of WavCaps: CNN14 + BERT, 6 dimensions", 1, true), out)
+    local model = assert(nj.load(target))
+    assert.equal(checkpoints.wordpiece[7], model.text_tower.vocabulary[7])
+    code, out, err = run({}, "convert", path, target, "--vocabulary", words, "--half")
+    assert.same({ 1, "" }, { code, out })
+    assert(err:find("--half does not go with --vocabulary: a model is written whole", 1, true), err)
   end)
 
   it("tells and converts checkpoints of others", function()

@@ -174,6 +174,28 @@ describe("nj.encoders.bert", function()
     assert.equal(net(words):bytes(), other(words):bytes())
   end)
 
+  it("pools the first word where it has a pooler", function()
+    local net = small { pooler = true }
+    local state = net:state()
+    local weight, bias = state["pooler.dense.weight"], state["pooler.dense.bias"]
+    nj.no_grad(function()
+      weight:copy_(nj.randn({ 8, 8 }, { rng = nj.rng(5) }))
+      bias:copy_(nj.randn({ 8 }, { rng = nj.rng(6) }))
+    end)
+    local input, mask = ids { { 1, 5, 7 }, { 2, 6, 0 } }, ids { { 1, 1, 1 }, { 1, 1, 0 } }
+    local words, hidden, pooled = net(input, mask, { hidden = true, pooled = true })
+    assert.equal(3, #hidden)
+    local want = nj.nn.linear(words[{ {}, 1 }], weight, bias):tanh()
+    near(want, pooled, { atol = 1e-6 })
+    assert.equal(pooled:bytes(), (select(2, net(input, mask, { pooled = true }))):bytes());
+    (pooled * nj.randn({ 2, 8 }, { rng = nj.rng(7) })):sum():backward()
+    assert(weight.grad:abs():sum():item() > 0)
+    assert(state["encoder.layer.0.intermediate.dense.weight"].grad:abs():sum():item() > 0)
+    assert.is_true(net:descriptor().pooler)
+    assert.error_matches(function() small()(input, mask, { pooled = true }) end,
+      "bert: this network has no pooler; make it with {pooler = true}", nil, true)
+  end)
+
   it("says what is wrong", function()
     local net = small()
     local function message(pattern, f, ...) assert.error_matches(f, pattern, nil, true, ...) end

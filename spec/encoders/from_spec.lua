@@ -176,7 +176,7 @@ describe("nj.encoders.from", function()
     local net, about = assert(nj.encoders.from(tiny_bert, { checkpoint = state }))
     assert.same({ 1, 2, 3, 4 }, net:state()["embeddings.LayerNorm.weight"]:totable())
     assert.same({
-      { name = "bert.pooler.dense.bias", why = "made for telling sentences apart; not read here" },
+      { name = "bert.pooler.dense.bias", why = "a pooler, which this network was made without" },
       { name = "cls.predictions.bias", why = "not under 'bert.'" },
     }, about.report.skipped)
   end)

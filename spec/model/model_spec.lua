@@ -126,7 +126,7 @@ describe("nj.model", function()
       "tokens, its encoder has room for 3", nil, true)
     d.text.encoder = heard
     assert.error_matches(function() nj.model(d) end,
-      "model: text.encoder.kind must be one of bert, got mobilenet", nil, true)
+      "model: text.encoder.kind must be one of bert, gpt2, got mobilenet", nil, true)
   end)
 
   it("tiles for encoders that look at a fixed length", function()
@@ -229,7 +229,7 @@ describe("nj.model", function()
       function(d) d.temperature = 0 end)
     message("model: audio.encoder.kind must be one of convnet, ",
       function(d) d.audio.encoder.kind = "nothing" end)
-    message("model: text.encoder.kind must be one of bert, got nil",
+    message("model: text.encoder.kind must be one of bert, gpt2, got nil",
       function(d) d.text.encoder.kind = nil end)
     message("'mean'", function(d) d.text.sentence = "man" end)
     assert.error_matches(function() model:audio { 5 } end,

@@ -90,6 +90,9 @@ nj_status nj_bert_new(nj_ctx *ctx, const nj_bert_options *options, nj_rng *rng, 
   nj_status st = add_embeddings(&net->params, options);
   for (int64_t i = 0; i < options->layers && !st; i++)
     st = add_layer(&net->params, options, i);
+  if (!st && options->pooler)
+    st = nj_params_add_linear(&net->params, "pooler.dense", options->width, options->width,
+                              NJ_INIT_BERT);
   net->params.rng = NULL;
   if (st) {
     nj_bert_free(net);
@@ -248,4 +251,19 @@ nj_status nj_bert_forward(nj_bert *net, nj_tensor *ids, nj_tensor *mask, nj_tens
   }
   nj_release(attend);
   return nj_flow_end(&f, words);
+}
+
+nj_status nj_bert_pool(nj_bert *net, nj_tensor *words, nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  nj_dense dense = nj_dense_of(&net->params, "pooler.dense");
+  if (!dense.weight)
+    return nj_fail(ctx, NJ_EARG, "bert: this network has no pooler; make it with {pooler = true}");
+  if (words->ndim != 3 || words->shape[1] < 1 || words->shape[2] != net->options.width)
+    return nj_fail(ctx, NJ_ESHAPE, "bert: the pooler takes words (batch, words, %lld), got %s",
+                   (long long)net->options.width, NJ_SHAPE_OF(words));
+  nj_flow f = nj_flow_begin(words);
+  NJ_FLOW(f, nj_select(ctx, f.x, 1, 0, &f.next));
+  NJ_FLOW(f, nj_dense_forward(ctx, dense, f.x, &f.next));
+  NJ_FLOW(f, nj_tanh(ctx, f.x, &f.next));
+  return nj_flow_end(&f, out);
 }

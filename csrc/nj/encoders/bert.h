@@ -3,7 +3,8 @@
  *
  *   ids (B, N) → word + position + type embeddings → LayerNorm →
  *   layers of self-attention and feed-forward, each with a residual and LayerNorm behind it →
- *   words (B, N, D); the sentence vector is word 0 ([CLS], <s>), or the mean of the valid words */
+ *   words (B, N, D); the sentence vector is word 0 ([CLS], <s>), the mean of the valid words, or what
+ *   the pooler makes of word 0: tanh(pooler.dense(word 0)) */
 #ifndef NJ_ENCODERS_BERT_H
 #define NJ_ENCODERS_BERT_H
 
@@ -15,6 +16,7 @@ typedef struct {
   double eps;     /* of LayerNorm: 1e-12 for BERT, 1e-5 for RoBERTa */
   int64_t padding_id;
   int roberta; /* positions count from padding_id + 1 over words that are no padding */
+  int pooler;  /* with pooler.dense */
 } nj_bert_options;
 
 nj_bert_options nj_bert_default_options(void);
@@ -37,5 +39,9 @@ void nj_bert_free(nj_bert *net);
  * positions). */
 nj_status nj_bert_forward(nj_bert *net, nj_tensor *ids, nj_tensor *mask, nj_tensor *types,
                           int training, nj_rng *rng, nj_tensor **hidden, nj_tensor **words);
+
+/* Hugging Face's pooler_output: words (B, N, D) → (B, D). Errors: ESHAPE, EARG (a network without
+ * pooler). */
+nj_status nj_bert_pool(nj_bert *net, nj_tensor *words, nj_tensor **out);
 
 #endif

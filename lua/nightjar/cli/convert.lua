@@ -1,9 +1,10 @@
---- nightjar convert IN OUT
+--- nightjar convert IN OUT: the weights of a checkpoint, or, with a vocabulary, a nightjar model of it.
 local core = require "nightjar.core"
 local families = require "nightjar.families"
+local models = require "nightjar.model"
 local output = require "nightjar.cli.output"
 
-local command = { summary = "Write the weights of a checkpoint as a safetensors file." }
+local command = { summary = "Write a checkpoint's weights as safetensors, or as a nightjar model." }
 
 function command.declare(parser)
   parser:argument("input", "A checkpoint: .pth, .pt, .ckpt, .bin, .th or .safetensors."):argname "IN"
@@ -12,6 +13,9 @@ function command.declare(parser)
   parser:option("--select", "Keep only tensors whose names begin with this."):argname "PREFIX"
   parser:option("--strip-prefix", "Take this off the names that begin with it."):argname "PREFIX"
     :target "strip"
+  parser:option("--vocabulary", "Make a nightjar model of a whole retrieval model, whose words are in this "
+    .. "vocab.txt or vocab.json."):argname "FILE"
+  parser:option("--merges", "merges.txt, beside a vocab.json."):argname "FILE"
   parser:flag("--json", "Print JSON for machines.")
 end
 
@@ -85,7 +89,36 @@ local function report(done)
   print(("%.1f MB became %.1f MB"):format(done.bytes_in / 1e6, done.bytes_out / 1e6))
 end
 
+-- The same for a whole model.
+local function convert_model(arguments)
+  for _, name in ipairs { "select", "strip", "half" } do
+    if arguments[name] then
+      return nil, ("--%s does not go with --vocabulary: a model is written whole"):format(
+        name == "strip" and "strip-prefix" or name)
+    end
+  end
+  local model, account = models.from_checkpoint(arguments.input,
+    { vocabulary = arguments.vocabulary, merges = arguments.merges })
+  if not model then return nil, account end
+  local ok, message = model:save(arguments.output)
+  if not ok then return nil, message end
+  return { input = arguments.input, output = arguments.output, family = account.title,
+    used = #account.used, skipped = account.skipped, dim = model.dim }
+end
+
+local function report_model(done)
+  print(("%s: a nightjar model of %s, %d dimensions, %d tensors used"):format(done.output, done.family,
+    done.dim, done.used))
+  for _, s in ipairs(done.skipped) do print(("  left out %s: %s"):format(s.name, s.why)) end
+end
+
 function command.run(arguments)
+  if arguments.vocabulary then
+    local done, message = convert_model(arguments)
+    if not done then return output.fail(message) end
+    if arguments.json then output.print_json(done) else report_model(done) end
+    return 0
+  end
   local done, message = convert(arguments)
   if not done then return output.fail(message) end
   if arguments.json then output.print_json(done) else report(done) end

@@ -15,7 +15,9 @@ local reasons = {
   { "attn_mask$", "worked out from the window's size" },
   { "relative_position_bias_index$", "worked out from the window's size" },
   { "position_ids$", "worked out from the text" },
-  { "^pooler%.", "made for telling sentences apart; not read here" },
+  { "%.attn%.bias$", "the mask of words to come, worked out from the text" },
+  { "%.attn%.masked_bias$", "the mask of words to come, worked out from the text" },
+  { "^pooler%.", "a pooler, which this network was made without" },
   { "^cls%.", "made for guessing masked words; not read here" },
   { "^lm_head%.", "made for guessing masked words; not read here" },
   { "^fc1%.", "a classifier, which this network was made without" },
@@ -25,13 +27,18 @@ local reasons = {
   { "^tscam_conv%.", "a classifier, which this network was made without" },
 }
 
+--- Why a tensor is passed over, or nil when nothing is known of its name.
+---@param name string below its network's prefix
+---@return string?
+function checkpoint.reason(name)
+  for _, r in ipairs(reasons) do
+    if name:find(r[1]) then return r[2] end
+  end
+end
+
 local function reason_of(name, prefix)
   if name:sub(1, #prefix) ~= prefix then return ("not under '%s'"):format(prefix) end
-  local own = name:sub(#prefix + 1)
-  for _, r in ipairs(reasons) do
-    if own:find(r[1]) then return r[2] end
-  end
-  return "this network has no tensor of that name"
+  return checkpoint.reason(name:sub(#prefix + 1)) or "this network has no tensor of that name"
 end
 
 -- Other names for the same tensors: old BERT files, and Hugging Face's ClapModel. Each turns a name of

@@ -1,5 +1,6 @@
 --- One safetensors file holds a whole model: weights by name, and as metadata the descriptor
---- (JSON), the vocabulary (one token a line) and the calibration (JSON, with its bank as a tensor).
+--- (JSON), the vocabulary (one token a line), the merges of byte-level BPE (one a line) and the
+--- calibration (JSON, with its bank as a tensor).
 local json = require "dkjson"
 local archive = require "nightjar.model.archive"
 local calibration = require "nightjar.model.calibration"
@@ -15,6 +16,7 @@ function file.save(model, path)
   local tensors, metadata = {}, {
     descriptor = archive.encode(model:descriptor()),
     vocabulary = table.concat(model.text_tower.vocabulary, "\n"),
+    merges = model.text_tower.merges and table.concat(model.text_tower.merges, "\n"),
   }
   for name, tensor in pairs(model:state()) do tensors[name] = tensor end
   if model.calibration then
@@ -32,6 +34,7 @@ local function build(opened, make)
     error("the model's descriptor or vocabulary is missing or broken", 0)
   end
   descriptor.text.vocabulary = archive.lines(metadata.vocabulary)
+  descriptor.text.merges = metadata.merges and archive.lines(metadata.merges)
   local model = make(descriptor)
   model:load_state(opened.tensors)
   if metadata.calibration then

@@ -11,6 +11,7 @@
 --- holds weights, descriptors, vocabulary and calibration.
 local core = require "nightjar.core"
 local encode = require "nightjar.model.encode"
+local families = require "nightjar.families"
 local fs = require "nightjar.fs"
 local head = require "nightjar.head"
 local opts = require "nightjar.opts"
@@ -19,6 +20,7 @@ local towers = require "nightjar.model.towers"
 local file = require "nightjar.model.file"
 local shipped = require "nightjar.model.shipped"
 local calibration = require "nightjar.model.calibration"
+local checkpoint = require "nightjar.model.checkpoint"
 
 local Model = {}
 Model.__index = Model
@@ -26,11 +28,22 @@ Model.__name = "nightjar.Model"
 
 local model = {}
 
+-- The form of `projection`: itself, or in a table with `hidden` and `dropout`.
+local function projection_form(given)
+  local p = opts.check("model: projection", type(given) == "table" and given or { form = given }, {
+    form = { type = "string", default = "mlp", one_of = { "linear", "mlp", "gated" } },
+    hidden = { type = "integer", min = 1 },
+    dropout = { type = "number", min = 0, below = 1 },
+  })
+  return p.form
+end
+
 --- Makes a model with fresh weights.
 ---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} },
----  `text` = { vocabulary = {tokens}, encoder = {kind = "bert", …}, sentence = "cls"|"mean" },
----  `dim` (256) the shared space, `projection` ("mlp"), `temperature` (0.07), `hci`, `ac` and `fusion`
----  as nj.head takes them, `name`, `provenance`
+---  `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, encoder = {kind = "bert", …},
+---  sentence = "mean"|"cls"|"pooler"|"last" } (see towers.lua), `dim` (256) the shared space,
+---  `projection` ("mlp", "linear", "gated", or that as `form` with `hidden` and `dropout`),
+---  `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights
 ---@return table model
 function model.new(descriptor, options)
@@ -39,7 +52,7 @@ function model.new(descriptor, options)
     audio = { type = "table", required = true },
     text = { type = "table", required = true },
     dim = { type = "integer", default = 256, min = 1, max = 65536 },
-    projection = { type = "string", default = "mlp", one_of = { "linear", "mlp", "gated" } },
+    projection = { type = "string|table", default = "mlp" },
     temperature = { type = "number", default = 0.07, above = 0 },
     hci = "table",
     ac = "table",
@@ -47,6 +60,7 @@ function model.new(descriptor, options)
     name = { type = "string", default = "unnamed" },
     provenance = "table",
   })
+  local form = projection_form(d.projection)
   local rng = o.rng or core.rng(1)
   local self = {
     name = d.name,
@@ -58,7 +72,7 @@ function model.new(descriptor, options)
   }
   self.head = head.new {
     audio_width = self.audio_tower.width, text_width = self.text_tower.width, dim = d.dim,
-    projection = d.projection, temperature = d.temperature, hci = d.hci, ac = d.ac,
+    projection = form, temperature = d.temperature, hci = d.hci, ac = d.ac,
     fusion = d.fusion, frame_gain = self.audio_tower.frame_gain, rng = rng,
     projections = { audio = self.audio_tower.projection, text = self.text_tower.projection },
   }
@@ -66,18 +80,41 @@ function model.new(descriptor, options)
   return setmetatable(self, Model)
 end
 
---- Reads a model from its file, or one that comes with nightjar by its name ("nightjar-small").
----@param path string
+--- Makes a model of the checkpoint of another retrieval system: WavCaps, audio-text_retrieval,
+--- LAION-CLAP, Hugging Face's ClapModel, MS-CLAP. See model/checkpoint/init.lua.
+---@param source string|table a path, or tensors by name
+---@param options? table vocabulary, merges, partial, audio, text, front_end, name
 ---@return table|nil model
----@return string? message
+---@return table|string report what became of every tensor; or a message
+---@return string? code
+function model.from_checkpoint(source, options)
+  opts.arg("model.from_checkpoint", 1, "source", source, "string|table")
+  return checkpoint.load(source, model.new, options)
+end
+
+-- Whether a file is a whole model of others that nightjar knows, and no file of its own.
+local function is_foreign(path)
+  local info = core.store.info(path)
+  if not info or tostring(info.metadata.format or ""):find "^nightjar" then return false end
+  local found = families.recognise(info.entries)
+  return found ~= nil and found.audio ~= nil
+end
+
+--- Reads a model from its file, or one that comes with nightjar by its name ("nightjar-small"). A
+--- checkpoint of another retrieval system is read as from_checkpoint does.
+---@param path string
+---@param options? table as from_checkpoint takes them: `vocabulary`, …
+---@return table|nil model
+---@return table|string? report of another's checkpoint; or a message
 ---@return string? code ENOTFOUND, EIO, EFORMAT (no model, or a broken one), …
-function model.load(path)
+function model.load(path, options)
   opts.arg("load", 1, "path", path, "string")
   if not path:find "[/.]" and not fs.kind(path) then
     local found, message, code = shipped.path(path)
     if not found then return nil, message, code end
     path = found
   end
+  if options ~= nil or is_foreign(path) then return checkpoint.load(path, model.new, options) end
   return file.load(path, model.new)
 end
 

@@ -101,10 +101,10 @@ local function windows(n, size)
   return list
 end
 
-local function pool(tower, frames) return tower.encoder:pool(frames:unsqueeze(1))[1] end
+local function pool(tower, frames) return tower:pool(frames:unsqueeze(1))[1] end
 
 -- Vectors (S, D) of windows of the frames: as if each were a clip.
-local function window_vectors(tower, head, frames, list)
+local function window_vectors(tower, head, frames, lifted, list)
   local net = head.nets["audio.projection"]
   if net and head.o.hci.top == "encoder" then
     local pooled = {}
@@ -113,7 +113,7 @@ local function window_vectors(tower, head, frames, list)
   end
   local vectors = {}
   for i, w in ipairs(list) do
-    vectors[i] = head:audio({ frames = frames[{ { w[1], w[2] } }]:unsqueeze(1) }).clip
+    vectors[i] = head:audio({ frames = lifted[{ { w[1], w[2] } }]:unsqueeze(1) }).clip
   end
   return core.cat(vectors, 1)
 end
@@ -142,8 +142,9 @@ function tiles.encode(tower, head, sound, captions)
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration
-  local a, groups = levels.of_sound(head, frames, pool(tower, frames), step, captions)
-  local vectors = window_vectors(tower, head, frames, list)
+  local lifted = tower:lift(frames)
+  local a, groups = levels.of_sound(head, lifted, pool(tower, frames), step, captions)
+  local vectors = window_vectors(tower, head, frames, lifted, list)
   if not (vectors:isfinite():all() and a.clip:isfinite():all()) then
     return { error = "the sound holds values that are no numbers", code = "EFORMAT" }
   end

@@ -1,6 +1,7 @@
 --- The two towers of a model: front-end or tokeniser, encoder, pooling and projection.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local tokens = require "nightjar.model.tokens"
 
 local towers = {}
 
@@ -25,8 +26,11 @@ local function make_encoder(d, rng, what, kinds)
   return make(options)
 end
 
-local function projection(form, input, output, rng)
-  return core.encoders.projection { form = form, input = input, output = output, rng = rng }
+-- `p`: a form, or { form, hidden, dropout }.
+local function projection(p, input, output, rng)
+  if type(p) == "string" then p = { form = p } end
+  return core.encoders.projection { form = p.form, hidden = p.hidden, dropout = p.dropout,
+    input = input, output = output, rng = rng }
 end
 
 -- ---------------------------------------------------------------------------------------------
@@ -49,18 +53,34 @@ local front_ends = { mobilenet = "efficientat" }
 
 --- What hears: front-end and encoder, without a projection.
 ---@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } or a network that is
----  made already }
+---  made already, clip = "pool", or "embedding": what the encoder's classifier makes of the pooled
+---  frames before its last layer, relu(fc1(clip)) }
 ---@return table
 function towers.listener(d, rng)
-  opts.check("model: audio", d, {
+  local o = opts.check("model: audio", d, {
     front_end = "table",
     encoder = { type = "table|nightjar.Encoder", required = true },
+    clip = { type = "string", default = "pool", one_of = { "pool", "embedding" } },
   })
   local preset = front_ends[options_of(d.encoder).kind] or "panns"
   return setmetatable({
     front_end = core.audio.mel(d.front_end or { preset = preset }),
     encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders),
+    clip = o.clip,
   }, AudioTower)
+end
+
+-- How wide relu(fc1(clip)) is; raises when the encoder has no classifier with such a layer.
+local function embedding_width(encoder, width)
+  if (encoder:descriptor().classes or 0) == 0 then
+    error("model: audio.clip is 'embedding', but the encoder has no classifier (classes = …)", 0)
+  end
+  local _, inner = encoder:logits(core.zeros(1, width))
+  if not inner then
+    error(("model: audio.clip is 'embedding', which a %s does not have"):format(
+      encoder:descriptor().kind), 0)
+  end
+  return inner.shape[2]
 end
 
 --- The same with a projection into a space of `dim`.
@@ -69,21 +89,51 @@ end
 function towers.audio(d, dim, form, rng)
   local tower = towers.listener(d, rng)
   local width = tower.encoder:width()
-  tower.width = width
   -- What pooling makes of a single frame: a maximum plus a mean is twice the frame.
-  tower.frame_gain = tower.encoder:pool(core.ones(1, 1, width))(1, 1)
+  tower.pool_gain = tower.encoder:pool(core.ones(1, 1, width))(1, 1)
+  tower.frame_gain = tower.pool_gain
+  if tower.clip == "embedding" then
+    width = embedding_width(tower.encoder, width)
+    tower.frame_gain = 1 -- frames are lifted as if each were a clip
+  end
+  tower.width = width
   tower.projection = projection(form, width, dim, rng)
   return tower
 end
 
 function AudioTower:descriptor()
-  return { front_end = self.front_end:descriptor(), encoder = self.encoder:descriptor() }
+  return { front_end = self.front_end:descriptor(), encoder = self.encoder:descriptor(),
+    clip = self.clip ~= "pool" and self.clip or nil }
 end
 
---- What the encoder makes of log-mels (B, T, M).
+local function embed(self, clip, rng)
+  return (select(2, self.encoder:logits(clip, { rng = rng })))
+end
+
+--- The clip vector (B, width) of the encoder's own frames (B, N, C).
+---@param frames any
+---@param lengths? any int64 (B)
+function AudioTower:pool(frames, lengths)
+  local clip = self.encoder:pool(frames, lengths)
+  return self.clip == "embedding" and embed(self, clip) or clip
+end
+
+--- Frames as the head takes them (…, width): the encoder's own, or, where clips are embeddings, each
+--- as if it were a clip.
+---@param frames any (…, C)
+---@param rng? any
+function AudioTower:lift(frames, rng)
+  if self.clip ~= "embedding" then return frames end
+  return embed(self, frames * self.pool_gain, rng)
+end
+
+--- What the encoder makes of log-mels (B, T, M), as the head takes it.
 ---@return any frames (B, N, C), any mask (B, N) or nil without lengths, any clip (B, C)
 function AudioTower:features(mel, lengths, rng)
   local frames, clip, frame_lengths = self.encoder(mel, lengths, { rng = rng })
+  if self.clip == "embedding" then
+    frames, clip = self:lift(frames, rng), embed(self, clip, rng)
+  end
   if not (lengths and frame_lengths) then return frames, nil, clip end
   local places = core.arange(1, frames.shape[2], { dtype = "int64" }):reshape(1, -1)
   return frames, places:le(frame_lengths:reshape(-1, 1)), clip
@@ -96,47 +146,54 @@ TextTower.__index = TextTower
 
 --- Kinds of text encoders: each makes a network called with (ids, mask, {rng}) that gives words
 --- (B, W, C).
-towers.text_encoders = { bert = core.encoders.bert }
+towers.text_encoders = { bert = core.encoders.bert, gpt2 = core.encoders.gpt2 }
 
--- Tokens that stand for no word.
-local SPECIAL = { "[PAD]", "[CLS]", "[SEP]", "[MASK]" }
-
--- Their ids, from 0.
-local function special_ids(vocabulary)
-  local wanted, ids = {}, {}
-  for _, token in ipairs(SPECIAL) do wanted[token] = true end
-  for i, token in ipairs(vocabulary) do
-    if wanted[token] then ids[#ids + 1] = i - 1 end
+-- Encoders that were made before must have room for every token.
+local function check_room(encoder, vocabulary)
+  local room = encoder:descriptor().vocabulary
+  if room and room < #vocabulary then
+    error(("model: text.vocabulary has %d tokens, its encoder has room for %d"):format(#vocabulary,
+      room), 0)
   end
-  return ids
 end
 
----@param d table { vocabulary = {tokens}, encoder = {…}, sentence = "cls"|"mean", max = 48 }
+---@param d table { vocabulary = {tokens}, merges = {…} of byte-level BPE (none: WordPiece),
+---  tokenizer = options of nj.text.wordpiece or nj.text.bpe, encoder = {…}, max = 48,
+---  sentence = "mean", "cls" (the first token), "pooler" (what the encoder's pooler makes of it) or
+---  "last" (the last token), clean = "wavcaps" (as nj.text.normalize), suffix = what is put behind
+---  every text }
 ---@return table
 function towers.text(d, dim, form, rng)
   local t = opts.check("model: text", d, {
     vocabulary = { type = "table", required = true },
+    merges = "table",
+    tokenizer = "table",
+    clean = { type = "string", one_of = { "none", "wavcaps" } },
+    suffix = "string",
     encoder = { type = "table|nightjar.Encoder", required = true },
-    sentence = { type = "string", default = "mean", one_of = { "cls", "mean" } },
+    sentence = { type = "string", default = "mean", one_of = { "cls", "mean", "pooler", "last" } },
     max = { type = "integer", default = 48 },
   })
-  local tokenizer = assert(core.text.wordpiece(t.vocabulary))
+  local tokenizer = tokens.make(t)
   local options = t.encoder
   if is_network(options) then
-    local room = options:descriptor().vocabulary
-    if room and room < #t.vocabulary then
-      error(("model: text.vocabulary has %d tokens, its encoder has room for %d"):format(
-        #t.vocabulary, room), 0)
-    end
+    check_room(options, t.vocabulary)
   else
-    options = { vocabulary = #t.vocabulary }
+    options = { vocabulary = #t.vocabulary, pooler = t.sentence == "pooler" or nil }
     for key, value in pairs(t.encoder) do options[key] = value end
   end
   local encoder = make_encoder(options, rng, "text", towers.text_encoders)
+  if t.sentence == "pooler" and not encoder:descriptor().pooler then
+    error("model: text.sentence is 'pooler', but the encoder has none (pooler = true)", 0)
+  end
   return setmetatable({
     tokenizer = tokenizer,
     vocabulary = t.vocabulary,
-    special = special_ids(t.vocabulary),
+    merges = t.merges,
+    options = t.tokenizer,
+    clean = t.clean,
+    suffix = t.suffix,
+    special = tokens.special_ids(tokenizer, t.vocabulary),
     encoder = encoder,
     sentence = t.sentence,
     max = t.max,
@@ -145,9 +202,10 @@ function towers.text(d, dim, form, rng)
   }, TextTower)
 end
 
---- Without the vocabulary, which a file keeps beside it.
+--- Without vocabulary and merges, which a file keeps beside it.
 function TextTower:descriptor()
-  return { encoder = self.encoder:descriptor(), sentence = self.sentence, max = self.max }
+  return { encoder = self.encoder:descriptor(), sentence = self.sentence, max = self.max,
+    tokenizer = self.options, clean = self.clean, suffix = self.suffix }
 end
 
 --- ids and mask of texts, padded to the longest.
@@ -164,13 +222,28 @@ function TextTower:word_mask(ids, mask)
   return words
 end
 
+-- The vector of the last token of each row that is no padding: (B, C) of (B, W, C).
+local function last_of(words, mask)
+  local b, w, c = table.unpack(words.shape)
+  local lengths = mask:to "int64":sum(2)
+  local rows = core.arange(0, b - 1, { dtype = "int64" }) * w + lengths
+  return words:reshape(b * w, c):index_select(1, rows)
+end
+
 --- What the encoder makes of tokenised texts (B, W).
 ---@return any words (B, W, C), any mask (B, W) of words alone, any sentence (B, C)
 function TextTower:features(ids, mask, rng)
+  local kind = self.sentence
+  if kind == "pooler" then
+    local words, pooled = self.encoder(ids, mask, { rng = rng, pooled = true })
+    return words, self:word_mask(ids, mask), pooled
+  end
   local words = self.encoder(ids, mask, { rng = rng })
   local sentence
-  if self.sentence == "cls" then
+  if kind == "cls" then
     sentence = words[{ {}, 1 }]
+  elseif kind == "last" then
+    sentence = last_of(words, mask)
   else -- padding comes last, so a sum of the mask is a length
     sentence = core.encoders.mean_pool(words, mask:to "int64":sum(2))
   end
@@ -178,12 +251,13 @@ function TextTower:features(ids, mask, rng)
 end
 
 --- The words of a text and the places of their pieces among its tokens: { text, from, to (bytes),
---- pieces } each. Punctuation is no word.
+--- pieces } each, the bytes being those of the text as it was cleaned. Punctuation is no word.
 ---@param text string
 ---@param all? boolean also those behind the most tokens that the encoder takes
 ---@return table[]
 function TextTower:words(text, all)
   local encoded, list, by_number = self.tokenizer:encode(text), {}, {}
+  text = encoded.text or text -- what was tokenised, where texts are cleaned
   -- Of a text that is cut, the last token is [SEP].
   local last = (all or #encoded.words <= self.max) and #encoded.words or self.max - 1
   for i = 1, last do
@@ -204,13 +278,16 @@ function TextTower:words(text, all)
   local words = {}
   for _, word in ipairs(list) do
     word.text = text:sub(word.from, word.to)
+    word.from = word.from + #word.text:match "^%s*" -- byte-level BPE has spaces in its words
+    word.text = text:sub(word.from, word.to)
     if word.text:find "[%w\128-\255]" then words[#words + 1] = word end
   end
   return words
 end
 
---- Words that the vocabulary only holds in pieces, or not at all.
+--- Words that the vocabulary only holds in pieces, or not at all; byte-level BPE has none.
 function TextTower:unknown_words(text)
+  if self.merges then return {} end
   local unknown, seen = {}, {}
   for _, word in ipairs(self:words(text, true)) do
     if (#word.pieces > 1 or word.unknown) and word.text:find "%w" and not seen[word.text] then

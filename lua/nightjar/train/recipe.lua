@@ -163,7 +163,8 @@ local function make_model(o, captions)
   if o.start then
     first, message, code = models.load(o.start)
     if not first then return nil, message, code end
-    text.vocabulary = first.text_tower.vocabulary -- words are numbered as the weights know them
+    local tower = first.text_tower -- words are numbered as the weights know them
+    text.vocabulary, text.merges, text.tokenizer = tower.vocabulary, tower.merges, tower.options
   end
   local model = models.new(descriptor, { rng = core.rng(o.seed) })
   if first then model:load_state(first:state(), { missing = "keep" }) end

@@ -1,0 +1,252 @@
+--- nightjar models out of the checkpoints of other retrieval systems.
+---
+---     local model, report = assert(nj.load("HTSAT-BERT-FT-Clotho.pt", { vocabulary = "vocab.txt" }))
+---     assert(model:save "clotho.safetensors")
+---
+--- The family is told by the names of the tensors (nj.families), sizes by their shapes, and all that
+--- neither tells comes with the family (systems.lua). Vocabularies are not in checkpoints: they are
+--- files of their own, vocab.txt for WordPiece, vocab.json and merges.txt for byte-level BPE.
+local core = require "nightjar.core"
+local families = require "nightjar.families"
+local fs = require "nightjar.fs"
+local opts = require "nightjar.opts"
+local sizes = require "nightjar.model.checkpoint.sizes"
+local systems = require "nightjar.model.checkpoint.systems"
+local weights = require "nightjar.encoders.checkpoint"
+
+local checkpoint = {}
+
+local function begins(text, prefix) return text:sub(1, #prefix) == prefix end
+
+local function with(...)
+  local out = {}
+  for _, source in ipairs { ... } do
+    for key, value in pairs(source) do out[key] = value end
+  end
+  return out
+end
+
+-- ---- what the file is ----
+
+local function entries_of(tensors)
+  local entries = {}
+  for name, tensor in pairs(tensors) do entries[#entries + 1] = { name = name, shape = tensor.shape } end
+  table.sort(entries, function(a, b) return a.name < b.name end)
+  return entries
+end
+
+--- The family of tensors and its table, or nil and what is wrong.
+local function recognise(tensors)
+  local found = families.recognise(entries_of(tensors))
+  if not found then
+    return nil, "these are weights, but neither a nightjar model nor a retrieval model of a known family"
+  end
+  if not found.audio then
+    return nil, ("this is %s, an encoder by itself; nj.encoders.from reads it"):format(found.title)
+  end
+  local system = systems[found.family]
+  local audio = system and system.audio[found.audio.kind]
+  local text = system and system.text[found.text.kind]
+  if not audio or not text then
+    return nil, ("this is %s, whose way from encoders to similarity is not there yet"):format(found.title)
+  end
+  if found.audio.details.fused then
+    return nil, ("this is %s; the fusion of several views of a long sound (patch_embed.mel_conv2d, "
+      .. "fusion_model) is not there yet: use a checkpoint that was trained without it"):format(found.title)
+  end
+  return found, { system = system, audio = audio, text = text }
+end
+
+-- ---- vocabularies ----
+
+local function tokenizer_of(found, o)
+  local bpe = found.text.title ~= "BERT"
+  local wanted = bpe and "{ vocabulary = 'vocab.json', merges = 'merges.txt' }"
+    or "{ vocabulary = 'vocab.txt' }"
+  if not o.vocabulary or bpe and not o.merges then
+    return nil, ("this is %s; its words are in files of their own: nj.load(path, %s)"):format(
+      found.title, wanted), "EARG"
+  end
+  if not bpe and o.merges then
+    return nil, ("this is %s, whose words are WordPiece: there are no merges"):format(found.title),
+      "EARG"
+  end
+  if bpe then return core.text.bpe(o.vocabulary, o.merges) end
+  return core.text.wordpiece(o.vocabulary)
+end
+
+-- ---- the model ----
+
+local function encoder_of(found, part, own, given, tensors)
+  local function shape(name)
+    local tensor = tensors[part.prefix .. name]
+    return tensor and tensor.shape
+  end
+  local ok, options = pcall(sizes[part.kind], shape, own.last_pool)
+  if not ok then return nil, ("this is %s, but %s: %s"):format(found.title, part.title, options) end
+  local settings = with(options, own.encoder or {}, given or {})
+  settings.kind, settings.rng = options.kind, false
+  local made, net = pcall(core.encoders[options.kind], settings)
+  if not made then return nil, ("this is %s, but %s"):format(found.title, net) end
+  return net
+end
+
+local function output_size(tensors, prefix, system, heads)
+  local names = system.projection.form == "gated" and { "linear1.weight" }
+    or heads.names and { "linear2.weight", "linear1.weight" } or { "2.weight", "0.weight" }
+  local last, first = tensors[prefix .. names[1]], tensors[prefix .. (names[2] or names[1])]
+  if not last or #last.shape ~= 2 or not first or #first.shape ~= 2 then
+    return nil, ("'%s%s' is missing or no matrix"):format(prefix, names[1])
+  end
+  return last.shape[1], system.projection.form ~= "gated" and first.shape[1] or nil
+end
+
+local function temperature_of(tensors, prefix, wanted)
+  if type(wanted) == "number" then return wanted end
+  local name = prefix .. wanted.name
+  local tensor = tensors[name]
+  if not tensor or tensor:numel() ~= 1 then
+    return nil, ("'%s' is missing or no single number"):format(name)
+  end
+  local value = tensor:reshape(-1)(1)
+  if wanted.form == "log_inverse" then value = math.exp(-value) end
+  if not (value > 0 and value < math.huge) then
+    return nil, ("'%s' makes no temperature: %s"):format(name, value)
+  end
+  return value, name
+end
+
+-- Descriptor of the model, its encoders made, and the name that the temperature came from.
+local function describe(found, own, tensors, o)
+  local tokenizer, message, code = tokenizer_of(found, o)
+  if not tokenizer then return nil, message, code end
+  local audio, text, dim, hidden, temperature, from
+  audio, message = encoder_of(found, found.audio, own.audio, o.audio, tensors)
+  if not audio then return nil, message end
+  local text_own = own.text
+  if text_own.sentence == "pooler" then
+    text_own = with(text_own, { encoder = with(text_own.encoder or {}, { pooler = true }) })
+  end
+  text, message = encoder_of(found, found.text, text_own, o.text, tensors)
+  if not text then return nil, message end
+  dim, hidden = output_size(tensors, found.prefix .. own.system.heads.audio, own.system,
+    own.system.heads)
+  if not dim then return nil, ("this is %s, but %s"):format(found.title, hidden) end
+  temperature, from = temperature_of(tensors, found.prefix, own.system.temperature)
+  if not temperature then return nil, ("this is %s, but %s"):format(found.title, from) end
+  local d = text:descriptor()
+  local room = d.positions - (d.roberta and d.padding_id + 1 or 0)
+  if #tokenizer > d.vocabulary then
+    return nil, ("this is %s with %d words, but the vocabulary has %d tokens"):format(found.title,
+      d.vocabulary, #tokenizer)
+  end
+  return {
+    name = o.name, dim = dim, temperature = temperature,
+    projection = with(own.system.projection, { hidden = hidden }),
+    audio = { encoder = audio, front_end = with({ preset = own.audio.front_end }, o.front_end or {}),
+      clip = own.audio.clip },
+    text = { encoder = text, vocabulary = tokenizer:vocabulary(), merges = tokenizer:merges(),
+      tokenizer = own.text.tokenizer, sentence = own.text.sentence,
+      max = math.min(own.text.max, room), clean = own.text.clean, suffix = own.text.suffix },
+    provenance = { family = found.family, title = found.title },
+  }, from
+end
+
+-- ---- weights and the account of them ----
+
+-- The tensors below a prefix by the network's names, and the names that they have in the file.
+local function below(tensors, prefix, names)
+  local view, source = {}, {}
+  for name, tensor in pairs(tensors) do
+    if begins(name, prefix) then
+      local own = name:sub(#prefix + 1)
+      for _, rule in ipairs(names or {}) do own = own:gsub(rule[1], rule[2]) end
+      view[own], source[own] = tensor, name
+    end
+  end
+  return view, source
+end
+
+local function reason_of(name, found, system, why)
+  if why[name] then return why[name] end
+  if not begins(name, found.prefix) then
+    return ("not under '%s': no part of the model"):format(found.prefix)
+  end
+  local own = name:sub(#found.prefix + 1)
+  for _, rule in ipairs(system.skipped or {}) do
+    if own:find(rule[1]) then return rule[2] end
+  end
+  return weights.reason(own) or "the model has no tensor of that name"
+end
+
+local function fill(model, tensors, found, system, temperature)
+  local heads = system.heads
+  local report = { family = found.family, title = found.title, prefix = found.prefix, used = {},
+    skipped = {}, missing = {}, mismatched = {} }
+  local why, taken = {}, {}
+  local function part(net, prefix, names)
+    local view, source = below(tensors, prefix, names)
+    local r = weights.apply(net, view, "")
+    for _, s in ipairs(r.skipped) do why[source[s.name]] = s.why end
+    for _, name in pairs(source) do taken[name] = true end
+    for _, kind in ipairs { "missing", "mismatched" } do
+      for _, name in ipairs(r[kind]) do table.insert(report[kind], prefix .. name) end
+    end
+  end
+  part(model.audio_tower.encoder, found.audio.prefix)
+  part(model.text_tower.encoder, found.text.prefix)
+  part(model.audio_tower.projection, found.prefix .. heads.audio, heads.names)
+  part(model.text_tower.projection, found.prefix .. heads.text, heads.names)
+  if temperature then taken[temperature] = true end
+  for name in pairs(tensors) do
+    if taken[name] and not why[name] then
+      table.insert(report.used, name)
+    else
+      table.insert(report.skipped, { name = name, why = reason_of(name, found, system, why) })
+    end
+  end
+  table.sort(report.used)
+  table.sort(report.skipped, function(a, b) return a.name < b.name end)
+  return report
+end
+
+--- Makes a model of a checkpoint of another retrieval system.
+---@param source string|table a path, or tensors by name
+---@param make fun(descriptor: table): table nj.model
+---@param options? table `vocabulary`: vocab.txt (WordPiece) or vocab.json (byte-level BPE), a path or
+---  the tokens; `merges`: merges.txt, a path or the merges; `partial` (false): tensors may be missing
+---  or have other shapes; `audio`, `text`: options of the encoders that replace what was found
+---  (heads of unusual sizes); `front_end`: the same of nj.audio.mel; `name` of the model
+---@return table|nil model
+---@return table|string report { family, title, prefix, used = {names}, skipped = {{ name, why }},
+---  missing = {names}, mismatched = {…} }; or a message
+---@return string? code ENOTFOUND, EFORMAT, EARG (no vocabulary given), …
+function checkpoint.load(source, make, options)
+  local o = opts.check("load", options, {
+    vocabulary = "string|table", merges = "string|table", audio = "table", text = "table",
+    front_end = "table", partial = { type = "boolean", default = false }, name = "string",
+  })
+  local tensors, path = source, ""
+  if type(source) == "string" then
+    path = source .. ": "
+    o.name = o.name or fs.stem(source)
+    local file, message, code = core.store.load(source)
+    if not file then return nil, message, code end
+    tensors = file.tensors
+  end
+  local found, own = recognise(tensors)
+  if not found then return nil, path .. own, "EFORMAT" end
+  local descriptor, from, code = describe(found, own, tensors, o)
+  if not descriptor then return nil, path .. from, code or "EFORMAT" end
+  local ok, model = pcall(make, descriptor)
+  if not ok then return nil, ("%sthis is %s, but %s"):format(path, found.title, model), "EFORMAT" end
+  local report = fill(model, tensors, found, own.system, from)
+  local problem = not o.partial and weights.problem(report)
+  if problem then
+    return nil, ("%sthis is %s, but its weights do not fit: %s"):format(path, found.title, problem),
+      "EFORMAT"
+  end
+  return model, report
+end
+
+return checkpoint

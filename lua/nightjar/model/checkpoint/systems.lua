@@ -1,0 +1,78 @@
+--- Whole retrieval models of others: what goes with their weights, one table for each.
+---
+---   audio       by kind of encoder (as nj.families calls it): front_end, a preset of nj.audio.mel;
+---               options of the encoder that no shape tells; last_pool of CNN14; clip, what is
+---               projected (towers.lua)
+---   text        by kind of encoder: sentence, max (tokens), and what is done to texts
+---   projection  form, and dropout while training
+---   heads       the prefixes of both projections; names, where they are called otherwise
+---   temperature a number; or the tensor that holds it, raw, or as the logarithm of its inverse
+---   skipped     reasons why tensors of these names are left out
+---
+--- Facts from XinhaoMei/WavCaps (retrieval), XinhaoMei/audio-text_retrieval, LAION-AI/CLAP,
+--- huggingface/transformers (models/clap), microsoft/CLAP (configs, models/clap.py, CLAPWrapper.py).
+local systems = {}
+
+systems.wavcaps = {
+  audio = {
+    htsat = { front_end = "htsat", encoder = { fit = "stretch" } },
+    panns = { front_end = "panns", last_pool = 2, encoder = { classes = 0 } },
+  },
+  text = {
+    bert = { sentence = "cls", max = 30, clean = "wavcaps" },
+  },
+  projection = { form = "mlp" },
+  heads = { audio = "audio_proj.", text = "text_proj." },
+  temperature = { name = "temp", form = "raw" },
+}
+
+systems["audio-text_retrieval"] = {
+  audio = { panns = { front_end = "panns", last_pool = 2, encoder = { classes = 0 } } },
+  text = {
+    bert = { sentence = "cls", max = 512, encoder = { dropout = 0.2 } },
+  },
+  projection = { form = "mlp" },
+  heads = { audio = "audio_linear.", text = "text_linear." },
+  temperature = 0.07,
+}
+
+systems["laion-clap"] = {
+  audio = { htsat = { front_end = "laion", encoder = { fit = "repeat" } } },
+  text = { bert = { sentence = "pooler", max = 77 } },
+  projection = { form = "mlp" },
+  heads = { audio = "audio_projection.", text = "text_projection." },
+  temperature = { name = "logit_scale_a", form = "log_inverse" },
+  skipped = {
+    { "^audio_transform%.", "made for one of the losses in training; embeddings do not pass it" },
+    { "^text_transform%.", "made for one of the losses in training; embeddings do not pass it" },
+    { "^logit_scale_t$", "texts and sounds share one temperature here, logit_scale_a" },
+  },
+}
+
+systems["hf-clap"] = {
+  audio = systems["laion-clap"].audio,
+  text = systems["laion-clap"].text,
+  projection = systems["laion-clap"].projection,
+  heads = { audio = "audio_projection.", text = "text_projection.",
+    names = { { "^linear1%.", "0." }, { "^linear2%.", "2." } } },
+  temperature = systems["laion-clap"].temperature,
+  skipped = systems["laion-clap"].skipped,
+}
+
+systems["ms-clap"] = {
+  audio = {
+    panns = { front_end = "msclap2022", last_pool = 1, clip = "embedding" },
+    htsat = { front_end = "msclap2023", encoder = { fit = "stretch" } },
+  },
+  text = {
+    bert = { sentence = "cls", max = 100 },
+    -- A space and the end of the text behind every text, padded with the first token.
+    gpt2 = { sentence = "last", max = 77, suffix = " ",
+      tokenizer = { cls = false, sep = "<|endoftext|>", pad = "!" } },
+  },
+  projection = { form = "gated", dropout = 0.5 },
+  heads = { audio = "audio_encoder.projection.", text = "caption_encoder.projection." },
+  temperature = { name = "logit_scale", form = "log_inverse" },
+}
+
+return systems
