@@ -1,12 +1,13 @@
 #!/usr/bin/env lua5.4
 --- Measures a model on what its training never saw: ESC-50's fold 5.
 ---
----   lua5.4 examples/evaluate_small.lua --esc50 DIR [--model FILE] [--soundsearch DIR]
+---   lua5.4 examples/evaluate_small.lua --esc50 DIR [--model FILE] [--scenes N]
 ---
---- Three measurements, each with its 95 % bootstrap interval and with chance beside it:
+--- Four measurements, each with its 95 % bootstrap interval and with chance beside it:
 ---   1. text→audio with class captions on the single clips of fold 5: mAP over the 50 classes
----   2. retrieval both ways on 500 scenes mixed from clips of fold 5
----   3. what the calibrated score is worth: how often hits of a given score are right
+---   2. retrieval both ways on 500 scenes mixed from clips of fold 5, by each level and by their fusion
+---   3. how well words point at the seconds of their sounds, on scenes of fold 5
+---   4. what the calibrated score is worth: how often hits of a given score are right
 local nj = require "nightjar"
 local evaluate = require "nightjar.evaluate"
 
@@ -30,39 +31,38 @@ local function prompts()
   return list
 end
 
-print "\n1. Class captions against the clips of fold 5 (six captions a class, vectors averaged)"
+print "\n1. Class captions against the clips of fold 5 (six captions a class, scores averaged)"
 print(evaluate.classes(model, test.clips, prompts()))
 
 print "\n2. Scenes mixed from the clips of fold 5, one caption each"
-local function scenes_of_fold()
-  local scenes = nj.data.scenes(test, { seed = 555, size = options.scenes })
-  local loader = nj.data.loader(scenes, { batch = 20, shuffle = false, last = "keep",
-    front_end = model.audio_tower.front_end, tokenizer = model.text_tower.tokenizer })
-  local clips, texts = {}, {}
-  for batch in loader:batches(1) do
-    nj.no_grad(function()
-      clips[#clips + 1] = model:encode_audio(batch.mel, batch.lengths)
-      texts[#texts + 1] = model:encode_text(batch.ids, batch.mask)
-    end)
+local scenes = nj.data.scenes(test, { seed = 555, size = options.scenes, captions = 1 })
+local results = assert(evaluate.levels(model, assert(scenes:dataset())))
+for _, level in ipairs { "clip", "segment", "frame", "caption", "fused" } do
+  if results[level] then
+    print(level)
+    print(results[level])
   end
-  return nj.cat(texts, 1):matmul(nj.cat(clips, 1):transpose(1, 2))
 end
-print(nj.metrics.retrieval(scenes_of_fold()))
 
-print "\n3. The calibrated score, over all pairs of a class caption and a clip of fold 5"
+print "\n3. Words and seconds"
+print(assert(evaluate.alignment(model, scenes, { size = options.scenes })))
+
+print "\n4. The calibrated score, over all pairs of a class caption and a clip of fold 5"
 local function reliability()
-  local vectors, kept = evaluate.clips(model, test.clips)
-  local bins = {}
+  local texts, classes, paths, bins = {}, {}, {}, {}
+  for class, list in pairs(prompts()) do
+    for k = 1, 2 do texts[#texts + 1], classes[#classes + 1] = list[k], class end
+  end
+  for i, clip in ipairs(test.clips) do paths[i] = clip.path end
   for b = 1, 5 do bins[b] = { n = 0, right = 0, sum = 0 } end
-  for class, texts in pairs(prompts()) do
-    for k = 1, 2 do
-      local query = model:text(texts[k])[1]
-      local p = model:probabilities(query, vectors:matmul(query))
-      for i, clip in ipairs(kept) do
-        local bin = bins[math.min(5, 1 + math.floor(p(i) * 5))]
-        bin.n, bin.sum = bin.n + 1, bin.sum + p(i)
-        if clip.label == class then bin.right = bin.right + 1 end
-      end
+  local S = model:similarity(texts, paths)
+  local judged = model.calibration.of == "similarity" and S.scores or S.clip
+  for t, text in ipairs(texts) do
+    local p = model:probabilities(model:text(text)[1], judged[t])
+    for i, clip in ipairs(test.clips) do
+      local bin = bins[math.min(5, 1 + math.floor(p(i) * 5))]
+      bin.n, bin.sum = bin.n + 1, bin.sum + p(i)
+      if clip.label == classes[t] then bin.right = bin.right + 1 end
     end
   end
   print "  score          pairs   mean score   right"

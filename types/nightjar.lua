@@ -3566,10 +3566,11 @@ function Captioner:descriptor() end
 
 ---Writes the captioner to one safetensors file, whole or not at all.
 ---@param path string
+---@param options? nightjar.store.SaveOptions "float16" halves the file; read back, weights are float32 again
 ---@return true? ok
 ---@return string? message
 ---@return string? code
-function Captioner:save(path) end
+function Captioner:save(path, options) end
 
 ---The networks with the prefixes of their parameters' names.
 ---@return {prefix: string, net: nightjar.Encoder}[]
@@ -3731,10 +3732,11 @@ function Model:descriptor() end
 
 ---Writes the model to one safetensors file, whole or not at all.
 ---@param path string
+---@param options? nightjar.store.SaveOptions "float16" halves the file; read back, weights are float32 again
 ---@return true? ok
 ---@return string? message
 ---@return string? code
-function Model:save(path) end
+function Model:save(path, options) end
 
 ---Parameters to train, in a fixed order: { {name = …, tensor = …}, … }.
 ---@return table[]

@@ -236,24 +236,30 @@ function evaluate.alignment(model, scenes, options)
   return metrics.alignment(items, { bootstrap = o.bootstrap, seed = o.seed })
 end
 
---- Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.
+--- Text→audio with prompts for each class, as zero-shot classification asks: mAP over classes. A class's
+--- score for a clip is the mean over its prompts of their similarity, fused over the model's levels.
 ---@param model table
 ---@param clips table[] with `path` and `label`
----@param prompts table<string, string[]> captions of each class; their vectors are averaged
+---@param prompts table<string, string[]> captions of each class
 ---@return any result a nj.metrics classification result
 function evaluate.classes(model, clips, prompts)
   opts.arg("evaluate.classes", 3, "prompts", prompts, "table")
-  local vectors, kept = evaluate.clips(model, clips)
-  local labels, rows, targets, index = {}, {}, {}, {}
+  local encoded, kept = encode_clips(model, clips, {})
+  local labels, texts, rows, targets, index = {}, {}, {}, {}, {}
   for label in pairs(prompts) do labels[#labels + 1] = label end
   table.sort(labels)
   for i, label in ipairs(labels) do
     index[label] = i
-    rows[i] = model:text(prompts[label]):mean(1):normalize(-1)
+    for _, prompt in ipairs(prompts[label]) do texts[#texts + 1] = prompt end
+  end
+  local scores, first = model:similarity(texts, encoded).scores, 1
+  for i, label in ipairs(labels) do
+    local last = first + #prompts[label] - 1
+    rows[i] = scores[{ { first, last } }]:mean(1)
+    first = last + 1
   end
   for i, clip in ipairs(kept) do targets[i] = index[clip.label] end
-  local scores = core.stack(rows, 1):matmul(vectors:transpose(1, 2))
-  return metrics.classification(scores, { labels = targets, names = labels })
+  return metrics.classification(core.stack(rows, 1), { labels = targets, names = labels })
 end
 
 return evaluate

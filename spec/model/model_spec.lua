@@ -18,6 +18,17 @@ describe("nj.model", function()
   end)
   teardown(function() temporary.remove(folder) end)
 
+  it("halves its file when asked, at the price of rounding", function()
+    local whole, half = folder .. "/whole.safetensors", folder .. "/half.safetensors"
+    assert(model:save(whole))
+    assert.equal(true, model:save(half, { dtype = "float16" }))
+    local fs = require "nightjar.fs"
+    assert.is_true(fs.stat(half) < fs.stat(whole))
+    local again = assert(nj.load(half))
+    near(model:text { "a dog barks" }, again:text { "a dog barks" }, { atol = 5e-3 })
+    assert.has_error(function() model:save(half, { dtype = "int4" }) end)
+  end)
+
   it("comes back from its file bit for bit", function()
     local path = folder .. "/m.safetensors"
     model.calibration = nil

@@ -9,11 +9,11 @@ local VERSION = "1"
 local file = {}
 
 --- Writes a captioner; see Captioner:save.
-function file.save(captioner, path)
+function file.save(captioner, path, options)
   return archive.save(path, FORMAT, VERSION, captioner:state(), {
     descriptor = archive.encode(captioner:descriptor()),
     vocabulary = table.concat(captioner.vocabulary, "\n"),
-  })
+  }, options)
 end
 
 --- Reads a captioner written by file.save.

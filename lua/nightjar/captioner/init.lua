@@ -99,8 +99,10 @@ end
 
 --- Writes the captioner to one safetensors file, whole or not at all.
 ---@param path string
+---@param options? table `dtype`: "float16" halves the file, whose weights are then rounded; read back they
+---  are float32 again. Default "float32"
 ---@return true|nil ok, string? message, string? code
-function Captioner:save(path) return file.save(self, path) end
+function Captioner:save(path, options) return file.save(self, path, options) end
 
 --- The networks with the prefixes of their parameters' names.
 ---@return {prefix: string, net: any}[]

@@ -97,11 +97,14 @@ end
 ---@param version string
 ---@param tensors table<string, any>
 ---@param metadata table<string, string>
+---@param options? table `dtype`: as nj.store.save takes it
 ---@return true|nil ok, string? message, string? code
-function archive.save(path, format, version, tensors, metadata)
+function archive.save(path, format, version, tensors, metadata, options)
   local all = { format = format, version = version }
   for key, value in pairs(metadata) do all[key] = value end
-  return core.store.save(path, tensors, all)
+  local ok, message, code = core.store.save(path, tensors, all, options)
+  if not ok then return nil, message, code end
+  return true
 end
 
 return archive

@@ -12,7 +12,7 @@ local BANK = "calibration.bank"
 local file = {}
 
 --- Writes a model; see Model:save.
-function file.save(model, path)
+function file.save(model, path, options)
   local tensors, metadata = {}, {
     descriptor = archive.encode(model:descriptor()),
     vocabulary = table.concat(model.text_tower.vocabulary, "\n"),
@@ -23,7 +23,7 @@ function file.save(model, path)
     tensors[BANK] = model.calibration.bank
     metadata.calibration = archive.encode(calibration.describe(model.calibration))
   end
-  return archive.save(path, FORMAT, VERSION, tensors, metadata)
+  return archive.save(path, FORMAT, VERSION, tensors, metadata, options)
 end
 
 -- The model that an archive describes; raises what is wrong with it.

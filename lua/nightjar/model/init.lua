@@ -138,8 +138,10 @@ end
 
 --- Writes the model to one safetensors file, whole or not at all.
 ---@param path string
+---@param options? table `dtype`: "float16" halves the file, whose weights are then rounded; read back they
+---  are float32 again. Default "float32"
 ---@return true|nil ok, string? message, string? code
-function Model:save(path) return file.save(self, path) end
+function Model:save(path, options) return file.save(self, path, options) end
 
 --- Parameters to train, in a fixed order: { {name = …, tensor = …}, … }.
 ---@return table[]
