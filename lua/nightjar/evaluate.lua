@@ -3,6 +3,7 @@ local core = require "nightjar.core"
 local data = require "nightjar.data"
 local mix = require "nightjar.data.mix"
 local metrics = require "nightjar.metrics"
+local naming = require "nightjar.model.content"
 local opts = require "nightjar.opts"
 
 local evaluate = {}
@@ -172,20 +173,13 @@ function evaluate.levels(model, dataset, options)
   return results, failed
 end
 
--- Words that name no sound.
-local FUNCTION_WORDS = {}
-for word in ("a an the of in on at to by with and or then while as it its is are be being been was "
-  .. "from into over under after before which that there this some one other"):gmatch "%a+" do
-  FUNCTION_WORDS[word] = true
-end
-
 -- Rows of the words of a phrase that name something; all its words when none does.
 local function content_rows(words, phrase)
   local content, all = {}, {}
   for i, word in ipairs(words) do
     if word.first >= phrase.first and word.last <= phrase.last then
       all[#all + 1] = i
-      if not FUNCTION_WORDS[word.text:lower()] then content[#content + 1] = i end
+      if naming.names(word.text) then content[#content + 1] = i end
     end
   end
   return #content > 0 and content or all

@@ -1,6 +1,7 @@
 --- nightjar search TEXT [DIR]
 local common = require "nightjar.cli.library"
 local fs = require "nightjar.fs"
+local content = require "nightjar.model.content"
 local output = require "nightjar.cli.output"
 
 local command = { summary = "Find the sounds that a text describes." }
@@ -49,10 +50,20 @@ end
 -- How many words of a query a line has room for.
 local MOST_WORDS = 6
 
+-- The words that can name a sound; all when none can.
+local function telling(words)
+  local list = {}
+  for _, word in ipairs(words) do
+    if content.names(word.word) then list[#list + 1] = word end
+  end
+  return #list > 0 and list or words
+end
+
 --- Where a hit's words were heard, the strongest of them in the order of the query:
 --- "dog 0:01.3–0:01.6 (0.47), barks …".
 local function words_text(words)
   local strongest = {}
+  words = telling(words)
   for i, word in ipairs(words) do strongest[i] = { word = word, place = i } end
   table.sort(strongest, function(a, b)
     if a.word.score ~= b.word.score then return a.word.score > b.word.score end
