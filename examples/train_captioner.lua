@@ -15,6 +15,7 @@ parser:option("--esc50", "ESC-50's folder."):argname("DIR"):count(1)
 parser:option("--model", "The retrieval model whose audio encoder is used."):default "nightjar-small"
 parser:flag("--joint", "Train the audio encoder, too.")
 parser:option("--out", "The file to write."):default "runs/captioner/captioner.safetensors"
+parser:flag("--half", "Write float16: half the size, rounded.")
 parser:option("--run", "Folder of checkpoints and log."):default "runs/captioner"
 parser:option("--epochs", "Passes over clips and scenes."):default("20"):convert(math.tointeger)
 parser:option("--scenes", "Scenes for training."):default("3000"):convert(math.tointeger)
@@ -184,5 +185,5 @@ local items = options.joint and listen_to_all(captioner, scenes, "validation") o
 local metrics, texts = describe_all(captioner, items)
 print(metrics)
 for i = 1, math.min(5, #texts) do print(("  %s\n    (%s)"):format(texts[i], items[i].captions[1])) end
-assert(captioner:save(options.out))
+assert(captioner:save(options.out, { dtype = options.half and "float16" or "float32" }))
 print("wrote " .. options.out)

@@ -41,6 +41,12 @@ describe("nightjar caption", function()
       want[1][1].text, two, math.exp(want[2][1].mean), want[2][1].text), out)
   end)
 
+  it("uses the captioner that comes with nightjar", function()
+    local code, out, err = run("--max", "12", two)
+    assert.equal(0, code, err)
+    assert.matches("two%.wav\n  %d%.%d%d  %a", out)
+  end)
+
   it("prints JSON, goes on past files it cannot read, and says 1 then", function()
     local code, out, err = run("--model", model, "-n", "3", "--method", "nucleus", "--seed", "7",
       "--json", one, folder .. "/none.wav", two)
