@@ -134,6 +134,17 @@ local function about(o, encoders)
   return lines
 end
 
+-- The command that makes the tables, which is the running one but for --report.
+local function command()
+  local words = { "lua5.4", arg[0] }
+  for _, word in ipairs(arg) do
+    if word ~= "--report" then
+      words[#words + 1] = word:find "^[%w%-_./=:,@+]+$" and word or ("'%s'"):format(word)
+    end
+  end
+  return table.concat(words, " ")
+end
+
 --- Opens an experiment of this folder: { name, title, configurations = function(o) → list,
 --- baseline, metrics, charts, encoders }.
 function setting.experiment(d)
@@ -145,7 +156,7 @@ function setting.experiment(d)
     name = prefix .. d.name, title = d.title, seeds = seeds, baseline = d.baseline,
     configurations = d.configurations(o), metrics = d.metrics or setting.metrics(),
     charts = d.charts, runs = fs.join(o.runs, "finished"), run = setting.runner(o),
-    about = about(o, d.encoders or { o.encoder }),
+    command = command(), about = about(o, d.encoders or { o.encoder }),
     setting = { version = VERSION, data = o.data, steps = o.steps, batch = o.batch, dim = o.dim,
       train = o.train, scenes = o.scenes, captioner_steps = o.captioner_steps },
   }

@@ -219,7 +219,15 @@ Results.__tostring = Results.markdown
 
 -- ---- JSON ----
 
---- Everything as plain tables: estimates, the values of each seed, the command.
+-- Of the table's metrics; the values of all others are there too.
+local function shown_only(self, by_metric)
+  local out = {}
+  for _, metric in ipairs(self.experiment.metrics) do out[metric.key] = by_metric[metric.key] end
+  return out
+end
+
+--- Everything as plain tables: the values of each seed for every metric, estimates and differences
+--- for those of the table, the command.
 ---@return table
 function Results:plain()
   local e = self.experiment
@@ -228,7 +236,8 @@ function Results:plain()
     rows[i] = {
       name = row.name, label = row.label, configuration = row.configuration, runs = row.runs,
       seconds = row.seconds, cpu_seconds = row.cpu_seconds, values = row.values,
-      estimates = row.estimates, differences = row.differences,
+      estimates = shown_only(self, row.estimates),
+      differences = shown_only(self, row.differences),
     }
   end
   return record.plain {
