@@ -45,7 +45,7 @@ end
 ---@param progress? fun(done: integer, total: integer)
 ---@return any vectors (n, D), table[] kept, { id: string, error: string }[] failed
 function evaluate.clips(model, clips, progress)
-  opts.arg("evaluate.clips", 1, "model", model, "table")
+  opts.arg("evaluate.clips", 1, "model", model, "nightjar.Model")
   opts.arg("evaluate.clips", 2, "clips", clips, "table")
   opts.arg("evaluate.clips", 3, "progress", progress, { type = "callable", optional = true })
   local rows, kept, failed = {}, {}, {}
@@ -93,6 +93,17 @@ local function encode_clips(model, clips, o)
   return encoded, kept, failed
 end
 
+-- A model, and something with a list of clips.
+local function check_arguments(fname, model, dataset)
+  opts.arg(fname, 1, "model", model, "nightjar.Model", 4)
+  opts.arg(fname, 2, "dataset", dataset, "table", 4)
+  opts.arg(fname, 2, "dataset.clips", rawget(dataset, "clips"), "table", 4)
+  for _, clip in ipairs(dataset.clips) do
+    opts.arg(fname, 2, "dataset.clips, an item", clip, "table", 4)
+    opts.arg(fname, 2, "dataset.clips, captions of an item", clip.captions, "table", 4)
+  end
+end
+
 local RUN_RULES = {
   bootstrap = "integer", seed = "integer", progress = "function", generated = "function",
 }
@@ -122,8 +133,7 @@ end
 ---@return table|string failed; or a code
 ---@return table[]? clips that could be read, the columns
 function evaluate.similarity(model, dataset, options)
-  opts.arg("evaluate.similarity", 1, "model", model, "table")
-  opts.arg("evaluate.similarity", 2, "dataset", dataset, "table")
+  check_arguments("evaluate.similarity", model, dataset)
   return compare(model, dataset, opts.check("evaluate.similarity", options,
     { progress = "function", generated = "function" }))
 end
@@ -138,8 +148,7 @@ end
 ---@return table|string failed { id, error } of each clip that could not be read; or a message
 ---@return string? code
 function evaluate.run(model, dataset, options)
-  opts.arg("evaluate.run", 1, "model", model, "table")
-  opts.arg("evaluate.run", 2, "dataset", dataset, "table")
+  check_arguments("evaluate.run", model, dataset)
   local o = opts.check("evaluate", options, RUN_RULES)
   local S, clip_of, failed = compare(model, dataset, o)
   if not S then return nil, clip_of, failed end
@@ -156,8 +165,7 @@ end
 ---@return table|string failed; or a message
 ---@return string? code
 function evaluate.levels(model, dataset, options)
-  opts.arg("evaluate.levels", 1, "model", model, "table")
-  opts.arg("evaluate.levels", 2, "dataset", dataset, "table")
+  check_arguments("evaluate.levels", model, dataset)
   local o = opts.check("evaluate.levels", options, RUN_RULES)
   local S, clip_of, failed = compare(model, dataset, o)
   if not S then return nil, clip_of, failed end
@@ -209,7 +217,7 @@ end
 ---@return string? message
 ---@return string? code
 function evaluate.alignment(model, scenes, options)
-  opts.arg("evaluate.alignment", 1, "model", model, "table")
+  opts.arg("evaluate.alignment", 1, "model", model, "nightjar.Model")
   opts.arg("evaluate.alignment", 2, "scenes", scenes, "nightjar.Scenes")
   local o = opts.check("evaluate.alignment", options, {
     size = { type = "integer", default = 200, min = 1 },
@@ -237,7 +245,13 @@ end
 ---@param prompts table<string, string[]> captions of each class
 ---@return any result a nj.metrics classification result
 function evaluate.classes(model, clips, prompts)
+  opts.arg("evaluate.classes", 1, "model", model, "nightjar.Model")
+  opts.arg("evaluate.classes", 2, "clips", clips, "table")
+  for _, clip in ipairs(clips) do opts.arg("evaluate.classes", 2, "clips, an item", clip, "table") end
   opts.arg("evaluate.classes", 3, "prompts", prompts, "table")
+  for _, list in pairs(prompts) do
+    opts.arg("evaluate.classes", 3, "prompts, an item", list, "table")
+  end
   local encoded, kept = encode_clips(model, clips, {})
   local labels, texts, rows, targets, index = {}, {}, {}, {}, {}
   for label in pairs(prompts) do labels[#labels + 1] = label end

@@ -7,6 +7,8 @@
 --- The names are facts of the published checkpoints: PANNs (audioset_tagging_cnn, main.py), HTS-AT,
 --- LAION-CLAP, Hugging Face's ClapModel, WavCaps, audio-text_retrieval, MGA-CLAP, MS-CLAP (CLAPWrapper.py),
 --- EfficientAT, BERT, RoBERTa, GPT-2.
+local opts = require "nightjar.opts"
+
 local families = {}
 
 -- ---- parts: what an encoder below some prefix is ----
@@ -174,8 +176,12 @@ end
 ---@param entries {name: string, shape: integer[]}[] as nj.store.info gives them
 ---@return {family: string, title: string, prefix: string, details: table?, audio: table?, text: table?}?
 function families.recognise(entries)
+  opts.arg("families.recognise", 1, "entries", entries, "table")
   local shapes, names = {}, {}
   for i, entry in ipairs(entries) do
+    opts.arg("families.recognise", 1, "entries, an item", entry, "table")
+    opts.arg("families.recognise", 1, "entries, name of an item", entry.name, "string")
+    opts.arg("families.recognise", 1, "entries, shape of an item", entry.shape, "table")
     shapes[entry.name] = entry.shape
     names[i] = entry.name
   end
