@@ -86,8 +86,8 @@ local function live()
   return nj.memory().live
 end
 
---- Runs `run` with its requests for memory failing in turn, each of the first forty and a share of the
---- rest: it must raise "out of memory", and leave nothing behind.
+--- Runs `run` with its requests for memory failing in turn, each of the first ones and a share of
+--- the rest: it must raise "out of memory", and leave nothing behind.
 function network.survives(run)
   run()
   local before = live()
@@ -100,7 +100,7 @@ function network.survives(run)
     fail_after(-1)
     if not ok then
       assert(tostring(text):find("out of memory", 1, true), tostring(text))
-      n = n + 1 + n // 40 -- a failing request costs two full collections
+      n = n + 1 + n // 8 -- a failing request costs two full collections
     end
     assert(n < 5000, "fails for ever")
   until ok
