@@ -2922,7 +2922,7 @@ function nj.ac.decoder(options) end
 ---@field forbid? integer[] tokens that never come
 ---@field once? integer[] tokens that come once at most
 
----@class nightjar.Generated
+---@class nightjar.GeneratedCaption
 ---@field ids integer[] without bos, with eos where the caption ends by itself
 ---@field logprob number the sum over ids, as teacher forcing gives it
 ---@field mean number logprob / #ids
@@ -3091,7 +3091,7 @@ function Encoder:free() end
 ---@param memory nightjar.Tensor (B, N, C)
 ---@param mask? nightjar.Tensor (B, N), non-zero where a frame is valid
 ---@param options nightjar.GenerateOptions
----@return nightjar.Generated[][]
+---@return nightjar.GeneratedCaption[][]
 function Encoder:generate(memory, mask, options) end
 
 -- ---- data ----
@@ -3657,7 +3657,7 @@ function Captioner:text(ids) end
 ---@field batch? integer sounds at a time; 16
 ---@field progress? fun(done: integer, total: integer)
 
----@class nightjar.Caption: nightjar.Generated
+---@class nightjar.Caption: nightjar.GeneratedCaption
 ---@field text string
 
 ---Captions of sounds, the best of each first.
