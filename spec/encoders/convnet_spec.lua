@@ -1,4 +1,5 @@
 local nj = require "nightjar"
+local network = require "spec.support.network"
 local near = require "spec.support.near"
 
 local function small(options)
@@ -8,20 +9,9 @@ local function small(options)
   return nj.encoders.convnet(o)
 end
 
--- Running statistics and affine weights as training leaves them: none of them trivial.
+-- Batch norms as training leaves them.
 local function trained(net, seed)
-  nj.no_grad(function()
-    for i, b in ipairs(net:buffers()) do
-      local noise = nj.rand(b.tensor.shape, { rng = nj.rng(seed + i) })
-      b.tensor:copy_(b.name:find "var" and noise + 0.5 or noise - 0.5)
-    end
-    for i, p in ipairs(net:parameters()) do
-      if p.name:find "bn" then
-        p.tensor:copy_(nj.rand(p.tensor.shape, { rng = nj.rng(seed + 50 + i) }) + 0.25)
-      end
-    end
-  end)
-  return net
+  return network.trained(net, seed, function(name) return name:find "bn" ~= nil end)
 end
 
 local function mel(...) return nj.randn({ ... }, { rng = nj.rng(5) }) end
@@ -163,9 +153,7 @@ describe("nj.encoders.convnet", function()
   end)
 
   it("gives the same bits, gradients too, with one thread as with two", function()
-    local before = nj.threads()
-    local function run(threads)
-      nj.threads(threads)
+    network.same_bits(function()
       local net = small { channels = { 16, 32 }, mels = 32 }:train()
       local _, clip = net(mel(4, 60, 32), nil, { rng = nj.rng(1) })
       clip:square():sum():backward()
@@ -174,10 +162,7 @@ describe("nj.encoders.convnet", function()
         bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes()
       end
       return table.concat(bytes)
-    end
-    local one, two = run(1), run(2)
-    nj.threads(before)
-    assert(one == two)
+    end)
   end)
 
   it("drops out, masks stripes and follows the batch's statistics while training only", function()

@@ -1,4 +1,5 @@
 local nj = require "nightjar"
+local network = require "spec.support.network"
 local near = require "spec.support.near"
 local shared = require "spec.support.shared"
 
@@ -235,9 +236,7 @@ describe("nj.encoders.htsat", function()
   end)
 
   it("gives the same bits, gradients too, with one thread as with two", function()
-    local before = nj.threads()
-    local function run(threads)
-      nj.threads(threads)
+    network.same_bits(function()
       local net = trained(small { drop_path = 0.2 }, 60):train()
       local _, clip = net(mel(2, 64, 16), nil, { rng = nj.rng(1) })
       clip:square():sum():backward()
@@ -246,10 +245,7 @@ describe("nj.encoders.htsat", function()
         bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes()
       end
       return table.concat(bytes)
-    end
-    local one, two = run(1), run(2)
-    nj.threads(before)
-    assert(one == two)
+    end)
   end)
 
   it("leaves branches out and masks stripes while training only", function()

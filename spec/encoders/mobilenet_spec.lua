@@ -1,4 +1,5 @@
 local nj = require "nightjar"
+local network = require "spec.support.network"
 local near = require "spec.support.near"
 local shared = require "spec.support.shared"
 
@@ -208,9 +209,7 @@ describe("nj.encoders.mobilenet", function()
   end)
 
   it("gives the same bits, gradients too, with one thread as with two", function()
-    local before = nj.threads()
-    local function run(threads)
-      nj.threads(threads)
+    network.same_bits(function()
       local net = trained(small(), 60):train()
       local _, clip = net(mel(3, 60, 16))
       net:logits(clip, { rng = nj.rng(1) }):square():sum():backward()
@@ -219,10 +218,7 @@ describe("nj.encoders.mobilenet", function()
         bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes()
       end
       return table.concat(bytes)
-    end
-    local one, two = run(1), run(2)
-    nj.threads(before)
-    assert(one == two)
+    end)
   end)
 
   it("drops out and follows the batch's statistics while training only", function()

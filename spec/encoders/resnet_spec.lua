@@ -1,4 +1,5 @@
 local nj = require "nightjar"
+local network = require "spec.support.network"
 local near = require "spec.support.near"
 local shared = require "spec.support.shared"
 
@@ -9,21 +10,7 @@ local function small(options)
   return nj.encoders.resnet(o)
 end
 
--- Running statistics and affine weights as training leaves them: none of them trivial.
-local function trained(net, seed)
-  nj.no_grad(function()
-    for i, b in ipairs(net:buffers()) do
-      local noise = nj.rand(b.tensor.shape, { rng = nj.rng(seed + i) })
-      b.tensor:copy_(b.name:find "var" and noise + 0.5 or noise - 0.5)
-    end
-    for i, p in ipairs(net:parameters()) do
-      if p.tensor.ndim == 1 then
-        p.tensor:copy_(nj.rand(p.tensor.shape, { rng = nj.rng(seed + 50 + i) }) + 0.25)
-      end
-    end
-  end)
-  return net
-end
+local trained = network.trained
 
 local function mel(...) return nj.randn({ ... }, { rng = nj.rng(5) }) end
 local function lengths(list) return nj.tensor(list, { dtype = "int64" }) end

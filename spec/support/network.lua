@@ -86,6 +86,23 @@ local function live()
   return nj.memory().live
 end
 
+--- Gives running statistics, and affine weights (all vectors, or those that `pick(name)` names), values as
+--- training leaves them: none of them trivial.
+function network.trained(net, seed, pick)
+  nj.no_grad(function()
+    for i, b in ipairs(net:buffers()) do
+      local noise = nj.rand(b.tensor.shape, { rng = nj.rng(seed + i) })
+      b.tensor:copy_(b.name:find "var" and noise + 0.5 or noise - 0.5)
+    end
+    for i, p in ipairs(net:parameters()) do
+      if p.tensor.ndim == 1 and (not pick or pick(p.name)) then
+        p.tensor:copy_(nj.rand(p.tensor.shape, { rng = nj.rng(seed + 50 + i) }) + 0.25)
+      end
+    end
+  end)
+  return net
+end
+
 --- Runs `run` with its requests for memory failing in turn, each of the first ones and a share of
 --- the rest: it must raise "out of memory", and leave nothing behind.
 function network.survives(run)
