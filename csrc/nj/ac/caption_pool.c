@@ -36,12 +36,8 @@ static nj_status add_all(nj_caption_pool *net) {
 nj_status nj_caption_pool_new(nj_ctx *ctx, const nj_caption_pool_options *options, nj_rng *rng,
                               nj_caption_pool **out) {
   nj_transformer_options layer = layer_options(options);
-  NJ_TRY(nj_transformer_check(ctx, "caption_pool", &layer));
-  if (options->layers < 0 || options->positions < 1)
-    return nj_fail(ctx, NJ_EARG, "caption_pool: every size must be at least 1");
-  if (!(options->dropout >= 0 && options->dropout < 1))
-    return nj_fail(ctx, NJ_EARG, "caption_pool: dropout must be in [0, 1), got %g",
-                   options->dropout);
+  NJ_TRY(nj_transformer_check(ctx, "caption_pool", &layer, options->layers, options->positions,
+                              options->dropout));
   nj_caption_pool *net = nj_calloc(ctx, 1, sizeof *net);
   if (!net)
     return NJ_ENOMEM;

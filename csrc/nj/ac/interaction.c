@@ -64,12 +64,8 @@ static nj_status add_all(nj_interaction *net) {
 nj_status nj_interaction_new(nj_ctx *ctx, const nj_interaction_options *options, nj_rng *rng,
                              nj_interaction **out) {
   nj_transformer_options layer = layer_options(options);
-  NJ_TRY(nj_transformer_check(ctx, "interaction", &layer));
-  if (options->layers < 0 || options->positions < 1)
-    return nj_fail(ctx, NJ_EARG, "interaction: every size must be at least 1");
-  if (!(options->dropout >= 0 && options->dropout < 1))
-    return nj_fail(ctx, NJ_EARG, "interaction: dropout must be in [0, 1), got %g",
-                   options->dropout);
+  NJ_TRY(nj_transformer_check(ctx, "interaction", &layer, options->layers, options->positions,
+                              options->dropout));
   nj_interaction *net = nj_calloc(ctx, 1, sizeof *net);
   if (!net)
     return NJ_ENOMEM;

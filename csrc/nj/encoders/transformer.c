@@ -193,12 +193,15 @@ nj_status nj_add_residual(nj_ctx *ctx, nj_tensor *x, nj_tensor *residual, nj_dro
 
 /* ---- layers ---- */
 
-nj_status nj_transformer_check(nj_ctx *ctx, const char *op, const nj_transformer_options *o) {
-  if (o->width < 1 || o->heads < 1 || o->hidden < 1)
+nj_status nj_transformer_check(nj_ctx *ctx, const char *op, const nj_transformer_options *o,
+                               int64_t layers, int64_t positions, double dropout) {
+  if (o->width < 1 || o->heads < 1 || o->hidden < 1 || layers < 0 || positions < 1)
     return nj_fail(ctx, NJ_EARG, "%s: every size must be at least 1", op);
   if (o->width % o->heads)
     return nj_fail(ctx, NJ_EARG, "%s: %lld heads do not divide a width of %lld", op,
                    (long long)o->heads, (long long)o->width);
+  if (!(dropout >= 0 && dropout < 1))
+    return nj_fail(ctx, NJ_EARG, "%s: dropout must be in [0, 1), got %g", op, dropout);
   return NJ_OK;
 }
 

@@ -85,8 +85,10 @@ typedef struct {
   double eps; /* of LayerNorm */
 } nj_transformer_options;
 
-/* 0 when heads divide width and all sizes are at least 1, else EARG; `op` begins messages. */
-nj_status nj_transformer_check(nj_ctx *ctx, const char *op, const nj_transformer_options *o);
+/* Checks what a stack of such layers is made of: 0 when heads divide width, all sizes and positions
+ * are at least 1, layers at least 0 and dropout is in [0, 1), else EARG; `op` begins messages. */
+nj_status nj_transformer_check(nj_ctx *ctx, const char *op, const nj_transformer_options *o,
+                               int64_t layers, int64_t positions, double dropout);
 
 /* Adds a layer's parameters below `prefix`; cross: with attention to a memory (a decoder's). */
 nj_status nj_transformer_add_layer(nj_params *params, const char *prefix,
