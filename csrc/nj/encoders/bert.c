@@ -24,14 +24,10 @@ nj_bert_options nj_bert_default_options(void) {
 }
 
 static nj_status check_options(nj_ctx *ctx, const nj_bert_options *o) {
-  if (o->vocabulary < 1 || o->width < 1 || o->layers < 0 || o->heads < 1 || o->feed_forward < 1 ||
-      o->positions < 1 || o->types < 1)
+  if (o->vocabulary < 1 || o->types < 1)
     return nj_fail(ctx, NJ_EARG, "bert: every size must be at least 1");
-  if (o->width % o->heads)
-    return nj_fail(ctx, NJ_EARG, "bert: %lld heads do not divide a width of %lld",
-                   (long long)o->heads, (long long)o->width);
-  if (!(o->dropout >= 0 && o->dropout < 1))
-    return nj_fail(ctx, NJ_EARG, "bert: dropout must be in [0, 1), got %g", o->dropout);
+  nj_transformer_options layer = {.width = o->width, .heads = o->heads, .hidden = o->feed_forward};
+  NJ_TRY(nj_transformer_check(ctx, "bert", &layer, o->layers, o->positions, o->dropout));
   if (o->padding_id < 0 || o->padding_id >= o->vocabulary)
     return nj_fail(ctx, NJ_EARG, "bert: padding id %lld is outside the vocabulary of %lld",
                    (long long)o->padding_id, (long long)o->vocabulary);

@@ -23,14 +23,10 @@ nj_gpt2_options nj_gpt2_default_options(void) {
 }
 
 static nj_status check_options(nj_ctx *ctx, const nj_gpt2_options *o) {
-  if (o->vocabulary < 1 || o->width < 1 || o->layers < 0 || o->heads < 1 || o->feed_forward < 1 ||
-      o->positions < 1)
+  if (o->vocabulary < 1)
     return nj_fail(ctx, NJ_EARG, "gpt2: every size must be at least 1");
-  if (o->width % o->heads)
-    return nj_fail(ctx, NJ_EARG, "gpt2: %lld heads do not divide a width of %lld",
-                   (long long)o->heads, (long long)o->width);
-  if (!(o->dropout >= 0 && o->dropout < 1))
-    return nj_fail(ctx, NJ_EARG, "gpt2: dropout must be in [0, 1), got %g", o->dropout);
+  nj_transformer_options layer = {.width = o->width, .heads = o->heads, .hidden = o->feed_forward};
+  NJ_TRY(nj_transformer_check(ctx, "gpt2", &layer, o->layers, o->positions, o->dropout));
   return NJ_OK;
 }
 
