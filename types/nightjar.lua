@@ -2726,6 +2726,7 @@ nj.encoders = {}
 ---@field convolutions? integer of each block, 1 or 2; 2 when left out (CNN6 has 1)
 ---@field kernel? integer their size, odd; 3 when left out (CNN6 has 5)
 ---@field classes? integer of a classifier, fc1 and fc_audioset; none when left out
+---@field frames? "plain"|"neighbours" neighbours: each frame's maximum and mean over itself and the two beside it, added, as MGA-CLAP has CNN14's; plain when left out
 ---@field kind? "convnet"
 
 ---A stack of PANNs' blocks of two 3×3 convolutions. `net(mel, lengths, {rng})` gives frames (B, N, C), clip (B, C) and the frames' lengths (B), of mel (B, T, bands).
@@ -2778,6 +2779,7 @@ function nj.encoders.resnet(options) end
 ---@field classes? integer of tscam_conv; none when left out
 ---@field drop_path? number of the last block in training; 0.1 when left out
 ---@field fit? "stretch"|"repeat"|"zero" how clips become as long as the image; stretch when left out
+---@field frames? "tokens"|"values" of the last block; values: what it makes of each token by itself, without attention and feed-forward, as MGA-CLAP has it; tokens when left out
 ---@field time_stripes? integer of SpecAugment in training
 ---@field time_width? integer
 ---@field freq_stripes? integer
@@ -2827,11 +2829,12 @@ function nj.encoders.bert(options) end
 function nj.encoders.gpt2(options) end
 
 ---@class nightjar.ProjectionOptions: nightjar.RngOption
----@field form? "linear"|"mlp"|"gated" mlp when left out
+---@field form? "linear"|"mlp"|"gated"|"norm_mlp" mlp when left out
 ---@field input integer
 ---@field output integer
 ---@field hidden? integer as output when left out
 ---@field dropout? number
+---@field dtype? "float32"|"float64" of the parameters; float32 when left out
 ---@field kind? "projection"
 
 ---A head from one width to another. `net(x, {rng})` gives (…, output) of x (…, input).

@@ -19,11 +19,13 @@ static void read_pools(lua_State *L, const char *key, int n_blocks, int64_t *val
     values[i] = 2;
 }
 
+static const char *const frame_names[] = {"plain", "neighbours", NULL};
+
 static nj_convnet_options read_convnet(lua_State *L) {
   static const char *const keys[] = {"channels",   "pool_time",    "pool_mel",   "mels",
                                      "dropout",    "time_stripes", "time_width", "freq_stripes",
                                      "freq_width", "rng",          "kind",       "convolutions",
-                                     "kernel",     "classes",      NULL};
+                                     "kernel",     "classes",      "frames",     NULL};
   static const char name[] = "convnet";
   nj_convnet_options o = {0};
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -38,6 +40,7 @@ static nj_convnet_options read_convnet(lua_State *L) {
   o.convolutions = (int)njl_opt_integer(L, 1, name, "convolutions", 1, 2, 2);
   o.kernel = njl_opt_integer(L, 1, name, "kernel", 1, 63, 3);
   o.classes = njl_opt_integer(L, 1, name, "classes", 0, NJL_LARGEST_SIZE, 0);
+  o.neighbours = njl_opt_enum(L, 1, name, "frames", frame_names, 0);
   o.stripes = njl_read_stripes(L, name);
   return o;
 }
@@ -94,6 +97,8 @@ static int l_convnet(lua_State *L) {
   njl_describe_integer(L, "convolutions", o.convolutions);
   njl_describe_integer(L, "kernel", o.kernel);
   njl_describe_integer(L, "classes", o.classes);
+  if (o.neighbours)
+    njl_describe_string(L, "frames", frame_names[o.neighbours]);
   njl_describe_stripes(L, &o.stripes);
   njl_account(L);
   return 1;
@@ -213,7 +218,7 @@ static int l_bert(lua_State *L) {
 
 /* ---- projection ---- */
 
-static const char *const projection_names[] = {"linear", "mlp", "gated", NULL};
+static const char *const projection_names[] = {"linear", "mlp", "gated", "norm_mlp", NULL};
 
 static int call_projection(lua_State *L, njl_network *network) {
   static const char *const keys[] = {"rng", NULL};
@@ -231,8 +236,8 @@ static const njl_network_kind projection_kind = {"projection", call_projection, 
                                                  "encoder"};
 
 static int l_projection(lua_State *L) {
-  static const char *const keys[] = {"form",    "input", "hidden", "output",
-                                     "dropout", "rng",   "kind",   NULL};
+  static const char *const keys[] = {"form", "input", "hidden", "output", "dropout",
+                                     "rng",  "kind",  "dtype",  NULL};
   static const char name[] = "projection";
   nj_ctx *ctx = njl_ctx(L);
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -246,6 +251,7 @@ static int l_projection(lua_State *L) {
     return luaL_error(L, "projection: options 'input' and 'output' are required");
   o.hidden = njl_opt_integer(L, 1, name, "hidden", 1, NJL_LARGEST_SIZE, o.out);
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, 0);
+  o.dtype = njl_opt_parameter_dtype(L, 1, name);
   nj_rng *rng = njl_opt_rng(L, 1, name, "rng");
   njl_network *network = njl_new_network(L, &projection_kind);
   nj_projection *net = NULL;

@@ -2,6 +2,7 @@
 #include "njl_audio_encoders.h"
 
 static const char *const fit_names[] = {"stretch", "repeat", "zero", NULL};
+static const char *const frame_names[] = {"tokens", "values", NULL};
 
 static nj_status forward_htsat(void *net, nj_tensor *x, nj_tensor *lengths, int training,
                                nj_rng *rng, nj_tensor **stages, nj_tensor **frames,
@@ -48,9 +49,9 @@ static void read_four(lua_State *L, const char *key, int64_t *values) {
 
 static nj_htsat_options read_htsat(lua_State *L) {
   static const char *const keys[] = {
-      "width", "depths",       "heads",      "window",       "mlp_ratio",  "mels",
-      "side",  "patch",        "classes",    "drop_path",    "fit",        "rng",
-      "kind",  "time_stripes", "time_width", "freq_stripes", "freq_width", NULL};
+      "width",      "depths",       "heads",      "window", "mlp_ratio", "mels", "side",
+      "patch",      "classes",      "drop_path",  "fit",    "rng",       "kind", "time_stripes",
+      "time_width", "freq_stripes", "freq_width", "frames", NULL};
   static const char name[] = "htsat";
   nj_htsat_options o = nj_htsat_default_options();
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -66,6 +67,7 @@ static nj_htsat_options read_htsat(lua_State *L) {
   o.classes = njl_opt_integer(L, 1, name, "classes", 0, NJL_LARGEST_SIZE, 0);
   o.drop_path = njl_opt_number(L, 1, name, "drop_path", 0, 0.999, o.drop_path);
   o.fit = (nj_htsat_fit)njl_opt_enum(L, 1, name, "fit", fit_names, NJ_HTSAT_STRETCH);
+  o.values = njl_opt_enum(L, 1, name, "frames", frame_names, 0);
   o.stripes = njl_read_stripes(L, name);
   return o;
 }
@@ -91,6 +93,8 @@ static int l_htsat(lua_State *L) {
   njl_describe_integer(L, "classes", o.classes);
   njl_describe_number(L, "drop_path", o.drop_path);
   njl_describe_string(L, "fit", fit_names[o.fit]);
+  if (o.values)
+    njl_describe_string(L, "frames", frame_names[o.values]);
   njl_describe_stripes(L, &o.stripes);
   njl_account(L);
   return 1;

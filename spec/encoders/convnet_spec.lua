@@ -40,16 +40,26 @@ local function composition(net, x, training)
     y = nn.avg_pool2d(y, { d.pool_time[i], d.pool_mel[i] })
   end
   local frames = y:mean(4):transpose(2, 3)
+  if d.frames == "neighbours" then
+    local n = frames.shape[2]
+    local low = frames:pad({ { 0, 0 }, { 1, 1 }, { 0, 0 } }, { value = -math.huge })
+    local zero = frames:pad { { 0, 0 }, { 1, 1 }, { 0, 0 } }
+    local function at(padded, k) return padded[{ {}, { k, k + n - 1 } }] end
+    frames = nj.stack({ at(low, 1), at(low, 2), at(low, 3) }, 1):max(1)
+      + (at(zero, 1) + at(zero, 2) + at(zero, 3)) / 3
+  end
   return frames, frames:max(2) + frames:mean(2), p
 end
 
 describe("nj.encoders.convnet", function()
-  for _, case in ipairs { { false }, { true }, { false, "CNN6" }, { true, "CNN6" } } do
-    local training, cnn6 = case[1], case[2]
+  for _, case in ipairs { { false }, { true }, { false, "CNN6" }, { true, "CNN6" },
+    { false, nil, "neighbours" }, { true, nil, "neighbours" } } do
+    local training, cnn6, of = case[1], case[2], case[3]
     local mode = (training and "training" or "evaluating") .. (cnn6 and ", as CNN6" or "")
+      .. (of and ", frames with " .. of or "")
     it("is what its operations compose to, " .. mode, function()
       local net = trained(small { dropout = 0, time_stripes = 0, freq_stripes = 0,
-        convolutions = cnn6 and 1 or 2, kernel = cnn6 and 5 or 3 }, 10)
+        convolutions = cnn6 and 1 or 2, kernel = cnn6 and 5 or 3, frames = of }, 10)
       local x = mel(2, 12, 8)
       if training then net:train() end
       local want, want_clip, p = composition(net, x, training)
@@ -65,6 +75,34 @@ describe("nj.encoders.convnet", function()
       end
     end)
   end
+
+  it("pools frames with their neighbours inside the clip alone", function()
+    local net = trained(small { frames = "neighbours" }, 12)
+    local plain = small()
+    plain:load(net:state())
+    local x = mel(1, 24, 8)
+    local y, with = plain(x), net(x)
+    local function want(i)
+      local inside = y[{ 1, { math.max(1, i - 1), math.min(6, i + 1) } }]
+      return inside:max(1) + inside:sum(1) / 3
+    end
+    for i = 1, 6 do near(want(i):detach(), with[{ 1, i }]:detach(), { atol = 1e-6 }) end
+    local single = mel(1, 4, 8)
+    near((plain(single) * (4 / 3)):detach(), net(single):detach(), { atol = 1e-6 })
+    -- What is behind a clip's end is no neighbour, whatever it holds.
+    local noisy = mel(2, 24, 8)
+    noisy[{ 1, { 13, 24 } }] = 1e4
+    local frames, clip, left = net(noisy, lengths { 12, 24 })
+    y = plain(noisy, lengths { 12, 24 })
+    local last = y[{ 1, { 2, 3 } }]
+    near((last:max(1) + last:sum(1) / 3):detach(), frames[{ 1, 3 }]:detach(), { atol = 1e-6 })
+    near(net:pool(frames, left):detach(), clip:detach(), { atol = 1e-6 })
+    assert.equal(0, frames[{ 1, { 4, 6 } }]:abs():max():item())
+    assert.same(net:descriptor(), nj.encoders.convnet(net:descriptor()):descriptor())
+    assert.equal("neighbours", net:descriptor().frames)
+    assert.error_matches(function() small { frames = "both" } end,
+      "convnet: option 'frames' must be one of", nil, true)
+  end)
 
   it("classifies by fc1 and fc_audioset when it has classes", function()
     local net = trained(small { classes = 3 }, 15)

@@ -1,6 +1,7 @@
 -- What every encoder does, and the projections.
 local nj = require "nightjar"
 local near = require "spec.support.near"
+local network = require "spec.support.network"
 
 local makers = {
   convnet = function(rng)
@@ -176,11 +177,16 @@ describe("nj.encoders.projection", function()
       return nn.layer_norm(e + nn.linear(e:gelu(), p["linear2.weight"]), p["layer_norm.weight"],
         p["layer_norm.bias"])
     end,
+    norm_mlp = function(p, y)
+      local e = nn.linear(nn.layer_norm(y, p["0.weight"], p["0.bias"]), p["1.weight"], p["1.bias"])
+      return nn.linear(nn.layer_norm(e:gelu(), p["3.weight"], p["3.bias"]), p["4.weight"],
+        p["4.bias"])
+    end,
   }
   for form, define in pairs(forms) do
     it("is its definition: " .. form, function()
-      local net = nj.encoders.projection { form = form, input = 6, hidden = 5, output = 4,
-        rng = nj.rng(2) }
+      local net = network.scramble(nj.encoders.projection { form = form, input = 6, hidden = 5,
+        output = 4, rng = nj.rng(2) })
       local y = net(x)
       assert.same({ 2, 3, 4 }, y.shape)
       near(define(state_of(net), x:to "float64"), y:detach():to "float64", { atol = 1e-5 })
@@ -189,6 +195,15 @@ describe("nj.encoders.projection", function()
         dropout = 0 }, d)
     end)
   end
+
+  it("has gradients that differences confirm", function()
+    for form in pairs(forms) do
+      local net = network.scramble(nj.encoders.projection { form = form, input = 3, hidden = 4,
+        output = 2, dtype = "float64", rng = nj.rng(3) }, 5)
+      network.gradients(net, function(y) return net(y) end,
+        { nj.randn({ 2, 3 }, { dtype = "float64", rng = nj.rng(4) }) })
+    end
+  end)
 
   it("drops out of the gated form while training", function()
     local net = nj.encoders.projection { form = "gated", input = 6, output = 4,

@@ -113,10 +113,15 @@ local function composition(net, x)
   y = y:reshape(batch, quarters, d.side, d.mels):transpose(3, 4):reshape(batch, 1, d.side, d.side)
   y = nn.conv2d(y, p["patch_embed.proj.weight"], p["patch_embed.proj.bias"], { stride = d.patch })
   y = norm(y:reshape(batch, d.width, size * size):transpose(2, 3), "patch_embed.norm")
-  local width = d.width
+  local width, values = d.width, nil
   for stage = 1, 4 do
     for j = 0, d.depths[stage] - 1 do
       local at = ("layers.%d.blocks.%d"):format(stage - 1, j)
+      if d.frames == "values" and stage == 4 and j == d.depths[4] - 1 then
+        local v = linear(norm(y, at .. ".norm1"), at .. ".attn.qkv")[{ {}, {}, { -width, -1 } }]
+        v = y + linear(v, at .. ".attn.proj")
+        values = v + norm(v, at .. ".norm2")
+      end
       local shift = j % 2 == 1 and size > d.window and d.window // 2 or 0
       y = y + attention(norm(y, at .. ".norm1"), at, size, width, d.heads[stage], shift)
       y = y + linear(linear(norm(y, at .. ".norm2"), at .. ".mlp.fc1"):gelu(), at .. ".mlp.fc2")
@@ -138,28 +143,57 @@ local function composition(net, x)
   local logits = nn.conv2d(map, p["tscam_conv.weight"], p["tscam_conv.bias"],
     { padding = { 0, 1 } }):mean { 3, 4 }
   local frames = map:mean(3):transpose(2, 3)
+  if values then
+    frames = norm(values, "norm"):reshape(batch, quarters, size // quarters, size, width):mean(3)
+      :reshape(batch, quarters * size, width)
+  end
   return frames, frames:mean(2), logits, p
 end
 
 describe("nj.encoders.htsat", function()
-  it("is what its operations compose to in float64, gradients too", function()
-    local net = trained(small { classes = 3 }, 10)
-    local x = mel(2, 64, 16)
-    local want, want_clip, want_logits, p = composition(net, x)
-    local frames, clip, left, hidden = net(x, nil, { hidden = true })
-    assert.same({ 2, 8, 16 }, frames.shape)
-    assert.same({ 8, 8 }, left:totable())
-    near(want:detach(), frames:detach():to "float64", { atol = 1e-4, rtol = 1e-4 })
-    near(want_clip:detach(), clip:detach():to "float64", { atol = 1e-4, rtol = 1e-4 })
-    local logits = net:logits(hidden[#hidden])
-    near(want_logits:detach(), logits:detach():to "float64", { atol = 1e-4, rtol = 1e-4 })
-    local r = nj.randn({ 2, 16 }, { rng = nj.rng(3) });
-    ((clip * r):sum() + logits:sum()):backward();
-    ((want_clip * r:to "float64"):sum() + want_logits:sum()):backward()
-    for _, q in ipairs(net:parameters()) do
-      local scale = p[q.name].grad:abs():max():item()
-      near(p[q.name].grad, q.tensor.grad:to "float64", { atol = 1e-3 * scale + 1e-5 }, q.name)
+  for _, of in ipairs { "tokens", "values" } do
+    it("is what its operations compose to in float64, gradients too: frames of " .. of, function()
+      local net = trained(small { classes = 3, frames = of }, 10)
+      local x = mel(2, 64, 16)
+      local want, want_clip, want_logits, p = composition(net, x)
+      local frames, clip, left, hidden = net(x, nil, { hidden = true })
+      assert.same({ 2, 8, 16 }, frames.shape)
+      assert.same({ 8, 8 }, left:totable())
+      near(want:detach(), frames:detach():to "float64", { atol = 1e-4, rtol = 1e-4 })
+      near(want_clip:detach(), clip:detach():to "float64", { atol = 1e-4, rtol = 1e-4 })
+      local logits = net:logits(hidden[#hidden])
+      near(want_logits:detach(), logits:detach():to "float64", { atol = 1e-4, rtol = 1e-4 })
+      local r = nj.randn({ 2, 16 }, { rng = nj.rng(3) });
+      ((clip * r):sum() + logits:sum()):backward();
+      ((want_clip * r:to "float64"):sum() + want_logits:sum()):backward()
+      for _, q in ipairs(net:parameters()) do
+        local scale = p[q.name].grad:abs():max():item()
+        near(p[q.name].grad, q.tensor.grad:to "float64", { atol = 1e-3 * scale + 1e-5 }, q.name)
+      end
+    end)
+  end
+
+  it("leaves the last block's attention out of frames made of its values", function()
+    local net, x = trained(small { frames = "values" }, 15), mel(1, 64, 16)
+    local alone = net(x)
+    local beside, _, _, hidden = net(x, nil, { hidden = true })
+    assert.equal(alone:bytes(), beside:bytes())
+    local whole = trained(small(), 15)
+    local other, _, _, same = whole(x, nil, { hidden = true })
+    assert.not_equal(other:bytes(), alone:bytes())
+    assert.equal(same[#same]:contiguous():bytes(), hidden[#hidden]:contiguous():bytes())
+    alone:square():sum():backward()
+    local trains = {}
+    for _, p in ipairs(net:parameters()) do
+      if p.name:find "^layers%.3%.blocks%.1%." then
+        trains[p.name:match "blocks%.1%.(.*)"] = p.tensor.grad ~= nil
+      end
     end
+    assert.same({ ["norm1.weight"] = true, ["norm1.bias"] = true, ["norm2.weight"] = true,
+      ["norm2.bias"] = true, ["attn.qkv.weight"] = true, ["attn.qkv.bias"] = true,
+      ["attn.proj.weight"] = true, ["attn.proj.bias"] = true,
+      ["attn.relative_position_bias_table"] = false, ["mlp.fc1.weight"] = false,
+      ["mlp.fc1.bias"] = false, ["mlp.fc2.weight"] = false, ["mlp.fc2.bias"] = false }, trains)
   end)
 
   it("stretches, repeats or fills up clips that are shorter than its image", function()
@@ -204,7 +238,7 @@ describe("nj.encoders.htsat", function()
 
   for _, fit in ipairs { "stretch", "repeat", "zero" } do
     it("takes a padded clip for what it is alone: " .. fit, function()
-      local net = trained(small { fit = fit }, 30)
+      local net = trained(small { fit = fit, frames = fit == "zero" and "values" or nil }, 30)
       local x = mel(3, 50, 16)
       local noisy = x:clone()
       noisy[{ 1, { 24, 50 } }] = 1e4
@@ -225,32 +259,37 @@ describe("nj.encoders.htsat", function()
   end
 
   it("gives a clip of a batch the bits it has alone", function()
-    local net = trained(small { width = 16, heads = { 2, 2, 4, 8 } }, 50)
-    local x = mel(3, 60, 16)
-    local frames, clip = net(x)
-    for i = 1, 3 do
-      local f, c = net(x[{ { i, i } }])
-      assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
-      assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
+    for _, of in ipairs { "tokens", "values" } do
+      local net = trained(small { width = 16, heads = { 2, 2, 4, 8 }, frames = of }, 50)
+      local x = mel(3, 60, 16)
+      local frames, clip = net(x)
+      for i = 1, 3 do
+        local f, c = net(x[{ { i, i } }])
+        assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
+        assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
+      end
     end
   end)
 
   it("gives the same bits, gradients too, with one thread as with two", function()
     network.same_bits(function()
-      local net = trained(small { drop_path = 0.2 }, 60):train()
-      local _, clip = net(mel(2, 64, 16), nil, { rng = nj.rng(1) })
-      clip:square():sum():backward()
-      local bytes = { clip:detach():bytes() }
-      for _, p in ipairs(net:parameters()) do
-        bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes()
+      local bytes = {}
+      for _, of in ipairs { "tokens", "values" } do
+        local net = trained(small { drop_path = 0.2, frames = of }, 60):train()
+        local _, clip = net(mel(2, 64, 16), nil, { rng = nj.rng(1) })
+        clip:square():sum():backward()
+        bytes[#bytes + 1] = clip:detach():bytes()
+        for _, p in ipairs(net:parameters()) do
+          if p.tensor.grad then bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes() end
+        end
       end
       return table.concat(bytes)
     end)
   end)
 
   it("leaves branches out and masks stripes while training only", function()
-    for _, o in ipairs { { drop_path = 0.5 }, { time_stripes = 1, time_width = 8 },
-      { freq_stripes = 1, freq_width = 8 } } do
+    for _, o in ipairs { { drop_path = 0.5 }, { drop_path = 0.5, frames = "values" },
+      { time_stripes = 1, time_width = 8 }, { freq_stripes = 1, freq_width = 8 } } do
       local net = trained(small(o), 70)
       local x = mel(2, 64, 16)
       local function clip(seed) return (select(2, net(x, nil, { rng = nj.rng(seed) }))):bytes() end
@@ -266,7 +305,7 @@ describe("nj.encoders.htsat", function()
   end)
 
   it("is rebuilt by its descriptor", function()
-    local net = trained(small { classes = 3, fit = "repeat", drop_path = 0.3 }, 80)
+    local net = trained(small { classes = 3, fit = "repeat", drop_path = 0.3, frames = "values" }, 80)
     local twin = nj.encoders.htsat(net:descriptor())
     assert.same(net:descriptor(), twin:descriptor())
     assert.same({}, twin:load(net:state()).missing)
@@ -294,6 +333,7 @@ describe("nj.encoders.htsat", function()
     message("htsat: option 'depths' must have 4 entries, got 3",
       function() small { depths = { 1, 1, 1 } } end)
     message("htsat: option 'fit' must be one of", function() small { fit = "squeeze" } end)
+    message("htsat: option 'frames' must be one of", function() small { frames = "keys" } end)
     message("htsat: logits are made of the last hidden tensor, (batch, 16, 2, times), got (1, 16)",
       function() net:logits(nj.zeros(1, 16)) end)
     message("htsat: logits need a classifier (option 'classes')",

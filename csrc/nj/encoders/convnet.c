@@ -168,15 +168,36 @@ static nj_status trunk(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int tr
 
 static int64_t frames_of(const void *net, int64_t length) { return nj_convnet_frames(net, length); }
 
+/* Puts frames pooled with their neighbours in the place of *frames. */
+static nj_status with_neighbours(nj_convnet *net, const nj_tensor *lengths, int64_t T,
+                                 nj_tensor **frames) {
+  nj_tensor *left = NULL, *y = NULL;
+  nj_status st = NJ_OK;
+  if (lengths)
+    st = nj_panns_lengths(net->ctx, (*frames)->shape[0], lengths, T, frames_of, net, &left);
+  if (!st)
+    st = nj_panns_neighbours(net->ctx, *frames, left, &y);
+  nj_release(left);
+  if (st)
+    return st;
+  nj_release(*frames);
+  *frames = y;
+  return NJ_OK;
+}
+
 nj_status nj_convnet_forward(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int training,
                              nj_rng *rng, nj_tensor **frames, nj_tensor **clip,
                              nj_tensor **frame_lengths) {
   nj_tensor *y = NULL;
   NJ_TRY(
       nj_panns_check(net->ctx, "convnet", x, lengths, net->options.mels, nj_convnet_stride(net)));
+  const int64_t T = x->shape[1];
   NJ_TRY(trunk(net, x, lengths, training, rng, &y));
-  nj_status st =
-      nj_panns_pool(net->ctx, y, lengths, x->shape[1], frames_of, net, clip, frame_lengths);
+  nj_status st = NJ_OK;
+  if (net->options.neighbours)
+    st = with_neighbours(net, lengths, T, &y);
+  if (!st)
+    st = nj_panns_pool(net->ctx, y, lengths, T, frames_of, net, clip, frame_lengths);
   return nj_finish(st, y, frames);
 }
 

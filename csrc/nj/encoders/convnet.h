@@ -4,7 +4,8 @@
  *   log-mel (B, T, M) → bn0 over mel bins → [SpecAugment, training] →
  *   blocks of conv3x3 → BN → ReLU → conv3x3 → BN → ReLU → average pool [→ dropout, training]
  *   (CNN6: one conv5x5 a block) →
- *   mean over frequency → frames (B, N, C) → clip (B, C) = max over time + mean over time
+ *   mean over frequency [→ each frame with its neighbours, nj_panns_neighbours] →
+ *   frames (B, N, C) → clip (B, C) = max over time + mean over time
  *   [→ fc1 → ReLU → fc_audioset → logits]
  *
  * Frames behind a clip's length are masked: zero before the first convolution, out of the pools at
@@ -25,6 +26,7 @@ typedef struct {
   int convolutions;                /* of each block, 1 or 2; 0 is 2 */
   int64_t kernel;                  /* their size, odd; 0 is 3 */
   int64_t classes;                 /* of the classifier; 0: none */
+  int neighbours;                  /* frames are pooled with their neighbours */
   double dropout;                  /* after each block, while training */
   nj_spec_augment_options stripes; /* after bn0, while training; no stripes: none */
 } nj_convnet_options;

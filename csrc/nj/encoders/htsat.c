@@ -259,42 +259,66 @@ static int64_t total_depth(const nj_htsat *net) {
   return total;
 }
 
-/* Blocks of stage i and its merge; *done counts blocks of the whole network. */
-static nj_status run_stage(nj_htsat *net, int i, int64_t *done, int training, nj_rng *rng,
-                           nj_tensor *x, nj_tensor **out) {
+/* One pass through the stages. */
+typedef struct {
+  int training;
+  nj_rng *rng;
+  int64_t done;       /* blocks of the whole network so far */
+  nj_tensor **values; /* where the last block's values go, or NULL */
+  int tokens;         /* 0: nobody asks for the last block's tokens */
+} walk;
+
+/* Blocks of stage i and its merge. */
+static nj_status run_stage(nj_htsat *net, int i, walk *w, nj_tensor *x, nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
   const nj_swin_stage *s = &net->stages[i];
   int64_t last = total_depth(net) - 1;
   char prefix[64];
   nj_flow f = nj_flow_begin(x);
-  for (int64_t j = 0; j < net->options.depths[i]; j++, ++*done) {
-    double drop = training ? net->options.drop_path * (double)*done / (double)last : 0;
+  for (int64_t j = 0; j < net->options.depths[i] && !f.status; j++, w->done++) {
+    double drop = w->training ? net->options.drop_path * (double)w->done / (double)last : 0;
     snprintf(prefix, sizeof prefix, "layers.%d.blocks.%lld", i, (long long)j);
-    NJ_FLOW(f, nj_swin_block(net->ctx, &net->params, prefix, s, nj_swin_shifts(s, j), f.x, drop,
-                             rng, &f.next));
+    if (w->values && w->done == last) {
+      f.status = nj_swin_values(ctx, &net->params, prefix, s, f.x, drop, w->rng, w->values);
+      if (!w->tokens)
+        break;
+    }
+    NJ_FLOW(f, nj_swin_block(ctx, &net->params, prefix, s, nj_swin_shifts(s, j), f.x, drop, w->rng,
+                             &f.next));
   }
   if (i < NJ_HTSAT_STAGES - 1) {
     snprintf(prefix, sizeof prefix, "layers.%d.downsample", i);
-    NJ_FLOW(f, nj_swin_merge(net->ctx, &net->params, prefix, s, f.x, &f.next));
+    NJ_FLOW(f, nj_swin_merge(ctx, &net->params, prefix, s, f.x, &f.next));
   }
   return nj_flow_end(&f, out);
 }
 
+/* Tokens behind the last block (B, tokens, C) → (B, quarters, bins, columns, C). */
+static nj_status parts_of(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
+  const int64_t shape[] = {x->shape[0], net->quarters, net->bins, net->columns, net->channels};
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_swin_norm(net->ctx, &net->params, "norm", f.x, &f.next));
+  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 5, shape, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+/* → parts of the image; those of the last block's values, where frames are made of them, in *values. */
 static nj_status trunk(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
-                       nj_tensor **hidden, nj_tensor **out) {
-  int64_t done = 0;
+                       nj_tensor **hidden, nj_tensor **values, nj_tensor **out) {
+  nj_tensor *last = NULL;
+  walk w = {training, rng, 0, net->options.values ? &last : NULL, hidden != NULL};
   nj_flow f = nj_flow_begin(x);
   NJ_FLOW(f, patches(net, f.x, lengths, training, rng, &f.next));
   keep(&f, hidden, 0);
   for (int i = 0; i < NJ_HTSAT_STAGES; i++) {
-    NJ_FLOW(f, run_stage(net, i, &done, training, rng, f.x, &f.next));
+    NJ_FLOW(f, run_stage(net, i, &w, f.x, &f.next));
     keep(&f, hidden, i + 1);
   }
-  NJ_FLOW(f, nj_swin_norm(net->ctx, &net->params, "norm", f.x, &f.next));
-  NJ_FLOW(
-      f, nj_reshape(net->ctx, f.x, 5,
-                    (int64_t[]){x->shape[0], net->quarters, net->bins, net->columns, net->channels},
-                    &f.next));
-  return nj_flow_end(&f, out); /* (B, quarters, bins, columns, C) */
+  NJ_FLOW(f, parts_of(net, f.x, &f.next));
+  if (last && !f.status)
+    f.status = parts_of(net, last, values);
+  nj_release(last);
+  return nj_flow_end(&f, out);
 }
 
 /* → (B, C, bins, quarters * columns). */
@@ -345,18 +369,19 @@ static nj_status output_lengths(nj_htsat *net, const nj_tensor *x, const nj_tens
 nj_status nj_htsat_forward(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training,
                            nj_rng *rng, nj_tensor **hidden, nj_tensor **frames, nj_tensor **clip,
                            nj_tensor **frame_lengths) {
-  nj_tensor *parts = NULL, *y = NULL, *mean = NULL, *left = NULL;
+  nj_tensor *parts = NULL, *values = NULL, *y = NULL, *mean = NULL, *left = NULL;
   NJ_TRY(check_input(net, x, lengths));
   nj_status st = output_lengths(net, x, lengths, &left);
   if (!st)
-    st = trunk(net, x, lengths, training, rng, hidden, &parts);
+    st = trunk(net, x, lengths, training, rng, hidden, &values, &parts);
   if (!st && hidden)
     st = joined_map(net, parts, &hidden[NJ_HTSAT_HIDDEN - 1]);
   if (!st)
-    st = mean_bins(net, parts, &y);
+    st = mean_bins(net, values ? values : parts, &y);
   if (!st)
     st = nj_mean_time(net->ctx, y, net->options.fit == NJ_HTSAT_STRETCH ? NULL : left, &mean);
   nj_release(parts);
+  nj_release(values);
   if (st) {
     nj_release(y);
     nj_release(left);

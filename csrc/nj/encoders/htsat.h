@@ -8,6 +8,7 @@
  *   patches 4x4 → 64x64 tokens → four stages of windowed attention, merging 2x2 tokens between them →
  *   norm → (B, C, 2, 32): the quarters joined again →
  *   mean over the 2 → frames (B, 32, C) → clip (B, C) = their mean
+ *   (with frames of values, tokens that take another way through the last block: swin.h)
  *   [(B, C, 2, 32) → tscam_conv → mean over time → logits]
  *
  * Other sizes follow from mels, the image's side and the patch's. */
@@ -36,6 +37,8 @@ typedef struct {
   int64_t classes;  /* of tscam_conv; 0: none */
   double drop_path; /* of the last block, while training; rising from 0 at the first */
   nj_htsat_fit fit;
+  int values; /* frames are made of the last block's values, without its attention and feed-forward,
+                 which then train with the logits alone: MGA-CLAP's "locality-aware block" */
   nj_spec_augment_options stripes; /* after bn0, while training; no stripes: none */
 } nj_htsat_options;
 

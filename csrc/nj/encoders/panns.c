@@ -1,9 +1,12 @@
 #include "encoders/panns.h"
 
+#include <math.h>
+
 #include "encoders/pooling.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
+#include "ops/pool.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/shape.h"
@@ -49,13 +52,52 @@ nj_status nj_panns_frames(nj_ctx *ctx, nj_tensor *x, nj_tensor **out) {
   return nj_flow_end(&f, out);
 }
 
+/* One pool over three frames of (B, N, C), `outside` being what lies behind the end. */
+static nj_status pool_three(nj_ctx *ctx, nj_tensor *frames, nj_tensor *lengths, double outside,
+                            nj_tensor **out) {
+  const nj_pool_options three = {.kernel = {3, 1}, .stride = {1, 1}, .padding = {1, 0}};
+  nj_flow f = nj_flow_begin(frames);
+  if (lengths)
+    NJ_FLOW(f, nj_mask_time(ctx, f.x, lengths, outside, &f.next));
+  NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
+  NJ_FLOW(f, nj_unsqueeze(ctx, f.x, 3, &f.next)); /* (B, C, N, 1) */
+  if (outside < 0)
+    NJ_FLOW(f, nj_max_pool2d(ctx, f.x, &three, &f.next));
+  else
+    NJ_FLOW(f, nj_avg_pool2d(ctx, f.x, &three, &f.next));
+  NJ_FLOW(f, nj_squeeze(ctx, f.x, 3, &f.next));
+  NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
+  return nj_flow_end(&f, out);
+}
+
+nj_status nj_panns_neighbours(nj_ctx *ctx, nj_tensor *frames, nj_tensor *lengths, nj_tensor **out) {
+  nj_tensor *mean = NULL;
+  NJ_TRY(pool_three(ctx, frames, lengths, 0, &mean));
+  nj_flow f = nj_flow_begin(frames);
+  NJ_FLOW(f, pool_three(ctx, f.x, lengths, -INFINITY, &f.next));
+  NJ_FLOW(f, nj_add(ctx, f.x, mean, &f.next));
+  if (lengths) /* frames without any neighbour inside are still -inf */
+    NJ_FLOW(f, nj_mask_time(ctx, f.x, lengths, 0.0, &f.next));
+  nj_release(mean);
+  return nj_flow_end(&f, out);
+}
+
+nj_status nj_panns_lengths(nj_ctx *ctx, int64_t batch, const nj_tensor *lengths, int64_t T,
+                           int64_t (*frames_of)(const void *net, int64_t length), const void *net,
+                           nj_tensor **out) {
+  nj_tensor *left = NULL;
+  NJ_TRY(nj_empty(ctx, NJ_I64, 1, &batch, &left));
+  for (int64_t i = 0; i < batch; i++)
+    NJ_I64_DATA(left)[i] = frames_of(net, lengths ? (int64_t)nj_get(lengths, &i) : T);
+  *out = left;
+  return NJ_OK;
+}
+
 nj_status nj_panns_pool(nj_ctx *ctx, nj_tensor *frames, const nj_tensor *lengths, int64_t T,
                         int64_t (*frames_of)(const void *net, int64_t length), const void *net,
                         nj_tensor **clip, nj_tensor **frame_lengths) {
   nj_tensor *left = NULL;
-  NJ_TRY(nj_empty(ctx, NJ_I64, 1, frames->shape, &left));
-  for (int64_t i = 0; i < frames->shape[0]; i++)
-    NJ_I64_DATA(left)[i] = frames_of(net, lengths ? (int64_t)nj_get(lengths, &i) : T);
+  NJ_TRY(nj_panns_lengths(ctx, frames->shape[0], lengths, T, frames_of, net, &left));
   nj_status st = nj_max_plus_mean(ctx, frames, lengths ? left : NULL, clip);
   if (st)
     nj_release(left);

@@ -19,8 +19,17 @@ nj_status nj_panns_front(nj_ctx *ctx, const nj_params *params, nj_tensor *x, nj_
                          nj_tensor **out);
 /* The last block's (B, C, N, F) → frames (B, N, C). */
 nj_status nj_panns_frames(nj_ctx *ctx, nj_tensor *x, nj_tensor **out);
-/* frames (B, N, C) → clip (B, C) and the valid frames of each clip, int64 (B): frames_of(net, length)
- * of each length (T for all when lengths is NULL). */
+/* frames (B, N, C) of which the first lengths[b] (all when NULL) are sound → each frame's largest and
+ * mean over itself and its two neighbours, added: (B, N, C), zero behind the end. What lies outside the
+ * sound counts as -inf in the maximum and as 0 in the mean, which divides by 3 everywhere; MGA-CLAP's
+ * frame feature of CNN14 (models/cnns.py). */
+nj_status nj_panns_neighbours(nj_ctx *ctx, nj_tensor *frames, nj_tensor *lengths, nj_tensor **out);
+/* The valid frames of each of `batch` clips, int64 (batch): frames_of(net, length) of each length, of
+ * T for all when lengths is NULL. */
+nj_status nj_panns_lengths(nj_ctx *ctx, int64_t batch, const nj_tensor *lengths, int64_t T,
+                           int64_t (*frames_of)(const void *net, int64_t length), const void *net,
+                           nj_tensor **out);
+/* frames (B, N, C) → clip (B, C) and nj_panns_lengths. */
 nj_status nj_panns_pool(nj_ctx *ctx, nj_tensor *frames, const nj_tensor *lengths, int64_t T,
                         int64_t (*frames_of)(const void *net, int64_t length), const void *net,
                         nj_tensor **clip, nj_tensor **frame_lengths);

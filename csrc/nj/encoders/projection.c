@@ -22,6 +22,11 @@ static nj_status add_all(nj_projection *net) {
     NJ_TRY(
         nj_params_add(p, "linear2", "weight", NJ_INIT_LINEAR, 0, 2, (int64_t[]){o->out, o->out}));
     return nj_params_add_layer_norm(p, "layer_norm", o->out);
+  case NJ_PROJECTION_NORM_MLP:
+    NJ_TRY(nj_params_add_layer_norm(p, "0", o->in));
+    NJ_TRY(nj_params_add_linear(p, "1", o->in, o->hidden, NJ_INIT_LINEAR));
+    NJ_TRY(nj_params_add_layer_norm(p, "3", o->hidden));
+    return nj_params_add_linear(p, "4", o->hidden, o->out, NJ_INIT_LINEAR);
   }
   return NJ_EARG;
 }
@@ -35,7 +40,7 @@ nj_status nj_projection_new(nj_ctx *ctx, const nj_projection_options *options, n
     return NJ_ENOMEM;
   net->ctx = nj_ctx_retain(ctx);
   net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng};
+  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
   nj_status st = add_all(net);
   net->params.rng = NULL;
   if (st) {
@@ -73,6 +78,24 @@ static nj_status gated(nj_projection *net, nj_tensor *x, int training, nj_rng *r
   return nj_flow_end(&f, out);
 }
 
+static nj_status norm(nj_projection *net, const char *name, nj_tensor *x, nj_tensor **out) {
+  const nj_params *p = &net->params;
+  return nj_layer_norm(net->ctx, x, nj_param_of(p, "%s.weight", name),
+                       nj_param_of(p, "%s.bias", name), LN_EPS, out);
+}
+
+static nj_status norm_mlp(nj_projection *net, nj_tensor *x, nj_tensor **out) {
+  nj_ctx *ctx = net->ctx;
+  const nj_params *p = &net->params;
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, norm(net, "0", f.x, &f.next));
+  NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(p, "1.weight"), nj_param_of(p, "1.bias"), &f.next));
+  NJ_FLOW(f, nj_gelu(ctx, f.x, &f.next));
+  NJ_FLOW(f, norm(net, "3", f.x, &f.next));
+  NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(p, "4.weight"), nj_param_of(p, "4.bias"), &f.next));
+  return nj_flow_end(&f, out);
+}
+
 nj_status nj_projection_forward(nj_projection *net, nj_tensor *x, int training, nj_rng *rng,
                                 nj_tensor **out) {
   nj_ctx *ctx = net->ctx;
@@ -82,6 +105,8 @@ nj_status nj_projection_forward(nj_projection *net, nj_tensor *x, int training, 
                    (long long)net->options.in, NJ_SHAPE_OF(x));
   if (net->options.kind == NJ_PROJECTION_GATED)
     return gated(net, x, training, rng, out);
+  if (net->options.kind == NJ_PROJECTION_NORM_MLP)
+    return norm_mlp(net, x, out);
   nj_flow f = nj_flow_begin(x);
   NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(p, "0.weight"), nj_param_of(p, "0.bias"), &f.next));
   if (net->options.kind == NJ_PROJECTION_MLP) {

@@ -7,14 +7,17 @@
 typedef enum {
   NJ_PROJECTION_LINEAR, /* Linear(in → out):                         "0" */
   NJ_PROJECTION_MLP, /* Linear(in → hidden) ReLU Linear(→ out):   "0", "2" (WavCaps, LAION, AT) */
-  NJ_PROJECTION_GATED /* e = W1 x; LN(e + dropout(W2 gelu(e))), no biases: "linear1", "linear2",
+  NJ_PROJECTION_GATED,   /* e = W1 x; LN(e + dropout(W2 gelu(e))), no biases: "linear1", "linear2",
                            "layer_norm" (MS-CLAP) */
+  NJ_PROJECTION_NORM_MLP /* LN Linear(in → hidden) GELU LN Linear(→ out): "0", "1", "3", "4"
+                            (MGA-CLAP, of every frame and word) */
 } nj_projection_kind;
 
 typedef struct {
   nj_projection_kind kind;
   int64_t in, hidden, out;
   double dropout; /* GATED only, while training */
+  nj_dtype dtype; /* of the parameters; 0: float32 */
 } nj_projection_options;
 
 typedef struct {

@@ -249,6 +249,25 @@ nj_status nj_swin_block(nj_ctx *ctx, const nj_params *params, const char *prefix
   return nj_flow_end(&f, out);
 }
 
+nj_status nj_swin_values(nj_ctx *ctx, const nj_params *params, const char *prefix,
+                         const nj_swin_stage *stage, nj_tensor *x, double drop_path, nj_rng *rng,
+                         nj_tensor **out) {
+  char name[LONGEST_PREFIX];
+  nj_tensor *middle = NULL;
+  nj_flow f = nj_flow_begin(x);
+  NJ_FLOW(f, nj_swin_norm(ctx, params, join(name, prefix, "norm1"), f.x, &f.next));
+  NJ_FLOW(f, linear(ctx, params, prefix, "attn.qkv", f.x, &f.next));
+  NJ_FLOW(f, nj_narrow(ctx, f.x, 2, 2 * stage->width, stage->width, &f.next));
+  NJ_FLOW(f, linear(ctx, params, prefix, "attn.proj", f.x, &f.next));
+  NJ_FLOW(f, join_branch(ctx, x, f.x, drop_path, rng, &f.next));
+  if (!f.status)
+    middle = nj_retain(f.x);
+  NJ_FLOW(f, nj_swin_norm(ctx, params, join(name, prefix, "norm2"), f.x, &f.next));
+  NJ_FLOW(f, join_branch(ctx, middle, f.x, drop_path, rng, &f.next));
+  nj_release(middle);
+  return nj_flow_end(&f, out);
+}
+
 nj_status nj_swin_merge(nj_ctx *ctx, const nj_params *params, const char *prefix,
                         const nj_swin_stage *stage, nj_tensor *x, nj_tensor **out) {
   char name[LONGEST_PREFIX];

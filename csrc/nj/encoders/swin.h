@@ -38,6 +38,12 @@ nj_status nj_swin_block(nj_ctx *ctx, const nj_params *params, const char *prefix
                         const nj_swin_stage *stage, int shifted, nj_tensor *x, double drop_path,
                         nj_rng *rng, nj_tensor **out);
 
+/* The same block without what mixes tokens: x + proj(values of norm1(x)), called y, then y + norm2(y),
+ * with no feed-forward in between; MGA-CLAP's models/htsat.py. */
+nj_status nj_swin_values(nj_ctx *ctx, const nj_params *params, const char *prefix,
+                         const nj_swin_stage *stage, nj_tensor *x, double drop_path, nj_rng *rng,
+                         nj_tensor **out);
+
 /* Adds "<prefix>.reduction.weight" (2 C, 4 C) and "<prefix>.norm". */
 nj_status nj_swin_add_merge(nj_params *params, const char *prefix, int64_t width);
 /* x (B, R * R, C) → (B, R * R / 4, 2 C). */
