@@ -541,6 +541,9 @@ function nj.audio.crop(wave, length, options) end
 ---@field mul? number
 ---@field quantize? boolean rounds samples to 16 bits first
 ---@field drop_last? boolean one frame less
+---@field fill? "none"|"pad"|"repeat"|"repeat_pad" what becomes of a clip shorter than `duration`: zeros follow; it is
+---repeated, and cut there; it is repeated as often as it fits in whole, then zeros
+---@field duration? number seconds that clips are filled up to; 0 (with "none"): not at all
 
 ---Makes a log-mel front-end.
 ---@param options nightjar.MelOptions
@@ -574,10 +577,10 @@ local FrontEnd = {}
 ---Clips of any lengths, padded with silence.
 ---@param waves nightjar.Tensor[] each (samples)
 ---@return nightjar.Tensor rows (clips, longest, mels)
----@return nightjar.Tensor lengths int64 (clips), in frames
+---@return nightjar.Tensor lengths int64 (clips), in frames; those of what fills a clip up (`fill`) do not count
 function FrontEnd:batch(waves) end
 
----Frames of a clip: 1 + floor(samples / hop) when centred.
+---Frames of a clip: 1 + floor(samples / hop) when centred, of the clip as it is filled up.
 ---@param samples integer
 ---@return integer
 function FrontEnd:frames(samples) end

@@ -20,6 +20,7 @@ static const char *const pads[] = {"reflect", "zero", NULL};
 static const char *const scales[] = {"slaney", "htk", "kaldi", NULL};
 static const char *const norms[] = {"none", "slaney", NULL};
 static const char *const logs[] = {"db", "ln", "log10", "none", NULL};
+static const char *const fills[] = {"none", "pad", "repeat", "repeat_pad", NULL};
 
 #define AT(field) offsetof(nj_mel_options, field)
 static const option options[] = {
@@ -47,12 +48,15 @@ static const option options[] = {
     {"mul", NUMBER, AT(mul), NULL},
     {"quantize", BOOLEAN, AT(quantize), NULL},
     {"drop_last", BOOLEAN, AT(drop_last), NULL},
+    {"fill", NAME, AT(fill), fills},
+    {"duration", NUMBER, AT(duration), NULL},
 };
 #define N_OPTIONS ((int)(sizeof options / sizeof *options))
 
 /* Enumerations are stored as ints in nj_mel_options, and read as such here. */
 _Static_assert(sizeof(nj_window_kind) == sizeof(int) && sizeof(nj_mel_pad) == sizeof(int) &&
-                   sizeof(nj_mel_scale) == sizeof(int) && sizeof(nj_mel_log) == sizeof(int),
+                   sizeof(nj_mel_scale) == sizeof(int) && sizeof(nj_mel_log) == sizeof(int) &&
+                   sizeof(nj_mel_fill) == sizeof(int),
                "enumerations are ints");
 
 static void read_option(lua_State *L, int index, const option *o, nj_mel_options *out) {

@@ -66,7 +66,7 @@ end
 
 local function clap(hugging_face)
   local vocabulary, merges = checkpoints.bpe(checkpoints.roberta_specials)
-  local audio = checkpoints.htsat "repeat"
+  local audio = checkpoints.htsat "stretch"
   local text = checkpoints.text { vocabulary = #vocabulary, roberta = true, pooler = true }
   local a, t = checkpoints.projection("mlp", 32, 6, 5), checkpoints.projection("mlp", 8, 6, 6)
   local function linear(name) return (name:gsub("^0", "linear1"):gsub("^2", "linear2")) end
@@ -90,7 +90,8 @@ local function clap(hugging_face)
   return { all = all, audio = audio, text = text, a = a, t = t, preset = "laion", mels = 32,
     temperature = math.exp(-3), family = hugging_face and "hf-clap" or "laion-clap", frames = 128,
     sentence = "pooler", max = 38, pick = pooled, vocabulary = vocabulary, merges = merges,
-    skipped = skipped, side = 64 }
+    skipped = skipped, side = 64,
+    fill = "repeat_pad", duration = 1.2, quantize = not hugging_face }
 end
 
 cases["LAION-CLAP: HTS-AT of width 4 + RoBERTa"] = function() return clap(false) end
@@ -104,6 +105,7 @@ cases["MS-CLAP: CNN14 + BERT"] = function()
   all["model/logit_scale"] = number(4)
   all["model/caption_encoder.base.pooler.dense.weight"] = nj.zeros(8, 8)
   return { all = all, audio = audio, text = text, a = a, t = t, preset = "msclap2022", mels = 64,
+    fill = "repeat", duration = 5,
     temperature = math.exp(-4), family = "ms-clap", frames = 130, sentence = "cls", max = 40,
     pick = first, embedding = true, skipped = { "model/caption_encoder.base.pooler.dense.weight: a "
       .. "pooler, which this network was made without" } }
@@ -120,6 +122,7 @@ cases["MS-CLAP: HTS-AT of width 4 + GPT-2"] = function()
   all["model/logit_scale"] = number(4)
   all["model/caption_encoder.base.h.0.attn.bias"] = nj.zeros(1, 1, 40, 40)
   return { all = all, audio = audio, text = text, a = a, t = t, preset = "msclap2023", mels = 32,
+    fill = "repeat", duration = 0.9,
     temperature = math.exp(-4), family = "ms-clap", frames = 100, sentence = "last", max = 40,
     vocabulary = vocabulary, merges = merges, side = 64,
     tokenizer = { cls = false, sep = "<|endoftext|>", pad = "!" },
@@ -135,7 +138,8 @@ end
 
 local function options_of(c)
   return { vocabulary = c.vocabulary or checkpoints.wordpiece, merges = c.merges,
-    text = { heads = 2 }, front_end = { mels = c.mels }, audio = c.side and { side = c.side } }
+    text = { heads = 2 }, front_end = { mels = c.mels, duration = c.duration },
+    audio = c.side and { side = c.side } }
 end
 
 describe("nj.load of another system's checkpoint", function()
@@ -161,7 +165,8 @@ describe("nj.load of another system's checkpoint", function()
       assert.equal(count, #report.used + #skipped)
       local d = model:descriptor()
       near(c.temperature, d.temperature, { rtol = 1e-6 })
-      local front_end = nj.audio.mel { preset = c.preset, mels = c.mels }
+      local front_end = nj.audio.mel { preset = c.preset, mels = c.mels, fill = c.fill,
+        duration = c.duration, quantize = c.quantize }
       assert.same(front_end:descriptor(), d.audio.front_end)
       assert.equal(c.sentence, d.text.sentence)
       assert.equal(c.max, d.text.max)

@@ -44,6 +44,16 @@ static nj_status check_time(nj_ctx *ctx, const nj_mel_options *o) {
   return NJ_OK;
 }
 
+static nj_status check_fill(nj_ctx *ctx, const nj_mel_options *o) {
+  if (!(o->duration >= 0 && o->duration <= 3600))
+    return nj_fail(ctx, NJ_EARG, "mel: duration must be in [0, 3600] seconds, got %g", o->duration);
+  if ((o->fill != NJ_MEL_FILL_NONE) != (o->duration > 0))
+    return nj_fail(ctx, NJ_EARG, "mel: fill and duration need each other");
+  if (o->fill != NJ_MEL_FILL_NONE && o->preemphasis != 0)
+    return nj_fail(ctx, NJ_EARG, "mel: fill needs preemphasis = 0, got %g", o->preemphasis);
+  return NJ_OK;
+}
+
 static nj_status check_log(nj_ctx *ctx, const nj_mel_options *o) {
   if ((o->log == NJ_MEL_DB || o->log == NJ_MEL_LOG10) && !(o->amin > 1e-37 && o->amin < 1e37))
     return nj_fail(ctx, NJ_EARG, "mel: amin must be in (1e-37, 1e37), got %g", o->amin);
@@ -81,6 +91,7 @@ static nj_mel_curve make_curve(const nj_mel_options *o) {
 
 nj_status nj_mel_new(nj_ctx *ctx, const nj_mel_options *o, nj_mel **out) {
   NJ_TRY(check_time(ctx, o));
+  NJ_TRY(check_fill(ctx, o));
   NJ_TRY(check_log(ctx, o));
   nj_mel *fe = nj_calloc(ctx, 1, sizeof *fe);
   if (!fe)
@@ -131,16 +142,51 @@ void nj_mel_release(nj_mel *fe) {
 const nj_mel_options *nj_mel_get_options(const nj_mel *fe) { return &fe->options; }
 const nj_filterbank *nj_mel_bank(const nj_mel *fe) { return &fe->bank; }
 
-/* Samples after pre-emphasis. */
+/* Frames of n samples, as filled and pre-emphasised. */
+static int64_t frames_of(const nj_mel_options *o, int64_t n) {
+  int64_t frames = o->center ? 1 + n / o->hop : n > o->n_fft ? 1 + (n - o->n_fft) / o->hop : 1;
+  return o->drop_last && frames > 1 ? frames - 1 : frames;
+}
+
+/* Samples that a clip is filled up to; 0: none is. */
+static int64_t window_samples(const nj_mel_options *o) {
+  return o->fill == NJ_MEL_FILL_NONE ? 0 : (int64_t)(o->duration * (double)o->rate + 0.5);
+}
+
+/* Samples after filling and pre-emphasis, which exclude each other. */
 static int64_t effective(const nj_mel *fe, int64_t samples) {
+  int64_t window = window_samples(&fe->options);
+  if (samples < window)
+    return window;
   return fe->options.preemphasis != 0 && samples > 0 ? samples - 1 : samples;
 }
 
+/* Where sample `at` of the filled clip comes from, or -1 for a zero; *run: how many follow in the
+ * same way. 0 <= at < effective. */
+static int64_t source(const nj_mel *fe, int64_t samples, int64_t at, int64_t *run) {
+  int64_t n = effective(fe, samples), end = n;
+  nj_mel_fill fill = fe->options.fill;
+  *run = n - at;
+  if (samples >= window_samples(&fe->options))
+    return at;
+  if (samples == 0 || fill == NJ_MEL_FILL_PAD)
+    end = samples;
+  else if (fill == NJ_MEL_FILL_REPEAT_PAD)
+    end = n / samples * samples;
+  if (at >= end)
+    return -1;
+  int64_t from = at % samples, whole = samples - from;
+  *run = end - at < whole ? end - at : whole;
+  return from;
+}
+
 int64_t nj_mel_frames(const nj_mel *fe, int64_t samples) {
-  const nj_mel_options *o = &fe->options;
-  int64_t n = effective(fe, samples);
-  int64_t frames = o->center ? 1 + n / o->hop : n > o->n_fft ? 1 + (n - o->n_fft) / o->hop : 1;
-  return o->drop_last && frames > 1 ? frames - 1 : frames;
+  return frames_of(&fe->options, effective(fe, samples));
+}
+
+int64_t nj_mel_own_frames(const nj_mel *fe, int64_t samples) {
+  return samples < window_samples(&fe->options) ? frames_of(&fe->options, samples)
+                                                : nj_mel_frames(fe, samples);
 }
 
 double nj_mel_seconds(const nj_mel *fe, int64_t frame) {
@@ -186,18 +232,23 @@ static int64_t mirror(int64_t i, int64_t n) {
 static void fill_span(const nj_mel *fe, const float *wave, int64_t samples, int64_t begin,
                       int64_t count, float *span) {
   const nj_mel_options *o = &fe->options;
-  int64_t n = effective(fe, samples), i = 0;
+  int64_t n = effective(fe, samples), run;
   int64_t reach = o->center ? (int64_t)o->n_fft / 2 : 0;
-  for (; i < count;) {
-    int64_t at = begin + i;
-    int64_t inside = at >= 0 && at < n ? (n - at < count - i ? n - at : count - i) : 0;
+  for (int64_t i = 0; i < count; i += run) {
+    int64_t at = begin + i, from = -1;
+    int inside = at >= 0 && at < n;
     int mirrored = o->pad == NJ_MEL_PAD_REFLECT && n > 0 && at >= -reach && at < n + reach;
+    run = 1;
     if (inside || mirrored)
-      fe->mel->samples(wave + (inside ? at : mirror(at, n)), inside ? inside : 1, o->quantize,
-                       (float)o->preemphasis, span + i);
+      from = source(fe, samples, inside ? at : mirror(at, n), &run);
+    if (!inside)
+      run = 1;
+    else if (run > count - i)
+      run = count - i;
+    if (from >= 0)
+      fe->mel->samples(wave + from, run, o->quantize, (float)o->preemphasis, span + i);
     else
-      span[i] = 0;
-    i += inside ? inside : 1;
+      memset(span + i, 0, (size_t)run * sizeof *span);
   }
 }
 
@@ -352,7 +403,7 @@ static nj_status lay_out(nj_ctx *ctx, const nj_mel *fe, int n, nj_tensor *const 
   float silence = nj_mel_silence(fe);
   for (int i = 0; i < n; i++) {
     clips[i].rows = NJ_F32_DATA(*y) + i * longest * mels;
-    NJ_I64_DATA(*lengths)[i] = clips[i].frames;
+    NJ_I64_DATA(*lengths)[i] = nj_mel_own_frames(fe, clips[i].samples);
     for (int64_t k = clips[i].frames * mels; k < longest * mels; k++)
       clips[i].rows[k] = silence;
   }

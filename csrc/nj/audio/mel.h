@@ -22,6 +22,17 @@ typedef enum { NJ_MEL_PAD_REFLECT, NJ_MEL_PAD_ZERO } nj_mel_pad;
  *   none  x */
 typedef enum { NJ_MEL_DB, NJ_MEL_LN, NJ_MEL_LOG10, NJ_MEL_LINEAR } nj_mel_log;
 
+/* What becomes of a clip that is shorter than `duration`:
+ *   pad         zeros follow it
+ *   repeat      it is repeated, and cut where the duration ends (MS-CLAP)
+ *   repeat_pad  it is repeated as often as it fits in whole, zeros follow (LAION-CLAP) */
+typedef enum {
+  NJ_MEL_FILL_NONE,
+  NJ_MEL_FILL_PAD,
+  NJ_MEL_FILL_REPEAT,
+  NJ_MEL_FILL_REPEAT_PAD
+} nj_mel_fill;
+
 typedef struct {
   int64_t rate;   /* Hz that the wave must have */
   int n_fft;      /* samples transformed, 16 … 32768, any number (powers of two are fastest) */
@@ -43,6 +54,8 @@ typedef struct {
   double add, mul;    /* (y + add) * mul, last of all */
   int quantize;       /* samples are rounded to 16 bits and back first (LAION-CLAP) */
   int drop_last;      /* one frame less at the end (ACT) */
+  nj_mel_fill fill;
+  double duration; /* seconds that a clip is filled up to; 0: never */
 } nj_mel_options;
 
 /* Presets: "panns" (32 kHz; also HTS-AT: "htsat"), "panns16k", "panns8k", "laion",
@@ -61,9 +74,12 @@ void nj_mel_release(nj_mel *fe); /* NULL is fine */
 const nj_mel_options *nj_mel_get_options(const nj_mel *fe);
 const nj_filterbank *nj_mel_bank(const nj_mel *fe);
 
-/* Frames of a clip of `samples` samples: 1 + floor(L / hop) when centred (L after pre-emphasis),
- * else 1 + floor((L - n_fft) / hop), at least 1; one less (not below 1) with drop_last. */
+/* Frames of a clip of `samples` samples: 1 + floor(L / hop) when centred (L after filling and
+ * pre-emphasis), else 1 + floor((L - n_fft) / hop), at least 1; one less (not below 1) with
+ * drop_last. */
 int64_t nj_mel_frames(const nj_mel *fe, int64_t samples);
+/* How many of them are the clip's own: what they would be without filling. */
+int64_t nj_mel_own_frames(const nj_mel *fe, int64_t samples);
 /* The time at the centre of a frame, counted from 0. */
 double nj_mel_seconds(const nj_mel *fe, int64_t frame);
 /* The value of a band of digital silence; batches are padded with it. */
@@ -72,7 +88,8 @@ float nj_mel_silence(const nj_mel *fe);
 /* wave (samples) to (T, mels), or (B, samples) to (B, T, mels). Float dtypes; the result is float32.
  * An empty clip counts as silence. Errors: ESHAPE, EDTYPE, ENOMEM, EINTR. */
 nj_status nj_mel_apply(nj_ctx *ctx, const nj_mel *fe, nj_tensor *wave, nj_tensor **out);
-/* n clips of any lengths to (n, longest, mels), padded with silence; lengths int64 (n). n >= 1. */
+/* n clips of any lengths to (n, longest, mels), padded with silence; lengths int64 (n), the clips'
+ * own frames. n >= 1. */
 nj_status nj_mel_batch(nj_ctx *ctx, const nj_mel *fe, int n, nj_tensor *const *waves,
                        nj_tensor **out, nj_tensor **lengths);
 

@@ -11,7 +11,7 @@ typedef struct batch {
   struct batch *next;
   int64_t n;
   nj_mixture *items; /* with their parts behind them, one block */
-  int64_t *lengths;  /* frames or samples */
+  int64_t *lengths;  /* rows: frames, also those of filling, or samples */
   int64_t longest;
   int64_t begun, done; /* items */
   int started;         /* within the window; rows are there */
@@ -253,6 +253,14 @@ static nj_status start_batch(const nj_renderer *r, batch *b) {
   return NJ_OK;
 }
 
+/* How many of an item's rows are its own. */
+static int64_t own_rows(const nj_renderer *r, const batch *b, int64_t item) {
+  const nj_mel *fe = r->options.front_end;
+  if (!fe || b->lengths[item] == 0) /* 0: it could not be rendered */
+    return b->lengths[item];
+  return nj_mel_own_frames(fe, nj_mixture_length(&b->items[item], r->options.rate));
+}
+
 /* Makes tensors of a finished batch, which is freed. Calling thread. */
 static nj_status hand_over(nj_renderer *r, batch *b, nj_tensor **data, nj_tensor **lengths,
                            nj_fault *faults) {
@@ -267,7 +275,8 @@ static nj_status hand_over(nj_renderer *r, batch *b, nj_tensor **data, nj_tensor
   if (!st)
     st = nj_empty(ctx, NJ_I64, 1, shape, &counts);
   if (!st) {
-    memcpy(NJ_I64_DATA(counts), b->lengths, (size_t)b->n * sizeof *b->lengths);
+    for (int64_t i = 0; i < b->n; i++)
+      NJ_I64_DATA(counts)[i] = own_rows(r, b, i);
     if (faults)
       memcpy(faults, b->faults, (size_t)b->n * sizeof *faults);
     *data = rows;

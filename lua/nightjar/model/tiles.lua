@@ -4,6 +4,10 @@
 --- neighbours; each tile goes through the encoder by itself, and frames inside an overlap are taken
 --- from the tile in which they lie further from the edge. The clip vector pools all frames; segment
 --- vectors pool windows of about SEGMENT seconds, every half of that, and tell where a sound is.
+---
+--- Where the front-end fills clips up to a duration, tiles are that long, and the last one is filled:
+--- frames of the filling do not count, but the clip vector of a sound that fits one tile is the
+--- encoder's own, of all it was given.
 local core = require "nightjar.core"
 local levels = require "nightjar.model.levels"
 local opts = require "nightjar.opts"
@@ -26,27 +30,34 @@ local function waveform(tower, sound)
   return sound
 end
 
---- One frame of the encoder in log-mels, samples and seconds; the samples of a whole tile.
+--- One frame of the encoder in log-mels, samples and seconds; the samples of a whole tile and of what
+--- neighbours share.
 local function grid(tower)
-  local fe, stride, longest = tower.front_end, tower.encoder:stride(), tower.encoder:longest()
-  local hop = fe:seconds(2) - fe:seconds(1)
-  local rate = fe:descriptor().rate
+  local d, stride, longest = tower.front_end:descriptor(), tower.encoder:stride(),
+    tower.encoder:longest()
+  local seconds, hop = tower.frame_seconds, d.hop / d.rate
   local tile = longest and math.min(TILE, (longest - 1) * hop) or TILE
-  return { mels = stride, seconds = stride * hop, samples = math.floor(stride * hop * rate + 0.5),
-    tile = math.floor(tile * rate), fill = longest or stride, rate = rate }
+  local overlap = OVERLAP
+  if tower.filled then
+    tile = d.duration + 0.5 / d.rate
+    overlap = math.min(overlap, d.duration / 2)
+  end
+  local samples = math.floor(seconds * d.rate + 0.5)
+  return { mels = stride, seconds = seconds, samples = seconds * d.rate,
+    tile = math.max(samples, math.floor(tile * d.rate)), overlap = overlap,
+    fill = longest or stride, rate = d.rate }
 end
 
---- 0-based first sample and length of each tile. Tiles begin where frames begin, so that times hold
---- however many tiles there are.
+--- Of each tile its 0-based first sample and its length. Tiles begin where frames begin, `step` frames
+--- apart, so that times hold however many tiles there are.
 local function cut(samples, g)
-  local size = math.max(g.samples, g.tile)
-  local step = math.max(1, math.floor((size / g.rate - OVERLAP) / g.seconds)) * g.samples
+  local step = math.max(1, math.floor((g.tile / g.rate - g.overlap) / g.seconds))
   local list, start = {}, 0
   while true do
-    local length = math.min(size, samples - start)
+    local length = math.min(g.tile, samples - start)
     list[#list + 1] = { start = start, length = length }
-    if start + length >= samples then return list end
-    start = start + step
+    if start + length >= samples then return list, step end
+    start = math.floor(#list * step * g.samples + 0.5)
   end
 end
 
@@ -60,9 +71,17 @@ local function unstretch(frames, n)
   return core.stack(list, 1)
 end
 
+--- Frames (N, C) of one tile that the front-end fills up, and the encoder's clip vector (C).
+local function filled_frames(tower, wave)
+  local mel, own = tower.front_end:batch { wave }
+  local frames, clip, left = tower:encode(mel, own)
+  return frames[{ 1, { 1, left[1] } }], clip[1]
+end
+
 --- Frames (N, C) of one tile. A tile too short for the encoder (for one frame, or for one that
 --- looks at a fixed length) is filled up behind its end, which the encoder is told.
 local function tile_frames(tower, wave, g)
+  if tower.filled then return filled_frames(tower, wave) end
   local mel = tower.front_end(wave)
   local length = mel.shape[1]
   if length >= g.fill then return (tower.encoder(mel:unsqueeze(1)))[1] end
@@ -74,22 +93,24 @@ local function tile_frames(tower, wave, g)
   return left[1] > n and unstretch(frames, n) or frames
 end
 
---- All frames (N, C) of a waveform with overlaps resolved, and seconds per frame.
+--- All frames (N, C) of a waveform with overlaps resolved, seconds per frame, and the encoder's clip
+--- vector (C) where it is more than what those frames pool to.
 function tiles.frames(tower, wave)
-  local g, parts = grid(tower), {}
-  local list = cut(wave.shape[1], g)
-  local half = math.floor(OVERLAP / 2 / g.seconds)
+  local g, parts, whole = grid(tower), {}, nil
+  local list, step = cut(wave.shape[1], g)
+  local half = math.floor(g.overlap / 2 / g.seconds)
   for i, tile in ipairs(list) do
-    local frames = tile_frames(tower, wave[{ { tile.start + 1, tile.start + tile.length } }],
-      g)
+    local frames, clip = tile_frames(tower,
+      wave[{ { tile.start + 1, tile.start + tile.length } }], g)
     local first = i == 1 and 1 or half + 1
     local last = frames.shape[1]
     if i < #list then -- up to where the next tile's kept frames begin
-      last = math.min(last, (list[i + 1].start - tile.start) // g.samples + half)
+      last = math.min(last, step + half)
     end
     if first <= last then parts[#parts + 1] = frames[{ { first, last } }] end
+    whole = #list == 1 and clip or nil
   end
-  return core.cat(parts, 1), g.seconds
+  return core.cat(parts, 1), g.seconds, whole
 end
 
 --- Overlapping windows over n frames: { first, last } each, the whole when it is short.
@@ -137,13 +158,14 @@ function tiles.encode(tower, head, sound, captions)
   if not wave then return { error = info, code = code } end
   if wave.shape[1] == 0 then return { error = "the sound is empty", code = "EFORMAT" } end
   local rate = tower.front_end:descriptor().rate
-  local frames, step = tiles.frames(tower, wave)
+  local frames, step, whole = tiles.frames(tower, wave)
   local duration = wave.shape[1] / rate
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration
   local lifted = tower:lift(frames)
-  local a, groups = levels.of_sound(head, lifted, pool(tower, frames), step, captions)
+  local clip = whole and tower:lift_clip(whole:unsqueeze(1))[1] or pool(tower, frames)
+  local a, groups = levels.of_sound(head, lifted, clip, step, captions)
   local vectors = window_vectors(tower, head, frames, lifted, list)
   if not (vectors:isfinite():all() and a.clip:isfinite():all()) then
     return { error = "the sound holds values that are no numbers", code = "EFORMAT" }

@@ -51,6 +51,17 @@ towers.audio_encoders = {
 --- The front-end that an encoder was made for, where it is not PANNs'.
 local front_ends = { mobilenet = "efficientat" }
 
+-- Seconds from one frame of the encoder to the next. A clip that is filled up and then stretched over
+-- the encoder's image has as many frames as the image, however long it is.
+local function frame_seconds(front_end, encoder)
+  local d = front_end:descriptor()
+  local stretched = encoder:longest() and encoder:descriptor().fit == "stretch"
+  if d.fill ~= "none" and stretched then
+    return d.duration / encoder:frames(encoder:longest())
+  end
+  return encoder:stride() * d.hop / d.rate
+end
+
 --- What hears: front-end and encoder, without a projection.
 ---@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } or a network that is
 ---  made already, clip = "pool", or "embedding": what the encoder's classifier makes of the pooled
@@ -63,10 +74,12 @@ function towers.listener(d, rng)
     clip = { type = "string", default = "pool", one_of = { "pool", "embedding" } },
   })
   local preset = front_ends[options_of(d.encoder).kind] or "panns"
+  local front_end = core.audio.mel(d.front_end or { preset = preset })
+  local encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders)
   return setmetatable({
-    front_end = core.audio.mel(d.front_end or { preset = preset }),
-    encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders),
-    clip = o.clip,
+    front_end = front_end, encoder = encoder, clip = o.clip,
+    filled = front_end.fill ~= "none",
+    frame_seconds = frame_seconds(front_end, encoder),
   }, AudioTower)
 end
 
@@ -114,8 +127,7 @@ end
 ---@param frames any
 ---@param lengths? any int64 (B)
 function AudioTower:pool(frames, lengths)
-  local clip = self.encoder:pool(frames, lengths)
-  return self.clip == "embedding" and embed(self, clip) or clip
+  return self:lift_clip(self.encoder:pool(frames, lengths))
 end
 
 --- Frames as the head takes them (…, width): the encoder's own, or, where clips are embeddings, each
@@ -127,13 +139,42 @@ function AudioTower:lift(frames, rng)
   return embed(self, frames * self.pool_gain, rng)
 end
 
+-- Own frames of clips that were filled up, of whose log-mels `lengths` are their own.
+local function own_frames(self, lengths, most)
+  local step = self.frame_seconds * self.front_end.rate / self.front_end.hop -- in log-mels
+  -- The last log-mel is centred where the clip ends, or before.
+  return ((lengths - 1):to "float64" / step):ceil():clamp(1, most):to "int64"
+end
+
+-- Clips that were filled up are encoded with what fills them, as the encoder's authors do; lengths then
+-- tell which frames are a clip's own.
+local function encode_filled(self, mel, lengths, rng)
+  local window, given = self.front_end:frames(0), nil
+  if lengths and mel.shape[2] > window then given = lengths:maximum(window) end
+  local frames, clip = self.encoder(mel, given, { rng = rng })
+  return frames, clip, lengths and own_frames(self, lengths, frames.shape[2])
+end
+
+--- What the encoder makes of log-mels (B, T, M): its own frames (B, N, C), clip (B, C), and how many
+--- frames are each clip's own, int64 (B), or nil.
+---@param mel any
+---@param lengths? any int64 (B), as the front-end's batch gives them
+---@param rng? any
+function AudioTower:encode(mel, lengths, rng)
+  if self.filled then return encode_filled(self, mel, lengths, rng) end
+  return self.encoder(mel, lengths, { rng = rng })
+end
+
+--- Clip vectors of the encoder (B, C) as the head takes them.
+function AudioTower:lift_clip(clip, rng)
+  return self.clip == "embedding" and embed(self, clip, rng) or clip
+end
+
 --- What the encoder makes of log-mels (B, T, M), as the head takes it.
 ---@return any frames (B, N, C), any mask (B, N) or nil without lengths, any clip (B, C)
 function AudioTower:features(mel, lengths, rng)
-  local frames, clip, frame_lengths = self.encoder(mel, lengths, { rng = rng })
-  if self.clip == "embedding" then
-    frames, clip = self:lift(frames, rng), embed(self, clip, rng)
-  end
+  local frames, clip, frame_lengths = self:encode(mel, lengths, rng)
+  frames, clip = self:lift(frames, rng), self:lift_clip(clip, rng)
   if not (lengths and frame_lengths) then return frames, nil, clip end
   local places = core.arange(1, frames.shape[2], { dtype = "int64" }):reshape(1, -1)
   return frames, places:le(frame_lengths:reshape(-1, 1)), clip

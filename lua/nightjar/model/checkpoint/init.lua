@@ -143,7 +143,7 @@ local function describe(found, own, tensors, o)
   return {
     name = o.name, dim = dim, temperature = temperature,
     projection = with(own.system.projection, { hidden = hidden }),
-    audio = { encoder = audio, front_end = with({ preset = own.audio.front_end }, o.front_end or {}),
+    audio = { encoder = audio, front_end = with(own.audio.front_end, o.front_end or {}),
       clip = own.audio.clip },
     text = { encoder = text, vocabulary = tokenizer:vocabulary(), merges = tokenizer:merges(),
       tokenizer = own.text.tokenizer, sentence = own.text.sentence,

@@ -1,6 +1,6 @@
 --- Whole retrieval models of others: what goes with their weights, one table for each.
 ---
----   audio       by kind of encoder (as nj.families calls it): front_end, a preset of nj.audio.mel;
+---   audio       by kind of encoder (as nj.families calls it): front_end, options of nj.audio.mel;
 ---               options of the encoder that no shape tells; last_pool of CNN14; clip, what is
 ---               projected (towers.lua)
 ---   text        by kind of encoder: sentence, max (tokens), and what is done to texts
@@ -15,8 +15,8 @@ local systems = {}
 
 systems.wavcaps = {
   audio = {
-    htsat = { front_end = "htsat", encoder = { fit = "stretch" } },
-    panns = { front_end = "panns", last_pool = 2, encoder = { classes = 0 } },
+    htsat = { front_end = { preset = "htsat" }, encoder = { fit = "stretch" } },
+    panns = { front_end = { preset = "panns" }, last_pool = 2, encoder = { classes = 0 } },
   },
   text = {
     bert = { sentence = "cls", max = 30, clean = "wavcaps" },
@@ -27,7 +27,7 @@ systems.wavcaps = {
 }
 
 systems["audio-text_retrieval"] = {
-  audio = { panns = { front_end = "panns", last_pool = 2, encoder = { classes = 0 } } },
+  audio = { panns = { front_end = { preset = "panns" }, last_pool = 2, encoder = { classes = 0 } } },
   text = {
     bert = { sentence = "cls", max = 512, encoder = { dropout = 0.2 } },
   },
@@ -37,7 +37,11 @@ systems["audio-text_retrieval"] = {
 }
 
 systems["laion-clap"] = {
-  audio = { htsat = { front_end = "laion", encoder = { fit = "repeat" } } },
+  audio = { htsat = {
+    -- The waveform is repeated, so that the log-mel is always 1001 frames, which are stretched.
+    front_end = { preset = "laion", fill = "repeat_pad", duration = 10 },
+    encoder = { fit = "stretch" },
+  } },
   text = { bert = { sentence = "pooler", max = 77 } },
   projection = { form = "mlp" },
   heads = { audio = "audio_projection.", text = "text_projection." },
@@ -50,7 +54,11 @@ systems["laion-clap"] = {
 }
 
 systems["hf-clap"] = {
-  audio = systems["laion-clap"].audio,
+  audio = { htsat = {
+    -- Its feature extractor does not round samples to 16 bits.
+    front_end = { preset = "laion", fill = "repeat_pad", duration = 10, quantize = false },
+    encoder = { fit = "stretch" },
+  } },
   text = systems["laion-clap"].text,
   projection = systems["laion-clap"].projection,
   heads = { audio = "audio_projection.", text = "text_projection.",
@@ -61,8 +69,10 @@ systems["hf-clap"] = {
 
 systems["ms-clap"] = {
   audio = {
-    panns = { front_end = "msclap2022", last_pool = 1, clip = "embedding" },
-    htsat = { front_end = "msclap2023", encoder = { fit = "stretch" } },
+    panns = { front_end = { preset = "msclap2022", fill = "repeat", duration = 5 }, last_pool = 1,
+      clip = "embedding" },
+    htsat = { front_end = { preset = "msclap2023", fill = "repeat", duration = 7 },
+      encoder = { fit = "stretch" } },
   },
   text = {
     bert = { sentence = "cls", max = 100 },
