@@ -3972,7 +3972,7 @@ nj.head = {}
 ---@field phrases? table the same for words; { kind = "cluster", tokens = 5 } when left out
 ---@field token_scale? number what layer-normalised tokens are multiplied by before slots divide them; 1 when left out, 0: tokens as they are
 ---@field top? "encoder"|"aggregate" where clip and sentence vectors come from
----@field interaction? "max"|"weighted"|"attention"
+---@field interaction? "weighted"|"max"|"attention" weighted (max with learnt token weights) when left out
 ---@field attention_temperature? number 0.01 when left out
 ---@field projections? "separate"|"shared" by levels
 ---@field temperature? "learn"|number|table or by level

@@ -1,5 +1,5 @@
 #!/usr/bin/env lua5.4
---- Experiment 3: how tokens meet (maximum, learnt weights, attention), what the levels weigh when
+--- Experiment 3: how tokens meet (learnt weights, maximum, attention), what the levels weigh when
 --- they are fused, and three options of the loss.
 ---
 ---   lua5.4 examples/paper/03_interaction.lua --root ESC-50 --mn04 mn04_as_mAP_432.pt
@@ -12,13 +12,14 @@ local function configurations(o)
       loss = loss }
   end
   return {
-    row("maximum"),
-    row("maximum, levels' losses weighed equally", { weights = false }),
-    row("learnt weights", { interaction = "weighted" }),
+    row("learnt weights"),
+    row("maximum", { interaction = "max" }),
     row("attention", { interaction = "attention" }),
-    row("maximum, distillation", nil, { distill = 0.2 }),
-    row("maximum, label denoising", nil, { denoise = 0 }),
-    row("maximum, hardest negatives", nil, { hardest = { margin = 0.2, weight = 1 } }),
+    row("attention, temperature 0.1", { interaction = "attention", attention_temperature = 0.1 }),
+    row("levels' losses weighed equally", { weights = false }),
+    row("distillation", nil, { distill = 0.2 }),
+    row("label denoising", nil, { denoise = 0 }),
+    row("hardest negatives", nil, { hardest = { margin = 0.2, weight = 1 } }),
   }
 end
 
@@ -38,6 +39,6 @@ end
 
 setting.experiment {
   name = "03-interaction", title = "3. Interaction and fusion", configurations = configurations,
-  baseline = "maximum", metrics = metrics,
+  baseline = "learnt weights", metrics = metrics,
   charts = { {}, { suffix = "equal", metric = "equal.R@1", title = "Equal fusion weights" } },
 }

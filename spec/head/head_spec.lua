@@ -51,7 +51,8 @@ end
 
 local KINDS = {
   levels = { hci = hci() },
-  weighted = { hci = hci { interaction = "weighted", top = "aggregate" } },
+  aggregate = { hci = hci { top = "aggregate" } },
+  max = { hci = hci { interaction = "max" } },
   attention = { hci = hci { interaction = "attention", projections = "shared" } },
   frames = { hci = hci { levels = { "frame", "clip" } } },
   segments = { hci = hci { levels = { "segment" },
@@ -115,18 +116,36 @@ describe("nj.head", function()
     assert.are.same({ "clip", "segment", "frame" }, head:levels())
   end)
 
-  it("compares frames and words as the formula says", function()
-    local head, f = make(KINDS.frames), features()
-    local a, t = head:audio(f.audio), head:text(f.text)
-    local got = head:similarity(t, a).frame
-    local words, frames = { 2, 5, 1, 3 }, { 7, 3, 5, 1 }
-    for i = 1, 4 do
-      for j = 1, 4 do
-        local E = t.words[{ i, { 1, words[i] } }]:matmul(
-          a.frames[{ j, { 1, frames[j] } }]:transpose(1, 2))
-        near((E:max(2):mean() + E:max(1):mean()) * 0.5, got[{ i, j }], { atol = 1e-5 })
-      end
+  -- ½ (Σ_p ω_p max_q E_pq + Σ_q ω_q max_p E_pq) of a text and a clip of these many tokens.
+  local function token_wise(a, t, i, j, words, frames)
+    local E = t.words[{ i, { 1, words } }]:matmul(a.frames[{ j, { 1, frames } }]:transpose(1, 2))
+    local function mean(best, weights, row, n)
+      if not weights then return best:mean() end
+      return (best * weights[{ row, { 1, n } }]):sum()
     end
+    return (mean(E:max(2), t.word_weights, i, words)
+      + mean(E:max(1), a.frame_weights, j, frames)) * 0.5
+  end
+
+  for _, interaction in ipairs { "max", "weighted" } do
+    it("compares frames and words as the formula says: " .. interaction, function()
+      local head = make { hci = hci { levels = { "frame", "clip" }, interaction = interaction } }
+      local f = features()
+      local a, t = head:audio(f.audio), head:text(f.text)
+      assert.are.equal(interaction == "weighted", t.word_weights ~= nil)
+      local got = head:similarity(t, a).frame
+      local words, frames = { 2, 5, 1, 3 }, { 7, 3, 5, 1 }
+      for i = 1, 4 do
+        for j = 1, 4 do
+          near(token_wise(a, t, i, j, words[i], frames[j]), got[{ i, j }], { atol = 1e-5 })
+        end
+      end
+    end)
+  end
+
+  it("weighs tokens unless it is told otherwise", function()
+    local head = make { hci = hci { levels = { "frame" } } }
+    assert.is_truthy(head.nets["text.word_weights"])
   end)
 
   it("does not see what lies behind the end of a clip or of a text", function()

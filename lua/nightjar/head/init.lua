@@ -39,7 +39,7 @@ local head = {}
 ---  temperature  that all levels start at (0.07)
 ---  hci          levels ({ "clip", "segment", "frame" }), segments and phrases (options of
 ---               nj.hci.aggregator), top ("encoder" or "aggregate": where clip and sentence vectors
----               come from), interaction ("max", "weighted" or "attention"), attention_temperature
+---               come from), interaction ("weighted", "max" or "attention"), attention_temperature
 ---               (0.01), projections ("separate" or "shared" by levels), temperature ("learn", a
 ---               number, or a table of them by level), weights (of the levels in the loss, 1 each)
 ---  ac           interaction (options of nj.ac.interaction), matching ({ kind = "mean",

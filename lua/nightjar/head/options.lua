@@ -26,7 +26,7 @@ local HCI = {
   phrases = { type = "table", default = { kind = "cluster", tokens = 5 } },
   token_scale = { type = "number", default = 1, min = 0, below = math.huge },
   top = { type = "string", default = "encoder", one_of = { "encoder", "aggregate" } },
-  interaction = { type = "string", default = "max", one_of = { "max", "weighted", "attention" } },
+  interaction = { type = "string", default = "weighted", one_of = { "max", "weighted", "attention" } },
   attention_temperature = { type = "number", default = 0.01, above = 0 },
   projections = { type = "string", default = "separate", one_of = { "separate", "shared" } },
   temperature = { type = "string|number|table", default = "learn" },
