@@ -321,6 +321,13 @@ function nj.nn.masked_softmax(x, mask, dim) end
 ---@return nightjar.Tensor
 function nj.nn.masked_log_softmax(x, mask, dim) end
 
+---Sparsemax over the entries whose mask is not 0: the others are not read and get 0; where nothing is seen all are 0.
+---@param x nightjar.Tensor
+---@param mask nightjar.Tensor broadcasts to x
+---@param dim? integer the last when left out
+---@return nightjar.Tensor
+function nj.nn.masked_sparsemax(x, mask, dim) end
+
 ---(x - mean) / sqrt(var + eps) * w + b over the last dimension.
 ---@param x nightjar.Tensor (…, n)
 ---@param w? nightjar.Tensor (n)
@@ -1704,6 +1711,11 @@ function Tensor:softmax(dim) end
 ---@return nightjar.Tensor
 function Tensor:log_softmax(dim) end
 
+---The nearest point of the simplex, softmax's sparse relative: max(x - t, 0) with the t that makes it add up to 1.
+---@param dim? integer the last when left out
+---@return nightjar.Tensor
+function Tensor:sparsemax(dim) end
+
 ---x over its length along a dimension, or over eps where that is larger.
 ---@param dim? integer the last when left out
 ---@param options? nightjar.EpsOptions eps is 1e-12 when left out
@@ -2884,6 +2896,18 @@ function nj.hci.aggregator(options) end
 ---@param options nightjar.TokenWeightsOptions
 ---@return nightjar.Encoder
 function nj.hci.token_weights(options) end
+
+---@class nightjar.CodebookOptions: nightjar.RngOption
+---@field width integer of tokens and codes
+---@field codes? integer 4096 when left out
+---@field temperature? number the lower, the fewer codes have a share; 1000 · codes / 4096 when left out
+---@field dtype? "float32"|"float64" of the parameters
+---@field kind? "codebook"
+
+---One vector of many tokens, as a sparse mixture of codes that both modalities share (MGA-CLAP). `net(x, mask, {floor})` gives vectors (B, D) and the codes' shares (B, codes) of x (B, N, D): sparsemax over codes of the best product of a code with any valid token, over √D · temperature. floor = true: no product counts as less than 0.
+---@param options nightjar.CodebookOptions
+---@return nightjar.Encoder
+function nj.hci.codebook(options) end
 
 ---Auxiliary captions.
 ---@class nightjar.ac

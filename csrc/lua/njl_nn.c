@@ -128,6 +128,21 @@ static int l_masked_log_softmax(lua_State *L) {
   END(nj_masked_log_softmax(ctx, x, mask, dim, slot));
 }
 
+/* x:sparsemax(dim), nj.nn.masked_sparsemax(x, mask, dim) */
+static int l_sparsemax(lua_State *L) {
+  nj_ctx *ctx = njl_ctx(L);
+  nj_tensor *x = njl_check_tensor(L, 1);
+  int dim = opt_dim(L, 2, x);
+  END(nj_sparsemax(ctx, x, dim, slot));
+}
+
+static int l_masked_sparsemax(lua_State *L) {
+  nj_ctx *ctx = njl_ctx(L);
+  nj_tensor *x = njl_check_tensor(L, 1), *mask = njl_check_tensor(L, 2);
+  int dim = opt_dim(L, 3, x);
+  END(nj_masked_sparsemax(ctx, x, mask, dim, slot));
+}
+
 /* x:normalize(dim, {eps=}) */
 static int l_normalize(lua_State *L) {
   static const char *const keys[] = {"eps", NULL};
@@ -284,13 +299,18 @@ static int l_cross_entropy(lua_State *L) {
 void njl_open_nn(lua_State *L);
 
 void njl_open_nn(lua_State *L) {
-  static const luaL_Reg methods[] = {{"matmul", l_matmul},       {"mm", l_matmul},
-                                     {"softmax", l_softmax},     {"log_softmax", l_log_softmax},
-                                     {"normalize", l_normalize}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"matmul", l_matmul},
+                                     {"mm", l_matmul},
+                                     {"softmax", l_softmax},
+                                     {"log_softmax", l_log_softmax},
+                                     {"sparsemax", l_sparsemax},
+                                     {"normalize", l_normalize},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {{"linear", l_linear},
                                        {"layer_norm", l_layer_norm},
                                        {"masked_softmax", l_masked_softmax},
                                        {"masked_log_softmax", l_masked_log_softmax},
+                                       {"masked_sparsemax", l_masked_sparsemax},
                                        {"batch_norm", l_batch_norm},
                                        {"conv2d", l_conv2d},
                                        {"avg_pool2d", l_avg_pool2d},

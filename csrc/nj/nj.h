@@ -55,6 +55,7 @@
 #include "ops/scan.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
+#include "ops/sparsemax.h"
 #include "ops/sort.h"
 #include "text/bpe_files.h"
 #include "text/normalize.h"

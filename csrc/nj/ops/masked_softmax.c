@@ -90,9 +90,7 @@ static nj_status masked_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj
   return run(ctx, node->saved[0], NULL, grad, (int)node->ints[0], (int)node->ints[1], &grads[0]);
 }
 
-/* The mask as uint8 of x's shape. */
-static nj_status wide_mask(nj_ctx *ctx, const char *op, nj_tensor *x, nj_tensor *mask,
-                           nj_tensor **out) {
+nj_status nj_mask_of(nj_ctx *ctx, const char *op, nj_tensor *x, nj_tensor *mask, nj_tensor **out) {
   int ndim;
   int64_t shape[NJ_MAX_DIMS];
   nj_tensor *zero = NULL;
@@ -120,7 +118,7 @@ static nj_status masked(nj_ctx *ctx, const char *op, nj_tensor *x, nj_tensor *ma
     return nj_fail(ctx, NJ_EDTYPE, "%s: expected float32 or float64, got %s", op,
                    nj_dtype_name(x->dtype));
   NJ_TRY(nj_normalize_dim(ctx, op, dim, x->ndim, &dim));
-  NJ_TRY(wide_mask(ctx, op, x, mask, &wide));
+  NJ_TRY(nj_mask_of(ctx, op, x, mask, &wide));
   nj_status st = run(ctx, x, wide, NULL, dim, log, &y);
   nj_release(wide);
   NJ_TRY(st);

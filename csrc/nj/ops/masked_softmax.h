@@ -13,4 +13,8 @@ nj_status nj_masked_softmax(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, int dim,
 nj_status nj_masked_log_softmax(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, int dim,
                                 nj_tensor **out);
 
+/* What operations of this kind read: the mask as uint8 of x's shape, a view where it broadcasts. `op`
+ * begins the message. Errors: ESHAPE. */
+nj_status nj_mask_of(nj_ctx *ctx, const char *op, nj_tensor *x, nj_tensor *mask, nj_tensor **out);
+
 #endif

@@ -44,6 +44,15 @@ local entries = {
   { "masked_log_softmax", function(x)
     return nn.masked_log_softmax(x, nj.tensor { 1, 0, 1, 1 }, 2):exp()
   end, shapes = { { 3, 4 } } },
+  { "sparsemax", function(x) return x:sparsemax(2) end, shapes = { { 2, 3, 4 } } },
+  { "sparsemax of many that count", function(x) return x:sparsemax() end, shapes = { { 3, 9 } },
+    low = -0.1, high = 0.1 },
+  { "masked_sparsemax", function(x)
+    return nn.masked_sparsemax(x, nj.tensor { { 1, 0, 1, 1 }, { 0, 0, 0, 0 }, { 1, 1, 1, 1 } }, 2)
+  end, shapes = { { 3, 4 } }, low = -0.5, high = 0.5 },
+  { "masked_sparsemax of the first", function(x)
+    return nn.masked_sparsemax(x, nj.tensor { { 1 }, { 0 }, { 1 } }, 2)
+  end, shapes = { { 2, 3, 4 } }, low = -0.4, high = 0.4 },
   { "normalize", function(x) return x:normalize(2) end, shapes = { { 3, 4 } } },
   { "normalize below eps", function(x) return x:normalize(2, { eps = 100 }) end,
     shapes = { { 3, 4 } } },
