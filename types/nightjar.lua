@@ -1593,7 +1593,13 @@ function nj.metrics.retrieval(scores, options) end
 ---@field chance table<string, number>
 ---@field clips integer
 ---@field classes integer
+---@field confusion integer[][]? of single-label clips: how many of a class (row) score highest for a class (column)
 local Classification = {}
+
+---What is taken for what most often, the most first.
+---@param k? integer how many pairs at most (10)
+---@return { class: integer, taken_for: integer, clips: integer, of: integer, name: string?, taken_for_name: string? }[]
+function Classification:confusions(k) end
 
 ---The numbers as plain tables, for JSON.
 ---@return table
@@ -3888,13 +3894,88 @@ function Model:similarity(texts, clips, options) end
 ---@return nightjar.Tensor (n) values in [0, 1], or nil for a model without calibration
 function Model:probabilities(query, values) end
 
+---@class nightjar.ClassifierOptions
+---@field templates? string|string[]|fun(label: string): string|string[] what is asked for a label, {} standing for it; nightjar's five when left out
+---@field ensemble? "vectors"|"scores" how a label's prompts are taken together; "vectors" when left out
+---@field temperature? number of the softmax over labels; what the levels' losses learnt when left out
+---@field multi_label? boolean every label is judged by itself, by the model's calibration
+---@field bias? number instead of a calibration: the similarity at which a label is as likely as not
+---@field weights? table<string, number> of the levels; the model's when left out
+
+---@class nightjar.ClassifyOptions: nightjar.ClassifierOptions
+---@field top? integer how many labels of each sound; all when left out
+---@field progress? fun(done: integer, total: integer)
+---@field captions? string[][] of the sounds, see Model:audio
+
+---Labels to tell sounds apart by, encoded once: zero-shot classification. docs/search.md has the formulas.
+---@param labels (string|string[])[]|table<string, string|string[]> names, which the templates make into prompts ("_" is read as a space); or prompts of their own by name; or both in one table
+---@param options? nightjar.ClassifierOptions
+---@return nightjar.Classifier
+function Model:classifier(labels, options) end
+
+---Says which labels sounds have: a classifier that is used once.
+---@param sounds string|nightjar.Tensor|(string|nightjar.Tensor)[] paths, waveforms (L) at the model's rate, or what Model:audio gave; one of them, or a list
+---@param labels (string|string[])[]|table<string, string|string[]> as for Model:classifier
+---@param options? nightjar.ClassifyOptions
+---@return nightjar.Predictions one for each sound, in the order given
+function Model:classify(sounds, labels, options) end
+
+---Labels with their encoded prompts. Prints as a list, `#` gives the number of labels.
+---@class nightjar.Classifier
+---@field labels string[]
+---@field prompts string[][] of each label
+---@field vectors nightjar.Tensor (labels, D) of unit length: the mean of each label's sentence vectors
+---@field temperature number
+---@field multi_label boolean
+local Classifier = {}
+
+---Says which labels sounds have, each sound by itself.
+---@param sounds string|nightjar.Tensor|(string|nightjar.Tensor)[] as for Model:classify
+---@param options? { top?: integer, progress?: fun(done: integer, total: integer), captions?: string[][] }
+---@return nightjar.Predictions
+function Classifier:classify(sounds, options) end
+
+---The similarity of labels (rows) and sounds (columns), with its levels.
+---@param sounds (string|nightjar.Tensor)[]|table[] as for Model:classify
+---@return nightjar.Similarity
+function Classifier:similarity(sounds) end
+
+---Finds the temperature at which the labels of sounds that training never saw are most probable, and keeps it.
+---@param sounds (string|nightjar.Tensor)[]|table[] as for Model:classify
+---@param labels string[] the label of each
+---@return { temperature: number, before: number, nll: number, nll_before: number }
+function Classifier:fit(sounds, labels) end
+
+---Words of the prompts that the model's training never showed, each once.
+---@return string[]
+function Classifier:unknown_words() end
+
+---A sound's labels, the most probable first: p[1].label, .probability, .score (fused similarity), .levels. Prints.
+---@class nightjar.Prediction
+---@field label string the first
+---@field probability number of it
+---@field path? string
+---@field seconds? number
+---@field labels integer how many there were to choose from
+---@field error? string of a sound that could not be read; then there is no label
+---@field code? string
+local Prediction = {}
+
+---As plain tables, for JSON.
+---@return table
+function Prediction:plain() end
+
+---Predictions of several sounds, in a list that prints.
+---@class nightjar.Predictions
+---@field [integer] nightjar.Prediction
+
 ---Texts that a model encoded. Indexed by number: each has `text`, `words` and `levels`.
 ---@class nightjar.Texts
 ---@field texts string[]
 ---@field vectors nightjar.Tensor (n, D) of unit length
 local Texts = {}
 
----All texts as one padded batch, as Head:text gives it.
+---All texts as one padded batch, as Head:text gives it; made once.
 ---@return table t
 function Texts:levels() end
 
@@ -4206,11 +4287,11 @@ nj.evaluate = {}
 ---Opens a data set by the name of its kind.
 ---@param kind "folder"|"esc50"|"audiocaps"|"clotho"
 ---@param root string its folder
----@param split? string esc50: a fold
+---@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and clotho; of esc50 train, val, test, all or a fold. captions: a CSV, for folder; labels: the column of it that names classes
 ---@return nightjar.Dataset? dataset
 ---@return string? message
 ---@return string? code
-function nj.evaluate.open(kind, root, split) end
+function nj.evaluate.open(kind, root, options) end
 
 ---Vectors of clips as one matrix; clips whose sound cannot be read are left out.
 ---@param model nightjar.Model
@@ -4256,12 +4337,15 @@ function nj.evaluate.levels(model, dataset, options) end
 ---@return string? code
 function nj.evaluate.alignment(model, scenes, options) end
 
----Text→audio with one prompt for each class, as zero-shot classification asks: mAP over classes.
+---Zero-shot classification of clips with known labels: mAP, accuracy, what is taken for what. Of several prompts of a label alone the mean of their similarities.
 ---@param model nightjar.Model
----@param clips table[] with `path` and `label`
----@param prompts table<string, string[]> captions of each class; their vectors are averaged
----@return nightjar.Tensor result a nj.metrics classification result
-function nj.evaluate.classes(model, clips, prompts) end
+---@param clips table[] with `path` and `label`, or `labels`
+---@param prompts nightjar.Classifier|table<string, string[]> a classifier of the model, or prompts by label
+---@param options? table `bootstrap`, `seed`: see nj.metrics.classification; `progress`
+---@return nightjar.Classification? result
+---@return { id: string, error: string }[]|string failed clips that could not be read; or a message
+---@return string? code
+function nj.evaluate.classes(model, clips, prompts, options) end
 
 ---Finds where sound files sound, and remembers it. Made by `nightjar.data.activity.finder`.
 ---@class nightjar.Activity

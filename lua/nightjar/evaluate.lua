@@ -21,20 +21,26 @@ end
 --- Opens a data set by the name of its kind.
 ---@param kind "folder"|"esc50"|"audiocaps"|"clotho"
 ---@param root string its folder
----@param options? { split?: string, captions?: string } split: of audiocaps and clotho; of esc50
----  train, val, test or a fold (5). captions: a CSV of captions, for folder
+---@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and
+---  clotho; of esc50 train, val, test or a fold (5). captions: a CSV of captions, for folder;
+---  labels: the column of it that names each clip's class
 ---@return table|nil dataset
 ---@return string? message
 ---@return string? code
 function evaluate.open(kind, root, options)
   opts.arg("evaluate.open", 1, "kind", kind,
     { type = "string", one_of = { "folder", "esc50", "audiocaps", "clotho" } })
-  local o = opts.check("evaluate.open", options, { split = "string", captions = "string" })
+  local o = opts.check("evaluate.open", options,
+    { split = "string", captions = "string", labels = "string" })
   if kind == "folder" then
     if o.split then return nil, "a folder has no splits", "EARG" end
-    return data.folder(root, { csv = o.captions })
+    if o.labels and not o.captions then
+      return nil, "labels are a column of a CSV of captions", "EARG"
+    end
+    return data.folder(root, { csv = o.captions, label_column = o.labels })
   end
   if o.captions then return nil, kind .. " has its own captions", "EARG" end
+  if o.labels then return nil, kind .. " has no columns to choose labels from", "EARG" end
   if kind == "esc50" then return open_esc50(root, o.split or "5") end
   return data[kind](root, { split = o.split })
 end
@@ -238,36 +244,61 @@ function evaluate.alignment(model, scenes, options)
   return metrics.alignment(items, { bootstrap = o.bootstrap, seed = o.seed })
 end
 
---- Text→audio with prompts for each class, as zero-shot classification asks: mAP over classes. A class's
---- score for a clip is the mean over its prompts of their similarity, fused over the model's levels.
+-- The places of a clip's labels among the classifier's.
+local function targets_of(clip, place)
+  local given = clip.labels or { clip.label }
+  local list = {}
+  for i, label in ipairs(given) do
+    if not place[label] then
+      error(("evaluate.classes: clip '%s' has the label '%s', for which there are no prompts"):format(
+        tostring(clip.id or clip.path), tostring(label)), 3)
+    end
+    list[i] = place[label]
+  end
+  if #list == 0 then
+    error(("evaluate.classes: clip '%s' has no label"):format(tostring(clip.id or clip.path)), 3)
+  end
+  return #list == 1 and list[1] or list
+end
+
+--- Zero-shot classification of clips with known labels, and text→audio with the labels' prompts: mAP
+--- over labels, accuracy of clips with one label, and what is taken for what. A label's score is that
+--- of the classifier; given prompts alone, the mean of theirs, fused over the model's levels.
 ---@param model table
----@param clips table[] with `path` and `label`
----@param prompts table<string, string[]> captions of each class
----@return any result a nj.metrics classification result
-function evaluate.classes(model, clips, prompts)
+---@param clips table[] with `path` and `label`, or `labels`
+---@param prompts any a classifier of the model; or a table of prompts by label
+---@param options? table `bootstrap`, `seed`: see nj.metrics.classification; `progress`: function(done,
+---  total)
+---@return any|nil result a nj.metrics classification result
+---@return { id: string, error: string }[]|string failed clips that could not be read, which are left
+---  out; or a message
+---@return string? code
+function evaluate.classes(model, clips, prompts, options)
   opts.arg("evaluate.classes", 1, "model", model, "nightjar.Model")
   opts.arg("evaluate.classes", 2, "clips", clips, "table")
   for _, clip in ipairs(clips) do opts.arg("evaluate.classes", 2, "clips, an item", clip, "table") end
   opts.arg("evaluate.classes", 3, "prompts", prompts, "table")
-  for _, list in pairs(prompts) do
-    opts.arg("evaluate.classes", 3, "prompts, an item", list, "table")
+  local o = opts.check("evaluate.classes", options,
+    { bootstrap = "integer", seed = "integer", progress = "function" })
+  local asked = prompts
+  if opts.type_name(prompts) ~= "nightjar.Classifier" then
+    for _, list in pairs(prompts) do
+      opts.arg("evaluate.classes", 3, "prompts, an item", list, "table")
+    end
+    asked = model:classifier(prompts, { ensemble = "scores" })
+  elseif asked.model ~= model then
+    error("evaluate.classes: the classifier is another model's", 2)
   end
-  local encoded, kept = encode_clips(model, clips, {})
-  local labels, texts, rows, targets, index = {}, {}, {}, {}, {}
-  for label in pairs(prompts) do labels[#labels + 1] = label end
-  table.sort(labels)
-  for i, label in ipairs(labels) do
-    index[label] = i
-    for _, prompt in ipairs(prompts[label]) do texts[#texts + 1] = prompt end
+  local place, targets = {}, {}
+  for i, label in ipairs(asked.labels) do place[label] = i end
+  for _, clip in ipairs(clips) do targets[clip] = targets_of(clip, place) end
+  local encoded, kept, failed = encode_clips(model, clips, o)
+  if #kept == 0 then
+    return nil, ("nothing to classify: none of %d clips could be read"):format(#clips), "ENOTFOUND"
   end
-  local scores, first = model:similarity(texts, encoded).scores, 1
-  for i, label in ipairs(labels) do
-    local last = first + #prompts[label] - 1
-    rows[i] = scores[{ { first, last } }]:mean(1)
-    first = last + 1
-  end
-  for i, clip in ipairs(kept) do targets[i] = index[clip.label] end
-  return metrics.classification(core.stack(rows, 1), { labels = targets, names = labels })
+  for i, clip in ipairs(kept) do kept[i] = targets[clip] end
+  return metrics.classification(asked:similarity(encoded).scores, { labels = kept,
+    names = asked.labels, bootstrap = o.bootstrap, seed = o.seed }), failed
 end
 
 return evaluate

@@ -44,7 +44,7 @@ describe("nightjar", function()
   it("teaches", function()
     local code, out = run({}, "--help")
     assert.equal(0, code)
-    for _, name in ipairs { "index", "search", "train", "eval", "info", "convert" } do
+    for _, name in ipairs { "index", "search", "train", "eval", "classify", "caption", "info", "convert" } do
       assert.matches("\n   " .. name, out)
       local own, help = run({}, name, "--help")
       assert.equal(0, own)
@@ -292,9 +292,14 @@ describe("nightjar", function()
     assert.equal(0, code)
     local by_level = assert(json.decode(out)).levels
     assert.truthy(by_level.clip and by_level.frame and not by_level.segment)
-    code, out, err = run({}, "eval", sounds, "--split", "x", "--model", model_file)
-    assert.same({ 1, "" }, { code, out })
-    assert.matches("a folder has no splits", err)
+    for _, case in ipairs { { "a folder has no splits", "--split", "x" },
+      { "its clips have no classes; name the column with --label-column", "--zero-shot" },
+      { "labels are a column of a CSV of captions", "--label-column", "kind" },
+      { "no label column 'kind'", "--captions", "captions.csv", "--label-column", "kind" } } do
+      code, out, err = run({}, "eval", sounds, "--model", model_file, table.unpack(case, 2))
+      assert.same({ 1, "" }, { code, out })
+      assert.matches(case[1], err, 1, true)
+    end
     os.remove(sounds .. "/captions.csv")
   end)
 
@@ -315,6 +320,40 @@ describe("nightjar", function()
     code, out, err = run({}, "eval", root, "--data", "esc50", "--split", "9", "--model", model_file)
     assert.same({ 1, "" }, { code, out })
     assert.matches("a fold from 1 to 5, got '9'", err, 1, true)
+  end)
+
+  it("measures how well classes are told by their names", function()
+    local root = folder .. "/classes"
+    for i = 1, 3 do temporary.write(("%s/%d.wav"):format(root, i), wav(i)) end
+    temporary.write(root .. "/c.csv", "file,caption,kind\n1.wav,x,dog\n2.wav,x,rain\n3.wav,x,dog\n")
+    local function eval(...)
+      return run({}, "eval", root, "--captions", "c.csv", "--label-column", "kind", "--zero-shot",
+        "--model", model_file, ...)
+    end
+    local code, out, err = eval("--template", "a {}", "--template", "the {}", "--ensemble", "scores",
+      "--json")
+    assert.equal(0, code, err)
+    local got = assert(json.decode(out))
+    assert.same({ dog = { "a dog", "the dog" }, rain = { "a rain", "the rain" } }, got.prompts)
+    local model = assert(nj.load(model_file))
+    local right, taken = 0, { dog = { dog = 0, rain = 0 }, rain = { dog = 0, rain = 0 } }
+    local labels = { "dog", "rain", "dog" }
+    for i, p in ipairs(model:classify({ root .. "/1.wav", root .. "/2.wav", root .. "/3.wav" },
+      { "dog", "rain" }, { templates = { "a {}", "the {}" }, ensemble = "scores" })) do
+      if p.label == labels[i] then right = right + 1 end
+      taken[labels[i]][p.label] = taken[labels[i]][p.label] + 1
+    end
+    assert.is_true(math.abs(100 * right / 3 - got.accuracy) < 1e-9)
+    assert.same({ { taken.dog.dog, taken.dog.rain }, { taken.rain.dog, taken.rain.rain } }, got.confusion)
+    code, out, err = eval()
+    assert.equal(0, code, err)
+    assert.matches("%[2 labels, %d+ prompts, mean of vectors;", out)
+    assert.matches("\naccuracy ", out)
+    if right < 3 then assert.matches("taken for another most often\n  %d of %d  %a+ as %a+", out) end
+    for i = 1, 3 do temporary.write(("%s/%d.wav"):format(root, i), "no sound") end
+    code, out, err = eval()
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("nothing to classify: none of 3 clips could be read", err, 1, true)
   end)
 
   it("runs a training script with its arguments, and a configuration", function()

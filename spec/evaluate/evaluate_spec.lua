@@ -89,6 +89,49 @@ describe("nj.evaluate", function()
     assert.matches("nothing to evaluate", message)
   end)
 
+  it("tells classes by their prompts, with a classifier or without", function()
+    local model = make { hci = HCI }
+    local prompts = { dog = { "a dog", "dog bark" }, rain = { "rain", "rain fall" }, cat = { "cat" },
+      wind = { "wind blow" } }
+    local done = {}
+    local result, failed = nj.evaluate.classes(model, set.clips, prompts,
+      { bootstrap = 20, seed = 3, progress = function(n, total) done[#done + 1] = n .. "/" .. total end })
+    assert.are.equal("gone", failed[1].id)
+    assert.are.equal("9/9", done[9])
+    assert.are.same({ "cat", "dog", "rain", "wind" }, result.names)
+    local paths, labels = {}, {}
+    for i = 1, 8 do
+      paths[i] = set.clips[i].path
+      labels[i] = ({ dog = 2, rain = 3, cat = 1, wind = 4 })[set.clips[i].label]
+    end
+    local S = model:similarity({ "cat", "a dog", "dog bark", "rain", "rain fall", "wind blow" }, paths)
+    local rows = { S.scores[1], S.scores[{ { 2, 3 } }]:mean(1), S.scores[{ { 4, 5 } }]:mean(1),
+      S.scores[6] }
+    local want = nj.metrics.classification(nj.stack(rows, 1),
+      { labels = labels, names = result.names, bootstrap = 20, seed = 3 })
+    assert.are.same(want:plain(), result:plain())
+
+    local classifier = model:classifier({ "wind", "rain", "dog", "cat", "bell" }, { templates = "a {}" })
+    local by_classifier = nj.evaluate.classes(model, set.clips, classifier, { bootstrap = 0 })
+    assert.are.equal(5, by_classifier.classes)
+    local right = 0
+    for i, p in ipairs(classifier:classify(paths)) do
+      if p.label == set.clips[i].label then right = right + 1 end
+    end
+    assert.are.equal(100 * right / 8, by_classifier.accuracy)
+    local several = nj.evaluate.classes(model, { { path = paths[1], labels = { "dog", "rain" } },
+      { path = paths[5], labels = { "cat" } } }, classifier, { bootstrap = 0 })
+    assert.is_nil(several.accuracy)
+    assert.is_number(several.mAP)
+
+    assert.has_error(function() nj.evaluate.classes(model, set.clips, { dog = { "dog" } }) end,
+      "evaluate.classes: clip 'rain1' has the label 'rain', for which there are no prompts")
+    assert.has_error(function() nj.evaluate.classes(model, { { path = "x.wav" } }, classifier) end,
+      "evaluate.classes: clip 'x.wav' has no label")
+    assert.has_error(function() nj.evaluate.classes(make(), set.clips, classifier) end,
+      "evaluate.classes: the classifier is another model's")
+  end)
+
   it("asks whether words point at the seconds of their sounds", function()
     local sounding = set:subset(function(clip) return clip.id ~= "gone" end)
     local scenes = nj.data.scenes(sounding, { seed = 1, sources = { 1, 1 }, duration = 6 })

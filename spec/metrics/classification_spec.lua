@@ -57,6 +57,28 @@ describe("classification", function()
     assert.is_truthy(tostring(joined):find("; 8 clusters", 1, true))
   end)
 
+  it("counts what is taken for what", function()
+    local r = classification(S, { labels = labels, bootstrap = 0, names = { "dog", "rain" } })
+    -- clip 3 is of class 1 and scores higher for 2; clip 4 is of class 2 and scores higher for 1
+    assert.are.same({ { 1, 1 }, { 1, 1 } }, r.confusion)
+    assert.are.same({
+      { class = 1, taken_for = 2, clips = 1, of = 2, name = "dog", taken_for_name = "rain" },
+      { class = 2, taken_for = 1, clips = 1, of = 2, name = "rain", taken_for_name = "dog" },
+    }, r:confusions())
+    assert.are.equal(1, #r:confusions(1))
+    assert.are.same(r.confusion, r:plain().confusion)
+    -- Of equal scores the first class has it.
+    r = classification({ { 1, 0 }, { 1, 2 }, { 0, 3 } }, { labels = { 2, 2 }, bootstrap = 0 })
+    assert.are.same({ { 0, 0, 0 }, { 1, 0, 1 }, { 0, 0, 0 } }, r.confusion)
+    assert.are.same({ class = 2, taken_for = 1, clips = 1, of = 2 }, r:confusions()[1])
+    local several = classification(S, { labels = { { 1, 2 }, 1, 2, 1 }, bootstrap = 0 })
+    assert.is_nil(several.confusion)
+    assert.has_error(function() several:confusions() end,
+      "classification:confusions: clips with several classes are not taken for another")
+    assert.has_error(function() r:confusions(0) end,
+      "classification:confusions: argument 1 (k) must be an integer of at least 1, got 0")
+  end)
+
   it("says what was wrong", function()
     assert.has_error(function() classification(S, { labels = { 1, 2 } }) end,
       "metrics.classification: 2 labels for 4 clips (columns of the scores)")

@@ -1,4 +1,5 @@
 --- nightjar eval DIR
+local classify = require "nightjar.cli.classify"
 local common = require "nightjar.cli.library"
 local output = require "nightjar.cli.output"
 local progress = require "nightjar.progress"
@@ -15,9 +16,13 @@ function command.declare(parser)
     .. "test, all or a fold, 5 by default)."):argname "NAME"
   parser:option("--captions", "Of a folder: a CSV of files and captions (without one, file names "
     .. "are the captions)."):argname "CSV"
+  parser:option("--label-column", "Of that CSV: the column that names each file's class.")
+    :argname "NAME"
   parser:option("--model", "The model: a file, or the name of one that comes with nightjar.")
     :argname "FILE"
   parser:flag("--levels", "Also by each level of the model alone.")
+  parser:flag("--zero-shot", "Instead of retrieval: tell the clips' classes by their names.")
+  classify.declare_prompts(parser)
   parser:flag("--json", "Print JSON for machines.")
 end
 
@@ -31,14 +36,59 @@ local function measure(evaluate, model, dataset, with_levels, options)
   return results.fused, failed, results
 end
 
+-- The clips' labels, each once, in the order of the alphabet; nil when a clip has none.
+local function labels_of(dataset)
+  local seen, labels = {}, {}
+  for _, clip in ipairs(dataset.clips) do
+    if not clip.label or clip.label == "" then return nil end
+    if not seen[clip.label] then labels[#labels + 1] = clip.label end
+    seen[clip.label] = true
+  end
+  table.sort(labels)
+  return #labels > 0 and labels or nil
+end
+
+local function zero_shot(evaluate, model, dataset, arguments)
+  local labels = labels_of(dataset)
+  if not labels then
+    return output.fail(("%s: its clips have no classes%s"):format(dataset.name,
+      arguments.data == "folder" and "; name the column with --label-column" or ""))
+  end
+  local classifier = model:classifier(labels, classify.prompt_options(arguments))
+  local bar = progress.new { label = "encoding", total = #dataset.clips }
+  local result, failed = evaluate.classes(model, dataset.clips, classifier,
+    { progress = function(done) bar:update(done) end })
+  bar:finish()
+  if not result then return output.fail(failed) end
+  for _, failure in ipairs(failed) do output.complain(failure.error) end
+  if arguments.json then
+    local out = result:plain()
+    out.data, out.split, out.failed = dataset.name, dataset.split, failed
+    out.prompts = {}
+    for i, label in ipairs(classifier.labels) do out.prompts[label] = classifier.prompts[i] end
+    output.print_json(out)
+    return 0
+  end
+  print(dataset)
+  print(classifier)
+  print(result)
+  local confused = result:confusions()
+  if #confused > 0 then print "\ntaken for another most often" end
+  for _, c in ipairs(confused) do
+    print(("  %d of %d  %s as %s"):format(c.clips, c.of, c.name, c.taken_for_name))
+  end
+  return 0
+end
+
 function command.run(arguments)
   local model, message = common.load_model(arguments)
   if not model then return output.fail(message) end
   local evaluate = require "nightjar.evaluate"
   local dataset
   dataset, message = evaluate.open(arguments.data, arguments.root,
-    { split = arguments.split, captions = arguments.captions })
+    { split = arguments.split, captions = arguments.captions, labels = arguments.label_column })
   if not dataset then return output.fail(message) end
+  if arguments.zero_shot then return zero_shot(evaluate, model, dataset, arguments) end
   local bar = progress.new { label = "encoding", total = #dataset.clips }
   local result, failed, levels = measure(evaluate, model, dataset, arguments.levels,
     { progress = function(done) bar:update(done) end })

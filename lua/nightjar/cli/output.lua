@@ -30,6 +30,12 @@ function output.fail(text)
   return 1
 end
 
+--- Ten characters, more of them full the nearer a share is to 1.
+function output.bar(share)
+  local full = math.floor(share * 10 + 0.5)
+  return ("█"):rep(full) .. ("·"):rep(10 - full)
+end
+
 --- 75.25 → "1:15.2"
 function output.time(seconds)
   local minutes = seconds // 60

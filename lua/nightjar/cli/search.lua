@@ -36,11 +36,6 @@ local function caution(score)
     or "nothing here is a likely match; the nearest are:"
 end
 
-local function bar(score)
-  local full = math.floor(score * 10 + 0.5)
-  return ("█"):rep(full) .. ("·"):rep(10 - full)
-end
-
 --- A path as short as it can be from here.
 local function short(path)
   local here = require("lfs").currentdir() .. "/"
@@ -92,7 +87,7 @@ local function print_hits(query, hits, calibrated)
   if warning then print(output.paint("  " .. warning, "yellow")) end
   for rank, hit in ipairs(hits) do
     local clamped = math.max(0, math.min(1, hit.score))
-    print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(bar(clamped), colour_of(clamped)),
+    print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(output.bar(clamped), colour_of(clamped)),
       calibrated and ("%.0f %%"):format(100 * clamped) or ("%.2f"):format(hit.score),
       ("%s–%s"):format(output.time(hit.from), output.time(hit.to)), short(hit.path)))
     if hit.words and #hit.words > 0 then

@@ -124,6 +124,25 @@ local function add_accuracy(result, scores, labels, clusters, n_clusters, counts
   end
 end
 
+-- How many clips of each class (rows) went to each class (columns). Of equal scores the first class
+-- has the clip.
+local function confusion_of(scores, labels)
+  local counts, by_clip = {}, scores:transpose(1, 2):totable()
+  for class = 1, scores.shape[1] do
+    counts[class] = {}
+    for other = 1, scores.shape[1] do counts[class][other] = 0 end
+  end
+  for clip, own in ipairs(by_clip) do
+    local best = 1
+    for class = 2, #own do
+      if own[class] > own[best] then best = class end
+    end
+    local row = counts[labels[clip][1]]
+    row[best] = row[best] + 1
+  end
+  return counts
+end
+
 local Classification = { __name = "nightjar.Classification" }
 Classification.__index = Classification
 
@@ -131,7 +150,7 @@ Classification.__index = Classification
 ---
 --- The result prints as a table, and holds mAP, accuracy and ["accuracy@5"] (single-label clips
 --- only), ap (one a class; nan for a class without clips), ci[name], chance[name], clips, classes,
---- clusters.
+--- clusters; of single-label clips also confusion[class][taken for]: numbers of clips.
 ---@param scores nightjar.Tensor|number[][] (classes, clips), greater is better
 ---@param options table
 ---  labels      the class of each clip (1-based row), or a list of classes
@@ -169,13 +188,44 @@ local function classification(scores, options)
   if counts then
     result.ci = { mAP = map_interval(scores, members, clusters, counts, o.confidence) }
   end
-  if single then add_accuracy(result, scores, labels, clusters, n_clusters, counts, o) end
+  if single then
+    add_accuracy(result, scores, labels, clusters, n_clusters, counts, o)
+    result.confusion = confusion_of(scores, labels)
+  end
   return setmetatable(result, Classification)
 end
 
 --- The numbers as plain tables, for JSON: without metatable, and without what is not finite.
 ---@return table
 function Classification:plain() return report.plain(self) end
+
+--- What is taken for what most often: clips of one class that score highest for another.
+---@param k? integer how many pairs at most (10)
+---@return { class: integer, taken_for: integer, clips: integer, of: integer }[] most first; with the
+---  classes' names under `name` and `taken_for_name` where names are known
+function Classification:confusions(k)
+  opts.arg("classification:confusions", 1, "k", k, { type = "integer", min = 1, optional = true })
+  if not self.confusion then
+    error("classification:confusions: clips with several classes are not taken for another", 2)
+  end
+  local pairs_found = {}
+  for class, row in ipairs(self.confusion) do
+    local of = 0
+    for _, count in ipairs(row) do of = of + count end
+    for other, count in ipairs(row) do
+      if other ~= class and count > 0 then
+        pairs_found[#pairs_found + 1] = { class = class, taken_for = other, clips = count, of = of,
+          name = self.names and self.names[class], taken_for_name = self.names and self.names[other] }
+      end
+    end
+  end
+  table.sort(pairs_found, function(a, b)
+    if a.clips ~= b.clips then return a.clips > b.clips end
+    if a.class ~= b.class then return a.class < b.class end
+    return a.taken_for < b.taken_for
+  end)
+  return table.move(pairs_found, 1, math.min(k or 10, #pairs_found), 1, {})
+end
 
 function Classification:__tostring()
   local head = { ("%d clips, %d classes; ties: %s"):format(self.clips, self.classes,

@@ -20,6 +20,7 @@ local towers = require "nightjar.model.towers"
 local file = require "nightjar.model.file"
 local shipped = require "nightjar.model.shipped"
 local calibration = require "nightjar.model.calibration"
+local classifier = require "nightjar.model.classifier"
 local checkpoint = require "nightjar.model.checkpoint"
 
 local Model = {}
@@ -248,6 +249,31 @@ function Model:unknown_words(text) return self.text_tower:unknown_words(text) en
 function Model:probabilities(query, values)
   if not self.calibration then return nil end
   return calibration.apply(self.calibration, query, values)
+end
+
+--- Labels to tell sounds apart by, encoded once; see classifier.lua.
+---@param labels (string|string[])[]|table<string, string|string[]> names, which the templates make
+---  into prompts ("_" is read as a space); or prompts of their own by name; or both in one table
+---@param options? table
+---  templates    what is asked for a label: a string with {} where the label goes, a list of these,
+---               or a function(label) that gives one or several prompts; see prompts.lua
+---  ensemble     of several prompts: "vectors" (default) or "scores", see classifier.lua
+---  temperature  of the softmax; default: what the levels' losses learnt
+---  multi_label  true: every label is judged by itself, by the model's calibration
+---  bias         instead of a calibration: the similarity at which a label is as likely as not
+---  weights      of the levels, as similarity:fuse takes them; default: the model's
+---@return table classifier with classify, similarity, labels, prompts, vectors (labels, D)
+function Model:classifier(labels, options) return classifier.new(self, labels, options) end
+
+--- Says which labels sounds have: a classifier that is used once.
+---@param sounds string|any|(string|any)[] paths, waveforms (L) at the model's rate, or what
+---  Model:audio gave; one of them, or a list
+---@param labels table as for Model:classifier
+---@param options? table those of Model:classifier and, as for classifier:classify, `top`,
+---  `progress`, `captions`
+---@return table predictions one for each sound, in a list
+function Model:classify(sounds, labels, options)
+  return classifier.classify(self, sounds, labels, options)
 end
 
 function Model:__tostring()

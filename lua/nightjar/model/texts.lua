@@ -28,12 +28,15 @@ function texts_of.encode(model, texts)
   }, Texts)
 end
 
---- All texts as one batch, as head:text gives it.
+--- All texts as one batch, as head:text gives it. Made once: the same texts meet many sounds.
 ---@return table t
 function methods:levels()
-  local list = {}
-  for i, item in ipairs(self.items) do list[i] = item.levels end
-  return self.head:collate_text(list)
+  if not rawget(self, "batch") then
+    local list = {}
+    for i, item in ipairs(self.items) do list[i] = item.levels end
+    self.batch = self.head:collate_text(list)
+  end
+  return self.batch
 end
 
 function Texts:__index(key)
