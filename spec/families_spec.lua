@@ -37,6 +37,16 @@ local function bert(types, layers)
   return t
 end
 
+local function convnext(width, depths)
+  local t = { ["bn0.weight"] = { 224 }, ["head_audioset.weight"] = { 527, 8 * width },
+    ["downsample_layers.0.0.weight"] = { width, 1, 4, 4 },
+    ["downsample_layers.3.1.weight"] = { 8 * width, 4 * width, 2, 2 } }
+  for i, depth in ipairs(depths) do
+    for k = 0, depth - 1 do t[("stages.%d.%d.dwconv.weight"):format(i - 1, k)] = { width, 1, 7, 7 } end
+  end
+  return t
+end
+
 local gpt2 = { ["wte.weight"] = { 50257, 768 }, ["wpe.weight"] = { 1024, 768 },
   ["h.0.attn.c_attn.weight"] = { 768, 2304 } }
 
@@ -54,6 +64,8 @@ describe("nj.families.recognise", function()
       { deeper, "panns", "PANNs ResNet38" }, { bottleneck, "panns", "PANNs ResNet54" },
       { htsat(96), "htsat", "HTS-AT tiny" }, { htsat(128), "htsat", "HTS-AT base" },
       { htsat(256), "htsat", "HTS-AT large" }, { htsat(12), "htsat", "HTS-AT of width 12" },
+      { convnext(96, { 3, 3, 9, 3 }), "convnext", "ConvNeXt tiny" },
+      { convnext(4, { 1, 1, 1, 1 }), "convnext", "ConvNeXt of width 4" },
       { mobilenet, "efficientat", "EfficientAT MobileNetV3 mn04" },
       { bert(2, 12), "bert", "BERT" }, { bert(1, 6), "roberta", "RoBERTa" }, { gpt2, "gpt2", "GPT-2" },
     }

@@ -522,7 +522,7 @@ function nj.audio.shift(wave, samples, options) end
 function nj.audio.crop(wave, length, options) end
 
 ---@class nightjar.MelOptions
----@field preset? "panns"|"htsat"|"panns16k"|"panns8k"|"laion"|"laion_fusion"|"msclap2022"|"msclap2023"|"dcase"|"act"|"efficientat"
+---@field preset? "panns"|"htsat"|"panns16k"|"panns8k"|"laion"|"laion_fusion"|"msclap2022"|"msclap2023"|"dcase"|"act"|"efficientat"|"convnext"
 ---the settings of a published model, "panns" when left out; the other options change them
 ---@field rate? integer Hz that waves must have
 ---@field n_fft? integer samples transformed, 16 to 32768; powers of two are fastest
@@ -2811,6 +2811,26 @@ function nj.encoders.resnet(options) end
 ---@param options nightjar.HtsatOptions
 ---@return nightjar.Encoder
 function nj.encoders.htsat(options) end
+
+---@class nightjar.ConvnextOptions: nightjar.RngOption
+---@field depths? integer[] blocks of the four stages; {3, 3, 9, 3} when left out
+---@field widths? integer[] channels of the four stages; {96, 192, 384, 768} when left out
+---@field mels? integer bands of the input; 224 when left out
+---@field classes? integer of the classifier, norm and head_audioset; none when left out
+---@field patch? integer[] the first convolution's kernel and stride, frames and bands; {4, 4} when left out
+---@field padding? integer of the first convolution, frames on both sides; 4 when left out
+---@field drop_path? number of the last block in training; 0.1 when left out
+---@field time_stripes? integer of SpecAugment in training
+---@field time_width? integer
+---@field freq_stripes? integer
+---@field freq_width? integer 28 when left out
+---@field dtype? "float32"|"float64" of parameters and log-mels; float64 for checking gradients
+---@field kind? "convnext"
+
+---ConvNeXt over log-mels under its parameters' names. `net(mel, lengths, {rng, hidden})` gives frames (B, N, C), clip (B, C), the frames' lengths (B) and, with hidden = true, the four stages (B, channels, T', bands').
+---@param options nightjar.ConvnextOptions
+---@return nightjar.Encoder
+function nj.encoders.convnext(options) end
 
 ---@class nightjar.BertOptions: nightjar.RngOption
 ---@field vocabulary? integer

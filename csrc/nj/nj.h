@@ -71,6 +71,7 @@
 #include "encoders/gpt2.h"
 #include "encoders/conv_norm.h"
 #include "encoders/convnet.h"
+#include "encoders/convnext.h"
 #include "encoders/htsat.h"
 #include "encoders/mobilenet.h"
 #include "encoders/panns.h"

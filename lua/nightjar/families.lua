@@ -6,7 +6,7 @@
 ---
 --- The names are facts of the published checkpoints: PANNs (audioset_tagging_cnn, main.py), HTS-AT,
 --- LAION-CLAP, Hugging Face's ClapModel, WavCaps, audio-text_retrieval, MGA-CLAP, MS-CLAP (CLAPWrapper.py),
---- EfficientAT, BERT, RoBERTa, GPT-2.
+--- EfficientAT, audioset-convnext-inf, BERT, RoBERTa, GPT-2.
 local opts = require "nightjar.opts"
 
 local families = {}
@@ -65,6 +65,24 @@ function parts.mobilenet(has, prefix)
   local width = last[1] / 960
   return ("EfficientAT MobileNetV3 mn%02d"):format(math.floor(10 * width + 0.5)),
     { width = width, classes = head and head[1] }
+end
+
+local CONVNEXT_SIZES = { ["96/3,3,9,3"] = "tiny", ["96/3,3,27,3"] = "small",
+  ["128/3,3,27,3"] = "base", ["192/3,3,27,3"] = "large" }
+
+function parts.convnext(has, prefix)
+  local stem, bank = has(prefix .. "downsample_layers.0.0.weight"), has(prefix .. "bn0.weight")
+  local last = has(prefix .. "downsample_layers.3.1.weight")
+  if not stem or not bank or not last then return nil end
+  local depths = {}
+  for i = 1, 4 do
+    depths[i] = count(has, prefix, ("stages.%d."):format(i - 1), ".dwconv.weight")
+    if depths[i] == 0 then return nil end
+  end
+  local size = CONVNEXT_SIZES[("%d/%s"):format(stem[1], table.concat(depths, ","))]
+  local classes = has(prefix .. "head_audioset.weight")
+  return "ConvNeXt " .. (size or ("of width " .. stem[1])),
+    { mel = bank[1], width = last[1], depths = depths, classes = classes and classes[1] }
 end
 
 --- BERT and RoBERTa, which differ in their token types.
@@ -128,6 +146,7 @@ local single = {
   { family = "htsat", kind = "htsat", anchor = "patch_embed.proj.weight" },
   { family = "panns", kind = "panns", anchor = "conv_block1.conv1.weight" },
   { family = "efficientat", kind = "mobilenet", anchor = "features.16.0.weight" },
+  { family = "convnext", kind = "convnext", anchor = "downsample_layers.3.1.weight" },
   { family = "bert", kind = "bert", anchor = "embeddings.word_embeddings.weight" },
   { family = "gpt2", kind = "gpt2", anchor = "wpe.weight" },
 }

@@ -323,7 +323,7 @@ describe("nj.audio.mel: as an object", function()
     local x = sound.noise_tensor(20000)
     for _, preset in ipairs { "panns", "htsat", "panns16k", "panns8k", "laion", "laion_fusion",
       "msclap2022",
-      "msclap2023", "dcase", "act", "efficientat" } do
+      "msclap2023", "dcase", "act", "efficientat", "convnext" } do
       local fe = nj.audio.mel { preset = preset }
       local again = nj.audio.mel(fe:descriptor())
       assert.same(fe:descriptor(), again:descriptor())
@@ -347,6 +347,7 @@ describe("nj.audio.mel: as an object", function()
     has("msclap2023", { rate = 44100, hop = 320, fmax = 8000.0 })
     has("dcase", { rate = 44100, win_length = 1764, n_fft = 2048, hop = 882, log = "ln" })
     has("act", { rate = 32000, hop = 640, top_db = 80.0, drop_last = true })
+    has("convnext", { rate = 32000, n_fft = 1024, hop = 320, mels = 224, fmin = 50.0, fmax = 14000.0 })
     has("efficientat", { win_length = 800, n_fft = 1024, periodic = false, scale = "kaldi",
       norm = "none",
       preemphasis = 0.97, mels = 128, fmax = 15000.0, log = "ln", eps = 1e-5, add = 4.5,

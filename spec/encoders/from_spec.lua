@@ -12,14 +12,16 @@ describe("nj.encoders.from", function()
   it("knows the published architectures by name", function()
     local names = table.concat(nj.encoders.names(), " ")
     for _, name in ipairs { "mn04", "mn10", "mn40", "cnn6", "cnn10", "cnn14", "cnn14_16k",
-      "resnet22", "resnet38", "resnet54", "htsat-tiny", "htsat-base", "htsat-large" } do
+      "resnet22", "resnet38", "resnet54", "htsat-tiny", "htsat-base", "htsat-large",
+      "convnext-tiny" } do
       assert((" " .. names .. " "):find(" " .. name .. " ", 1, true), name)
     end
   end)
 
   it("makes each of them with the parameters that its paper counts", function()
     -- PANNs' README and EfficientAT's tables; the large ones were counted once by hand.
-    for name, size in pairs { cnn6 = 4837455, cnn10 = 5219279, mn04 = 983599 } do
+    for name, size in pairs { cnn6 = 4837455, cnn10 = 5219279, mn04 = 983599,
+      ["convnext-tiny"] = 28222767 } do
       local net, about = nj.encoders.from(name, { rng = false })
       assert.equal(size, net:size())
       assert.same(net:descriptor(), about.encoder)
@@ -35,6 +37,7 @@ describe("nj.encoders.from", function()
             pool_time = { 2, 2, 2, 2, 2, 1 }, pool_mel = { 2, 2, 2, 2, 2, 1 } },
           re = { width = 1, channels = 2 }, ro = { width = 16, heads = 1, layers = 1, vocabulary = 9 },
           be = { width = 16, heads = 1, layers = 1, vocabulary = 9 },
+          co = { depths = { 1, 1, 1, 1 }, widths = { 1, 1, 1, 1 } },
           ht = { width = 4, heads = { 1, 2, 4, 8 }, depths = { 1, 1, 1, 1 } } })
         [name:sub(1, 2)] })
       assert.equal(name, about.name)

@@ -59,7 +59,8 @@ typedef struct {
 } nj_mel_options;
 
 /* Presets: "panns" (32 kHz; also HTS-AT: "htsat"), "panns16k", "panns8k", "laion",
- * "laion_fusion", "msclap2022", "msclap2023", "dcase", "act", "efficientat". 0 when unknown. */
+ * "laion_fusion", "msclap2022", "msclap2023", "dcase", "act", "efficientat", "convnext". 0 when
+ * unknown. */
 int nj_mel_preset(const char *name, nj_mel_options *out);
 /* NULL-ended. */
 const char *const *nj_mel_preset_names(void);

@@ -1,7 +1,8 @@
 /* The front-ends of published models. Facts from: qiuqiangkong/audioset_tagging_cnn and torchlibrosa
  * (PANNs), RetroCirce/HTS-Audio-Transformer, LAION-AI/CLAP, microsoft/CLAP configs,
  * xieh97/dcase2023-audio-retrieval preprocessing/audio_logmel.py, XinhaoMei/ACT settings and
- * data_handling, fschmid56/EfficientAT models/preprocess.py. */
+ * data_handling, fschmid56/EfficientAT models/preprocess.py,
+ * topel/audioset-convnext-inf pytorch/convnext.py. */
 #include <string.h>
 
 #include "audio/mel.h"
@@ -29,9 +30,9 @@ static const nj_mel_options panns = {
     .mul = 1,
 };
 
-static const char *const names[] = {"panns", "htsat",        "panns16k",    "panns8k",
-                                    "laion", "laion_fusion", "msclap2022",  "msclap2023",
-                                    "dcase", "act",          "efficientat", NULL};
+static const char *const names[] = {"panns",        "htsat",      "panns16k",   "panns8k", "laion",
+                                    "laion_fusion", "msclap2022", "msclap2023", "dcase",   "act",
+                                    "efficientat",  "convnext",   NULL};
 
 const char *const *nj_mel_preset_names(void) { return names; }
 
@@ -96,6 +97,8 @@ int nj_mel_preset(const char *name, nj_mel_options *o) {
     o->drop_last = 1;
   } else if (strcmp(name, "efficientat") == 0) {
     set_efficientat(o);
+  } else if (strcmp(name, "convnext") == 0) {
+    o->mels = 224;
   } else {
     return 0;
   }

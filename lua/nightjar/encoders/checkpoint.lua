@@ -24,6 +24,8 @@ local reasons = {
   { "^fc_audioset%.", "a classifier, which this network was made without" },
   { "^classifier%.", "a classifier, which this network was made without" },
   { "^head%.", "a classifier that tscam_conv takes the place of" },
+  { "^head_audioset%.", "a classifier, which this network was made without" },
+  { "^norm%.", "in front of a classifier, which this network was made without" },
   { "^tscam_conv%.", "a classifier, which this network was made without" },
 }
 
@@ -41,8 +43,8 @@ local function reason_of(name, prefix)
   return checkpoint.reason(name:sub(#prefix + 1)) or "this network has no tensor of that name"
 end
 
--- Other names for the same tensors: old BERT files, and Hugging Face's ClapModel. Each turns a name of
--- ours into theirs.
+-- Other names for the same tensors: old BERT files, Hugging Face's ClapModel, CoNeTTE's ConvNeXt. Each
+-- turns a name of ours into theirs.
 local aliases = {
   { { "LayerNorm%.weight$", "LayerNorm.gamma" }, { "LayerNorm%.bias$", "LayerNorm.beta" } },
   {
@@ -54,6 +56,7 @@ local aliases = {
     { "%.mlp%.fc1%.", ".intermediate.dense." },
     { "%.mlp%.fc2%.", ".output.dense." },
   },
+  { { "%.gamma$", ".scale_layer" } },
 }
 
 local function renamed(name, rules)

@@ -46,10 +46,11 @@ towers.audio_encoders = {
   mobilenet = core.encoders.mobilenet,
   resnet = core.encoders.resnet,
   htsat = core.encoders.htsat,
+  convnext = core.encoders.convnext,
 }
 
 --- The front-end that an encoder was made for, where it is not PANNs'.
-local front_ends = { mobilenet = "efficientat" }
+local front_ends = { mobilenet = "efficientat", convnext = "convnext" }
 
 -- Seconds from one frame of the encoder to the next. A clip that is filled up and then stretched over
 -- the encoder's image has as many frames as the image, however long it is.

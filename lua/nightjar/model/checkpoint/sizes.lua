@@ -87,6 +87,22 @@ function sizes.panns(shape, last_pool)
   return options
 end
 
+--- ConvNeXt. The stem's padding in time goes with its kernel; it makes the images of AudioSet's clips as
+--- high as the pictures that the network was made for.
+function sizes.convnext(shape)
+  local stem = "downsample_layers.0.0.weight"
+  local depths, widths = {}, { size(shape, stem, 1, 4) }
+  for i = 1, 4 do
+    depths[i] = count(shape, ("stages.%d.%%d.dwconv.weight"):format(i - 1))
+    if i > 1 then widths[i] = size(shape, ("downsample_layers.%d.1.weight"):format(i - 1), 1, 4) end
+  end
+  local patch = { size(shape, stem, 3, 4), size(shape, stem, 4, 4) }
+  local after = shape "head_audioset.weight"
+  return { kind = "convnext", depths = depths, widths = widths, patch = patch,
+    padding = patch[1] == 4 and 4 or patch[1] // 2, mels = size(shape, "bn0.weight", 1, 1),
+    classes = after and after[1] or 0 }
+end
+
 -- Every published text encoder but the smallest has heads of 64 channels.
 local function heads_of(width) return width % 64 == 0 and width // 64 or 1 end
 
