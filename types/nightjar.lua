@@ -2947,6 +2947,8 @@ nj.ac = {}
 ---@field feed_forward? integer 4 * width
 ---@field memory_width? integer of the frames; width when left out, else a linear map is put in front
 ---@field positions? integer the most tokens of a caption; 64
+---@field memory_activation? "none"|"relu" behind that linear map, which relu puts there at any width; none
+---@field memory_dropout? number on frames, in front of the map and behind it; 0
 ---@field position? "sines"|"learned"
 ---@field frame_positions? boolean sines of their places are added to the frames, which attention alone would take as a set; false
 ---@field norm? "pre"|"post"
@@ -2977,6 +2979,8 @@ function nj.ac.decoder(options) end
 ---@field no_repeat? integer no run of so many tokens comes twice; 0: any may
 ---@field forbid? integer[] tokens that never come
 ---@field once? integer[] tokens that come once at most
+---@field renormalize? boolean tokens that the rules forbid leave their probability to the rest; false
+---@field narrowing? boolean each caption that ends leaves the beam one narrower; false
 
 ---@class nightjar.GeneratedCaption
 ---@field ids integer[] without bos, with eos where the caption ends by itself

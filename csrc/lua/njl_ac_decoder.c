@@ -6,15 +6,30 @@
 
 static const char *const norm_names[] = {"pre", "post", NULL};
 static const char *const position_names[] = {"sines", "learned", NULL};
+static const char *const activation_names[] = {"none", "relu", NULL};
 static const char *const dtype_names[] = {"float32", "float64", NULL};
 
 /* ---- making one ---- */
 
 static nj_decoder_options read_decoder(lua_State *L) {
-  static const char *const keys[] = {"vocabulary",      "width",        "layers",    "heads",
-                                     "feed_forward",    "memory_width", "positions", "position",
-                                     "frame_positions", "norm",         "dropout",   "eps",
-                                     "dtype",           "rng",          "kind",      NULL};
+  static const char *const keys[] = {"vocabulary",
+                                     "width",
+                                     "layers",
+                                     "heads",
+                                     "feed_forward",
+                                     "memory_width",
+                                     "positions",
+                                     "position",
+                                     "frame_positions",
+                                     "norm",
+                                     "dropout",
+                                     "eps",
+                                     "dtype",
+                                     "rng",
+                                     "kind",
+                                     "memory_activation",
+                                     "memory_dropout",
+                                     NULL};
   static const char name[] = "decoder";
   nj_decoder_options o = nj_decoder_default_options();
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -32,6 +47,8 @@ static nj_decoder_options read_decoder(lua_State *L) {
   o.frame_positions = njl_opt_boolean(L, 1, name, "frame_positions", 0);
   o.post_norm = njl_opt_enum(L, 1, name, "norm", norm_names, 0);
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, o.dropout);
+  o.memory_relu = njl_opt_enum(L, 1, name, "memory_activation", activation_names, 0);
+  o.memory_dropout = njl_opt_number(L, 1, name, "memory_dropout", 0, 0.999, o.memory_dropout);
   o.eps = njl_opt_number(L, 1, name, "eps", 0, 1, o.eps);
   o.dtype = njl_opt_enum(L, 1, name, "dtype", dtype_names, 0) ? NJ_F64 : NJ_F32;
   return o;
@@ -79,6 +96,8 @@ static int l_decoder(lua_State *L) {
   njl_describe_boolean(L, "frame_positions", o.frame_positions);
   njl_describe_string(L, "norm", norm_names[o.post_norm]);
   njl_describe_number(L, "dropout", o.dropout);
+  njl_describe_string(L, "memory_activation", activation_names[o.memory_relu]);
+  njl_describe_number(L, "memory_dropout", o.memory_dropout);
   njl_describe_number(L, "eps", o.eps);
   njl_describe_string(L, "dtype", dtype_names[o.dtype == NJ_F64]);
   njl_account(L);
@@ -123,10 +142,10 @@ static lua_Integer required_token(lua_State *L, const char *key) {
 
 static nj_generate_options read_generate(lua_State *L) {
   static const char *const methods[] = {"greedy", "beam", "nucleus", "top_k", NULL};
-  static const char *const keys[] = {
-      "method",         "n",           "beam", "groups", "diversity", "k",         "p",
-      "length_penalty", "temperature", "min",  "max",    "bos",       "no_repeat", "eos",
-      "forbid",         "once",        "rng",  NULL};
+  static const char *const keys[] = {"method", "n",   "beam",           "groups",      "diversity",
+                                     "k",      "p",   "length_penalty", "temperature", "min",
+                                     "max",    "bos", "no_repeat",      "eos",         "forbid",
+                                     "once",   "rng", "renormalize",    "narrowing",   NULL};
   static const char name[] = "generate";
   nj_generate_options o = nj_generate_default_options();
   njl_options(L, 4, name, keys);
@@ -142,6 +161,8 @@ static nj_generate_options read_generate(lua_State *L) {
   o.min = njl_opt_integer(L, 4, name, "min", 0, LARGEST, 0);
   o.max = njl_opt_integer(L, 4, name, "max", 1, LARGEST, 0);
   o.no_repeat = njl_opt_integer(L, 4, name, "no_repeat", 0, LARGEST, 0);
+  o.renormalize = njl_opt_boolean(L, 4, name, "renormalize", 0);
+  o.narrowing = njl_opt_boolean(L, 4, name, "narrowing", 0);
   o.bos = required_token(L, "bos");
   o.eos = required_token(L, "eos");
   return o;

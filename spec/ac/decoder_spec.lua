@@ -51,12 +51,14 @@ describe("nj.ac.decoder", function()
     { norm = "pre", position = "sines" },
     { norm = "post", position = "learned" },
     { norm = "pre", position = "sines", frame_positions = true },
+    { norm = "post", position = "sines", memory_activation = "relu" },
   } do
     it("has the gradients that differences give in float64, norm = " .. case.norm
-      .. (case.frame_positions and ", with frame positions" or ""), function()
+      .. (case.frame_positions and ", with frame positions" or "")
+      .. (case.memory_activation and ", with an activation of the frames" or ""), function()
       local net = decoding.decoder { vocabulary = 5, width = 4, layers = 1, feed_forward = 3,
         memory_width = 3, positions = 4, norm = case.norm, position = case.position,
-        frame_positions = case.frame_positions,
+        frame_positions = case.frame_positions, memory_activation = case.memory_activation,
         dtype = "float64" }
       local words, mask = ids { { 1, 3, 4 }, { 1, 2, 0 } }, ids { { 1, 1 }, { 0, 1 } }
       local memory = nj.randn({ 2, 2, 3 }, { rng = nj.rng(4), dtype = "float64" }):requires_grad_()
@@ -136,13 +138,43 @@ describe("nj.ac.decoder", function()
     net:eval()
   end)
 
+  it("maps frames through ReLU, at any width", function()
+    for _, width in ipairs { 6, 8 } do
+      local net = decoding.decoder { memory_width = width, memory_activation = "relu" }
+      local plain = decoding.decoder { memory_width = 8 }
+      plain:load((function()
+        local state = net:state()
+        state["memory.weight"], state["memory.bias"] = nil, nil
+        return state
+      end)())
+      local words, memory = ids { { 1, 5, 7 } }, nj.randn({ 1, 4, width }, { rng = nj.rng(1) })
+      local state = net:state()
+      local mapped = nj.nn.linear(memory, state["memory.weight"], state["memory.bias"]):relu()
+      near(plain(words, mapped):detach(), net(words, memory):detach(), { atol = 1e-6 })
+      assert.same(plain:generate(mapped:detach(), nil, { bos = 1, eos = 2 })[1][1].ids,
+        net:generate(memory, nil, { bos = 1, eos = 2 })[1][1].ids)
+    end
+  end)
+
+  it("drops out frames while training", function()
+    local net = decoding.decoder { dropout = 0, memory_dropout = 0.5 }
+    local words, memory = ids { { 1, 5, 7 } }, nj.randn({ 1, 4, 6 }, { rng = nj.rng(1) })
+    local function bytes(seed) return net(words, memory, nil, { rng = nj.rng(seed) }):bytes() end
+    assert.equal(bytes(1), bytes(2))
+    net:train()
+    assert.equal(bytes(1), bytes(1))
+    assert.not_equal(bytes(1), bytes(2))
+    net:eval()
+  end)
+
   it("describes itself in full", function()
     local net = nj.ac.decoder { vocabulary = 9, width = 4, heads = 2, layers = 3, norm = "post",
       position = "learned", positions = 7, memory_width = 5, dropout = 0.25, rng = nj.rng(1) }
     local d = net:descriptor()
     assert.same({ kind = "decoder", vocabulary = 9, width = 4, layers = 3, heads = 2,
       feed_forward = 16, memory_width = 5, positions = 7, position = "learned", norm = "post",
-      frame_positions = false, dropout = 0.25, eps = 1e-5, dtype = "float32" }, d)
+      frame_positions = false, dropout = 0.25, eps = 1e-5, dtype = "float32",
+      memory_activation = "none", memory_dropout = 0 }, d)
     assert.same(d, nj.ac.decoder(d):descriptor())
     local names = {}
     for _, p in ipairs(net:parameters()) do names[p.name] = table.concat(p.tensor.shape, "x") end

@@ -100,11 +100,16 @@ describe("decoder:generate", function()
     { beam = 6, groups = 3, n = 6 },
     { beam = 6, groups = 2, n = 3, diversity = 2, min = 2 },
     { beam = 4, groups = 4, n = 4, diversity = 0 },
+    { beam = 4, n = 4, narrowing = true },
+    { beam = 6, n = 6, groups = 2, narrowing = true },
+    { beam = 3, n = 3, min = 3, once = { 3, 4, 5, 6 }, renormalize = true },
+    { beam = 4, n = 4, min = 3, once = { 3, 4, 5, 6 }, forbid = { 0 }, renormalize = true,
+      narrowing = true },
     { beam = 1 },
   } do
     local words = {}
     for key, value in pairs(o) do
-      words[#words + 1] = key .. " = " .. (type(value) == "table" and "…" or value)
+      words[#words + 1] = key .. " = " .. (type(value) == "table" and "…" or tostring(value))
     end
     table.sort(words)
     it("searches as beam search is defined: " .. table.concat(words, ", "), function()

@@ -61,12 +61,24 @@ function decoding.allowed(ids, id, o)
   return (o.no_repeat or 0) == 0 or not runs_twice(ids, id, o.no_repeat)
 end
 
+-- With o.renormalize what is forbidden leaves its probability to the rest.
+local function shared_out(following, ids, o)
+  local left = 0
+  for id = 0, #following - 1 do
+    if decoding.allowed(ids, id, o) then left = left + math.exp(following[id + 1]) end
+  end
+  local shared = {}
+  for i, value in ipairs(following) do shared[i] = value - math.log(left) end
+  return shared
+end
+
 -- Continuations of a group's live hypotheses, the best `width` of them.
 local function continuations(net, live, memory, mask, o, width, chosen)
   local all = {}
   for place, h in ipairs(live) do
     local given = { o.bos, table.unpack(h.ids) }
     local following = decoding.following(net, given, memory, mask)
+    if o.renormalize then following = shared_out(following, h.ids, o) end
     for id = 0, #following - 1 do
       if decoding.allowed(h.ids, id, o) then
         local ids = table.move(h.ids, 1, #h.ids, 1, {})
@@ -100,7 +112,8 @@ function decoding.beam(net, memory, mask, o)
   for step = 1, o.max do
     local chosen = {}
     for g = 1, n_groups do
-      local best = continuations(net, groups[g], memory, mask, o, o.beam // n_groups, chosen)
+      local width = o.narrowing and step > 1 and #groups[g] or o.beam // n_groups
+      local best = continuations(net, groups[g], memory, mask, o, width, chosen)
       if #best == 0 then
         for _, h in ipairs(groups[g]) do finish(h, false) end
       end

@@ -32,6 +32,9 @@ static nj_status check_options(nj_ctx *ctx, const nj_decoder_options *o) {
                    (long long)o->heads, (long long)o->width);
   if (!(o->dropout >= 0 && o->dropout < 1))
     return nj_fail(ctx, NJ_EARG, "decoder: dropout must be in [0, 1), got %g", o->dropout);
+  if (!(o->memory_dropout >= 0 && o->memory_dropout < 1))
+    return nj_fail(ctx, NJ_EARG, "decoder: memory_dropout must be in [0, 1), got %g",
+                   o->memory_dropout);
   if (o->dtype != NJ_F32 && o->dtype != NJ_F64)
     return nj_fail(ctx, NJ_EDTYPE, "decoder: parameters are float32 or float64, not %s",
                    nj_dtype_name(o->dtype));
@@ -76,7 +79,7 @@ static nj_status add_parameters(nj_decoder *net) {
   if (o->learned)
     NJ_TRY(nj_params_add(p, "positions", "weight", NJ_INIT_BERT, 0, 2,
                          (int64_t[]){o->positions, o->width}));
-  if (o->memory_width != o->width)
+  if (o->memory_width != o->width || o->memory_relu)
     NJ_TRY(nj_params_add_linear(p, "memory", o->memory_width, o->width, NJ_INIT_LINEAR));
   for (int64_t i = 0; i < o->layers; i++)
     NJ_TRY(nj_transformer_add_layer(p, nj_decoder_layer_name(i, name), &layer, 1));
@@ -175,14 +178,27 @@ nj_status nj_decoder_embed(nj_decoder *net, nj_tensor *ids, int64_t first, nj_te
   return nj_flow_end(&f, out);
 }
 
-nj_status nj_decoder_project_memory(nj_decoder *net, nj_tensor *memory, nj_tensor **out) {
+static nj_status drop_frames(const nj_decoder *net, nj_tensor *x, nj_rng *rng, nj_tensor **out) {
+  if (rng && net->options.memory_dropout > 0)
+    return nj_dropout(net->ctx, x, net->options.memory_dropout, 1, rng, out);
+  *out = nj_retain(x);
+  return NJ_OK;
+}
+
+nj_status nj_decoder_project_memory(nj_decoder *net, nj_tensor *memory, nj_rng *rng,
+                                    nj_tensor **out) {
   nj_dense dense = nj_dense_of(&net->params, "memory");
   nj_tensor *places = NULL;
   if (net->options.frame_positions)
     NJ_TRY(make_sines(net, memory->shape[1], &places));
   nj_flow f = nj_flow_begin(memory);
+  NJ_FLOW(f, drop_frames(net, f.x, rng, &f.next));
   if (dense.weight)
     NJ_FLOW(f, nj_dense_forward(net->ctx, dense, f.x, &f.next));
+  if (net->options.memory_relu)
+    NJ_FLOW(f, nj_relu(net->ctx, f.x, &f.next));
+  if (dense.weight)
+    NJ_FLOW(f, drop_frames(net, f.x, rng, &f.next));
   if (places)
     NJ_FLOW(f, nj_add(net->ctx, f.x, places, &f.next));
   nj_release(places);
@@ -237,7 +253,7 @@ static nj_status run_layers(nj_decoder *net, nj_tensor *x, nj_tensor *memory, nj
   if (!st)
     st = nj_attention_mask(ctx, "decoder", mask, tokens, memory->shape[1], 0, &seen);
   if (!st)
-    st = nj_decoder_project_memory(net, memory, &projected);
+    st = nj_decoder_project_memory(net, memory, drop.rng, &projected);
   nj_flow f = nj_flow_begin(x);
   f.status = st;
   for (int64_t i = 0; i < net->options.layers; i++) {

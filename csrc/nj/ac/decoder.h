@@ -13,15 +13,17 @@
 
 typedef struct {
   int64_t vocabulary, width, layers, heads, feed_forward;
-  int64_t memory_width; /* of the frames; other than width: a Linear "memory" in front */
-  int64_t positions;    /* the longest sequence */
-  int frame_positions;  /* sines of their places are added to the (mapped) frames, which attention
+  int64_t memory_width;  /* of the frames; other than width: a Linear "memory" in front */
+  int64_t positions;     /* the longest sequence */
+  int frame_positions;   /* sines of their places are added to the (mapped) frames, which attention
                          * alone would take as a set; torch.nn.TransformerDecoder adds none */
-  int learned;          /* positions are parameters ("positions.weight"), not sines */
-  int post_norm;        /* LayerNorm behind each residual, and none at the end */
-  double dropout;       /* on embeddings, attention and sub-layer outputs, while training */
-  double eps;           /* of LayerNorm */
-  nj_dtype dtype;       /* NJ_F32, or NJ_F64 for checking gradients */
+  int memory_relu;       /* frames pass ReLU behind "memory", which is there at any width then */
+  int learned;           /* positions are parameters ("positions.weight"), not sines */
+  int post_norm;         /* LayerNorm behind each residual, and none at the end */
+  double dropout;        /* on embeddings, attention and sub-layer outputs, while training */
+  double memory_dropout; /* on frames, in front of "memory" and behind it, while training */
+  double eps;            /* of LayerNorm */
+  nj_dtype dtype;        /* NJ_F32, or NJ_F64 for checking gradients */
 } nj_decoder_options;
 
 /* 2 layers of width 128, 4 heads, feed-forward 512, 64 positions, pre-norm, dropout 0.1, eps 1e-5;
@@ -54,8 +56,10 @@ nj_status nj_decoder_check_memory(const nj_decoder *net, const char *op, const n
                                   const nj_tensor *mask);
 /* Vectors of ids int64 (…, T) that stand at places first … first + T - 1: (…, T, D). */
 nj_status nj_decoder_embed(nj_decoder *net, nj_tensor *ids, int64_t first, nj_tensor **out);
-/* memory (B, N, memory_width) → (B, N, D), with positions where the options say so. */
-nj_status nj_decoder_project_memory(nj_decoder *net, nj_tensor *memory, nj_tensor **out);
+/* memory (B, N, memory_width) → (B, N, D), with positions where the options say so. rng: NULL outside
+ * training. */
+nj_status nj_decoder_project_memory(nj_decoder *net, nj_tensor *memory, nj_rng *rng,
+                                    nj_tensor **out);
 /* "decoder.layers.N" into a buffer of NJ_DECODER_NAME bytes, which it returns: where the parameters of
  * layer `layer` (0-based) lie. */
 #define NJ_DECODER_NAME 64

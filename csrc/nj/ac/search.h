@@ -1,7 +1,8 @@
 /* Captions from a decoder: greedy, beam search, and sampling from the top of the distribution.
  *
- * Log-probabilities are always the decoder's own, those that teacher forcing gives: temperatures,
- * rules and penalties change which tokens are chosen, not what they are said to be worth. */
+ * Log-probabilities are the decoder's own, those that teacher forcing gives: temperatures, rules and
+ * penalties change which tokens are chosen, not what they are said to be worth. Only with
+ * `renormalize` do tokens share the probability of those that the rules forbid. */
 #ifndef NJ_AC_SEARCH_H
 #define NJ_AC_SEARCH_H
 
@@ -31,6 +32,8 @@ typedef struct {
                       * decoder's positions where they are fewer) */
   int64_t no_repeat; /* no run of so many tokens comes twice; 0: no such rule */
   int64_t bos, eos;
+  int renormalize;       /* rules act on logits, in front of the softmax */
+  int narrowing;         /* of a beam: each caption that ends leaves it one narrower */
   const int64_t *forbid; /* tokens that never come */
   size_t n_forbid;
   const int64_t *once; /* tokens that come once at most */

@@ -48,6 +48,8 @@ static nj_status advance_group(nj_search *search, int64_t clip, int64_t begin, i
                                float *scores, float *penalty, candidate *best) {
   const nj_generate_options *o = search->options;
   int64_t n = 0, most = o->beam / o->groups;
+  if (o->narrowing && search->step > 0)
+    most = end - begin; /* those of the last step that did not end */
   for (int64_t row = begin; row < end; row++) {
     double total;
     NJ_TRY(nj_search_scores(search, row, scores, &total));

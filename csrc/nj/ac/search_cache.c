@@ -60,7 +60,7 @@ static nj_multi_head attention_of(const nj_decoder_cache *cache, int64_t layer, 
 static nj_status remember_frames(nj_decoder_cache *cache, nj_tensor *memory) {
   int64_t width = cache->net->options.width;
   nj_tensor *projected = NULL;
-  NJ_TRY(nj_decoder_project_memory(cache->net, memory, &projected));
+  NJ_TRY(nj_decoder_project_memory(cache->net, memory, NULL, &projected));
   nj_status st = NJ_OK;
   for (int64_t i = 0; i < cache->layers && !st; i++)
     st = project(cache->net->ctx, attention_of(cache, i, "multihead_attn").in, projected, width,

@@ -54,7 +54,7 @@ nj_status nj_search_beam(nj_search *search, int64_t clip, float *scores);
 nj_status nj_search_sample(nj_search *search, int64_t clip, float *scores, int32_t *heap);
 
 /* Copies a row's logits to `scores`, forbids, and gives the logarithm of the sum of exponentials of
- * the logits, all of them. Errors: ESTATE. */
+ * the logits: all of them, or with `renormalize` those that are not forbidden. Errors: ESTATE. */
 nj_status nj_search_scores(const nj_search *search, int64_t row, float *scores, double *total);
 
 #endif

@@ -36,5 +36,10 @@ nj_status nj_search_scores(const nj_search *search, int64_t row, float *scores, 
                    (long long)search->step + 1);
   memcpy(scores, logits, (size_t)search->vocabulary * sizeof *scores);
   nj_search_forbid(search, row, scores);
+  if (search->options->renormalize) {
+    double left = (double)search->row->logsumexp(scores, search->vocabulary);
+    if (left > -INFINITY) /* else no token is left to share anything */
+      *total = left;
+  }
   return NJ_OK;
 }
