@@ -574,6 +574,21 @@ function nj.audio.mel(options) end
 ---@return nightjar.Renderer
 function nj.audio.renderer(options) end
 
+---@class nightjar.ReaderOptions
+---@field front_end? nightjar.FrontEnd tiles are log-mels; waves when left out
+---@field rate? integer Hz; the front-end's when left out
+---@field tile? integer samples of a tile, at most; 30 seconds when left out
+---@field step? number samples from the beginning of a tile to that of the next (the k-th, from 0, begins at k * step, rounded); `tile` when left out
+---@field ahead? integer files begun and not taken, at most; 16 when left out
+---@field jobs? integer threads; half of nj.threads() when left out, 0: files are read when asked for, on the calling thread
+---@field memory_mb? number MiB of tiles that wait, at most; 64 when left out
+---@field max_seconds? number of a file, a longer one is an error; 14400 when left out
+
+---Reads files ahead on threads of its own, tile by tile: no file is held whole.
+---@param options nightjar.ReaderOptions
+---@return nightjar.Reader
+function nj.audio.reader(options) end
+
 ---Turns waves into log-mels: `fe(wave)` is (frames, mels) for (samples) and (clips, frames, mels)
 ---for (clips, samples). Frames count from 1; the options are fields (`fe.rate`, `fe.hop`). A clip
 ---gives the same bits alone and in a batch. Not differentiable.
@@ -676,6 +691,32 @@ function Renderer:stats() end
 
 ---Ends the threads and gives everything back.
 function Renderer:close() end
+
+---Reads files ahead. Made by `nj.audio.reader`; `local r <close>` ends it.
+---@class nightjar.Reader
+local Reader = {}
+
+---Queues a file.
+---@param path string
+---@return nightjar.Reader self
+function Reader:submit(path) end
+
+---The next tile of the oldest file, in the order in which files were queued. Behind its last tile nil and its samples, at the rate of the tiles; nil, message, code for a file that cannot be read, whatever tiles came before. Raises when no file is pending.
+---@return nightjar.Tensor? tile (frames, mels), or a wave (samples)
+---@return integer|string count frames (samples) of it that are the sound's own, not the filling's; or samples of the file; or a message
+---@return string? code
+function Reader:next() end
+
+---Files whose end was not taken.
+---@return integer
+function Reader:pending() end
+
+---Bytes of the tiles that wait.
+---@return integer
+function Reader:bytes() end
+
+---Ends the threads and gives everything back.
+function Reader:close() end
 
 -- ---- tensors: indexing and shape ----
 
@@ -3892,8 +3933,17 @@ function Model:encode_text(ids, mask, rng) end
 ---Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
 ---@param sounds (string|nightjar.Tensor)[] paths, or waveforms (L) at the model's rate
 ---@param options? table `progress`: function(done, total), called after every sound; `captions`: string[][], what a captioner says of each sound
----@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D), frame_times, levels = what Head:audio gave, seconds } or { error = message, code = … } for a sound that could not be read, in the order given
+---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D), frame_times, levels = what Head:audio gave, seconds, path } or { error = message, code = …, path } for a sound that could not be read, in the order given
 function Model:audio(sounds, options) end
+
+---Vectors of any number of sounds, for a loop: `for i, clip in model:stream(paths) do … end`. While the network works on a sound, files behind it are decoded and made into log-mels on other threads. Each clip has the bits that `audio` gives.
+---@param sounds (string|nightjar.Tensor)[]|fun(): (string|nightjar.Tensor)? paths or waveforms, or a function that gives the next each time, nil at the end; a table with `error` comes out in its place
+---@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (one for two of the pool's; 0: none); `memory_mb` (64): of log-mels that wait; `max_seconds` (14400): a longer file is an error; `progress`: function(done, total), called after every sound, or true for a bar on standard error; `total`: how many a function will give; `captions`: a list for each sound as for `audio`, or function(sound, i) that gives it
+---@return fun(): integer?, table? next
+---@return nil
+---@return nil
+---@return { close: fun(self: any) } closing what ends the threads; the loop closes it
+function Model:stream(sounds, options) end
 
 ---Vectors of texts, (n, D), of unit length. Each is computed by itself: batching changes no bit.
 ---@param texts string|string[]

@@ -12,6 +12,7 @@
 #include "audio/decode.h"
 #include "audio/encode.h"
 #include "audio/mel.h"
+#include "audio/reader.h"
 #include "audio/renderer.h"
 #include "audio/resample.h"
 #include "base/alloc.h"

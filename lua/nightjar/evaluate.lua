@@ -45,6 +45,43 @@ function evaluate.open(kind, root, options)
   return data[kind](root, { split = o.split })
 end
 
+-- What a captioner says of a clip, in a list; empty where it says nothing.
+local function generated(captions_of, clip)
+  local list = captions_of and captions_of(clip) or {}
+  return type(list) == "string" and { list } or list
+end
+
+-- For a loop over a data set's clips that have a sound: each, and what the model makes of it. Files
+-- are read ahead. Clips of parts are mixed with `mixed`.
+local function encoded(model, clips, o, mixed)
+  local list, at, passed = {}, 0, 0
+  local function sounds() -- of the clip after the last one asked for
+    for i = at + 1, #clips do
+      local clip = clips[i]
+      at = i
+      if clip.path or mixed and clip.parts then
+        list[#list + 1] = i
+        if clip.path then return clip.path end
+        local wave, message = mix(clip, model.audio_tower.front_end.rate)
+        return wave or { error = message }
+      end
+    end
+  end
+  local captions = o.generated and function(_, k) return generated(o.generated, clips[list[k]]) end
+  local next_clip, _, _, closing = model:stream(sounds, { captions = captions })
+  local function tell(last)
+    for i = passed + 1, last do
+      if o.progress then o.progress(i, #clips) end
+    end
+    passed = last
+  end
+  return function()
+    local k, result = next_clip()
+    tell(k and list[k] or #clips)
+    if k then return clips[list[k]], result end
+  end, nil, nil, closing
+end
+
 --- Vectors of clips as one matrix; clips whose sound cannot be read are left out.
 ---@param model table
 ---@param clips table[] with `path`
@@ -54,49 +91,33 @@ function evaluate.clips(model, clips, progress)
   opts.arg("evaluate.clips", 1, "model", model, "nightjar.Model")
   opts.arg("evaluate.clips", 2, "clips", clips, "table")
   opts.arg("evaluate.clips", 3, "progress", progress, { type = "callable", optional = true })
-  local rows, kept, failed = {}, {}, {}
-  for i, clip in ipairs(clips) do
+  for _, clip in ipairs(clips) do
     opts.arg("evaluate.clips", 2, "clips, an item", clip, "table")
-    if clip.path then
-      local result = model:audio({ clip.path })[1]
-      if result.error then
-        failed[#failed + 1] = { id = clip.id, error = result.error }
-      else
-        rows[#rows + 1], kept[#kept + 1] = result.vector, clip
-      end
+  end
+  local rows, kept, failed = {}, {}, {}
+  for clip, result in encoded(model, clips, { progress = progress }) do
+    if result.error then
+      failed[#failed + 1] = { id = clip.id, error = result.error }
+    else
+      rows[#rows + 1], kept[#kept + 1] = result.vector, clip
     end
-    if progress then progress(i, #clips) end
   end
   return #rows > 0 and core.stack(rows, 1) or core.zeros(0, model.dim), kept, failed
 end
 
--- What a captioner says of a clip, in a list; empty where it says nothing.
-local function generated(captions_of, clip)
-  local list = captions_of and captions_of(clip) or {}
-  return type(list) == "string" and { list } or list
-end
-
 -- Every clip at all levels, and those that cannot be read.
 local function encode_clips(model, clips, o)
-  local encoded, kept, failed = {}, {}, {}
-  for i, clip in ipairs(clips) do
-    if clip.path or clip.parts then
-      local sound, message = clip.path, nil
-      if not sound then sound, message = mix(clip, model.audio_tower.front_end.rate) end
-      local result = sound and model:audio({ sound },
-        { captions = o.generated and { generated(o.generated, clip) } })[1]
-        or { error = message }
-      if result.error then
-        failed[#failed + 1] = { id = clip.id, error = result.error }
-      else
-        -- Windows tell where a match is; here only what it is counts.
-        encoded[#encoded + 1] = { vector = result.vector, levels = result.levels }
-        kept[#kept + 1] = clip
-      end
+  local list, kept, failed = {}, {}, {}
+  for clip, result in encoded(model, clips, o, true) do
+    if result.error then
+      failed[#failed + 1] = { id = clip.id, error = result.error }
+    else
+      -- Windows tell where a match is; here only what it is counts.
+      list[#list + 1] = { vector = result.vector, levels = result.levels }
+      kept[#kept + 1] = clip
     end
-    if o.progress then o.progress(i, #clips) end
   end
-  return encoded, kept, failed
+  return list, kept, failed
 end
 
 -- A model, and something with a list of clips.
@@ -116,7 +137,7 @@ local RUN_RULES = {
 
 -- The similarity of all captions and clips of a data set, and the clip of each caption.
 local function compare(model, dataset, o)
-  local encoded, kept, failed = encode_clips(model, dataset.clips, o)
+  local sounds, kept, failed = encode_clips(model, dataset.clips, o)
   local texts, clip_of = {}, {}
   for i, clip in ipairs(kept) do
     for _, caption in ipairs(clip.captions) do
@@ -127,7 +148,7 @@ local function compare(model, dataset, o)
     return nil, ("%s: nothing to evaluate: %d clips with sound, no captions"):format(
       dataset.name or "data set", #kept), "ENOTFOUND"
   end
-  return model:similarity(texts, encoded), clip_of, failed, kept
+  return model:similarity(texts, sounds), clip_of, failed, kept
 end
 
 --- The similarities of a data set's captions and clips, for fitting fusion weights say.
@@ -292,12 +313,12 @@ function evaluate.classes(model, clips, prompts, options)
   local place, targets = {}, {}
   for i, label in ipairs(asked.labels) do place[label] = i end
   for _, clip in ipairs(clips) do targets[clip] = targets_of(clip, place) end
-  local encoded, kept, failed = encode_clips(model, clips, o)
+  local sounds, kept, failed = encode_clips(model, clips, o)
   if #kept == 0 then
     return nil, ("nothing to classify: none of %d clips could be read"):format(#clips), "ENOTFOUND"
   end
   for i, clip in ipairs(kept) do kept[i] = targets[clip] end
-  return metrics.classification(asked:similarity(encoded).scores, { labels = kept,
+  return metrics.classification(asked:similarity(sounds).scores, { labels = kept,
     names = asked.labels, bootstrap = o.bootstrap, seed = o.seed }), failed
 end
 

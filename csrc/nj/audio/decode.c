@@ -26,23 +26,26 @@ nj_status nj_audio_probe(nj_ctx *ctx, const nj_audio_source *source, nj_audio_in
 /* One decoding: from frames of the file to samples of the result. Both ends of the chain count in
  * their own rate from the beginning of the file, so that a range holds the samples that the whole
  * file would have had there. */
-typedef struct {
-  const nj_audio_decode_options *options;
+struct nj_audio_decoder {
+  nj_ctx *ctx;
+  nj_audio_decode_options options;
   const char *name;
   nj_audio_info *info;
-  nj_fault *fault;
+  nj_fault *fault; /* of the call that runs */
   nj_sound sound;
   nj_resampler *resampler; /* NULL when the rates agree */
-  nj_samples *out;
+  nj_samples *out;         /* of the call that runs */
   int64_t rate;
   int64_t skip;  /* samples of the result still to be dropped */
   int64_t want;  /* samples of the result, if the file has them */
+  int64_t made;  /* samples of the result so far */
   int64_t start; /* first frame fed */
   int64_t frames;
+  int ended;
   float *raw, *mono, *drop;
-} decoding;
+};
 
-static nj_status no_memory(const decoding *d) {
+static nj_status no_memory(const nj_audio_decoder *d) {
   return nj_fault_set(d->fault, NJ_ENOMEM, OPERATION ": out of memory while reading '%s'", d->name);
 }
 
@@ -69,16 +72,16 @@ static nj_status check_options(const nj_audio_decode_options *o, nj_fault *fault
   return NJ_OK;
 }
 
-static nj_status too_long(const decoding *d) {
+static nj_status too_long(const nj_audio_decoder *d) {
   d->info->too_long = 1;
   return nj_fault_set(d->fault, NJ_EUNSUPPORTED,
                       OPERATION ": '%s' is longer than %g seconds; ask for a range by from and to, "
                                 "or raise max_seconds",
-                      d->name, d->options->max_seconds);
+                      d->name, d->options.max_seconds);
 }
 
 /* Moves the file to `frame`, a multiple of `period`, or to one before it from which decoding is exact. */
-static void seek_near(decoding *d, int64_t frame, int64_t period) {
+static void seek_near(nj_audio_decoder *d, int64_t frame, int64_t period) {
   int64_t rate = d->info->rate, known = d->info->frames;
   int is_ogg = strcmp(d->info->format, "OGG") == 0;
   if (strcmp(d->info->format, "MP3") == 0)
@@ -93,8 +96,8 @@ static void seek_near(decoding *d, int64_t frame, int64_t period) {
 
 /* Finds where to begin: the result's grid begins at the file's first sample, so a range is fed from
  * an earlier frame on which both grids meet, with a run-up for the filter. */
-static nj_status plan_range(decoding *d) {
-  const nj_audio_decode_options *o = d->options;
+static nj_status plan_range(nj_audio_decoder *d) {
+  const nj_audio_decode_options *o = &d->options;
   int64_t file_rate = d->info->rate;
   double limit = o->max_seconds * (double)d->rate;
   int64_t first = llround(o->from * (double)d->rate);
@@ -116,26 +119,27 @@ static nj_status plan_range(decoding *d) {
 }
 
 /* Takes n samples at the result's rate. */
-static nj_status take(decoding *d, const float *samples, int64_t n) {
+static nj_status take(nj_audio_decoder *d, const float *samples, int64_t n) {
   int64_t dropped = n < d->skip ? n : d->skip;
   d->skip -= dropped;
   samples += dropped;
   n -= dropped;
-  if (n > d->want - d->out->length)
-    n = d->want - d->out->length;
+  if (n > d->want - d->made)
+    n = d->want - d->made;
   if (n <= 0)
     return NJ_OK;
-  if ((double)(d->out->length + n) > d->options->max_seconds * (double)d->rate)
+  if ((double)(d->made + n) > d->options.max_seconds * (double)d->rate)
     return too_long(d);
   if (nj_samples_reserve(d->out, n))
     return no_memory(d);
   memcpy(d->out->data + d->out->length, samples, (size_t)n * sizeof *samples);
   d->out->length += n;
+  d->made += n;
   return NJ_OK;
 }
 
 /* n mono samples at the file's rate; NULL: the end of the file. */
-static nj_status feed(decoding *d, const float *mono, int64_t n) {
+static nj_status feed(nj_audio_decoder *d, const float *mono, int64_t n) {
   if (!d->resampler)
     return mono ? take(d, mono, n) : NJ_OK;
   int64_t at = 0, made;
@@ -149,7 +153,7 @@ static nj_status feed(decoding *d, const float *mono, int64_t n) {
   return NJ_OK;
 }
 
-static void replace_non_finite(decoding *d, int64_t n) {
+static void replace_non_finite(nj_audio_decoder *d, int64_t n) {
   for (int64_t i = 0; i < n; i++)
     if (!isfinite(d->raw[i])) {
       d->raw[i] = 0;
@@ -158,8 +162,8 @@ static void replace_non_finite(decoding *d, int64_t n) {
 }
 
 /* Interleaved channels to one. */
-static const float *downmix(decoding *d, int64_t frames) {
-  int channels = d->info->channels, pick = d->options->channel;
+static const float *downmix(nj_audio_decoder *d, int64_t frames) {
+  int channels = d->info->channels, pick = d->options.channel;
   const float *raw = d->raw;
   if (channels == 1)
     return raw;
@@ -178,25 +182,22 @@ static const float *downmix(decoding *d, int64_t frames) {
   return d->mono;
 }
 
-static int satisfied(const decoding *d) { return d->skip == 0 && d->out->length >= d->want; }
+static int satisfied(const nj_audio_decoder *d) { return d->skip == 0 && d->made >= d->want; }
 
-static nj_status read_through(decoding *d) {
-  int64_t chunk = CHUNK / d->info->channels;
-  while (!satisfied(d)) {
-    if (d->options->stop && d->options->stop(d->options->stop_data))
-      return nj_fault_set(d->fault, NJ_EINTR, OPERATION ": interrupted");
-    int64_t got = sf_readf_float(d->sound.file, d->raw, chunk);
-    if (got <= 0)
-      break;
-    d->frames += got;
-    replace_non_finite(d, got * d->info->channels);
-    NJ_TRY(feed(d, downmix(d, got), got));
-  }
-  return NJ_OK;
+/* One chunk of the file; *got is 0 at its end. */
+static nj_status read_chunk(nj_audio_decoder *d, int64_t *got) {
+  if (d->options.stop && d->options.stop(d->options.stop_data))
+    return nj_fault_set(d->fault, NJ_EINTR, OPERATION ": interrupted");
+  *got = sf_readf_float(d->sound.file, d->raw, CHUNK / d->info->channels);
+  if (*got <= 0)
+    return NJ_OK;
+  d->frames += *got;
+  replace_non_finite(d, *got * d->info->channels);
+  return feed(d, downmix(d, *got), *got);
 }
 
 /* The file has ended after `there` frames: as it should have? */
-static nj_status check_end(decoding *d, int64_t there) {
+static nj_status check_end(nj_audio_decoder *d, int64_t there) {
   int error = sf_error(d->sound.file);
   const char *why = error ? sf_strerror(d->sound.file) : "";
   if (d->info->frames > there)
@@ -217,71 +218,113 @@ static nj_status check_end(decoding *d, int64_t there) {
 }
 
 /* At the end of the file: what the filter still holds, and whether the file kept its promise. */
-static nj_status finish(decoding *d) {
+static nj_status finish(nj_audio_decoder *d) {
   if (satisfied(d))
     return NJ_OK;
   int64_t there = d->start + d->frames;
   if (d->info->frames > there)
     d->info->cut = 1;
-  if (!d->options->partial)
+  if (!d->options.partial)
     NJ_TRY(check_end(d, there));
   if (there == 0)
     return nj_fault_set(d->fault, NJ_EFORMAT, OPERATION ": '%s' holds no samples", d->name);
-  int64_t first = llround(d->options->from * (double)d->rate);
+  int64_t first = llround(d->options.from * (double)d->rate);
   int64_t whole = nj_resampled_length(there, d->info->rate, d->rate);
   if (whole <= first)
     return nj_fault_set(d->fault, NJ_ENOTFOUND,
                         OPERATION ": '%s' ends at %.3f s, before from = %g s", d->name,
-                        (double)there / (double)d->info->rate, d->options->from);
+                        (double)there / (double)d->info->rate, d->options.from);
   if (d->want > whole - first)
     d->want = whole - first;
   if (d->resampler)
     NJ_TRY(feed(d, NULL, 0));
-  int64_t missing = d->want - d->out->length; /* at most a sample or two of rounding */
+  int64_t missing = d->want - d->made; /* at most a sample or two of rounding */
   if (missing > 0) {
     if (nj_samples_reserve(d->out, missing))
       return no_memory(d);
     memset(d->out->data + d->out->length, 0, (size_t)missing * sizeof *d->out->data);
     d->out->length += missing;
+    d->made += missing;
   }
   return NJ_OK;
 }
 
-static nj_status decode_open(decoding *d) {
-  nj_ctx *ctx = d->out->ctx;
-  if (d->options->channel > d->info->channels)
+static nj_status prepare(nj_audio_decoder *d) {
+  if (d->options.channel > d->info->channels)
     return nj_fault_set(d->fault, NJ_EUNSUPPORTED,
                         OPERATION ": '%s' has %d channels, channel %d was asked for", d->name,
-                        d->info->channels, d->options->channel);
-  d->rate = d->options->rate ? d->options->rate : d->info->rate;
+                        d->info->channels, d->options.channel);
+  d->rate = d->options.rate ? d->options.rate : d->info->rate;
   NJ_TRY(plan_range(d));
   int64_t chunk = CHUNK / d->info->channels;
-  d->raw = nj_alloc(ctx, sizeof(float) * (size_t)(CHUNK + chunk + CHUNK));
+  d->raw = nj_alloc(d->ctx, sizeof(float) * (size_t)(CHUNK + chunk + CHUNK));
   if (!d->raw)
     return no_memory(d);
   d->mono = d->raw + CHUNK;
   d->drop = d->mono + chunk;
   if (d->rate != d->info->rate)
-    NJ_TRY(nj_resampler_new(ctx, d->info->rate, d->rate, &d->resampler, d->fault));
-  NJ_TRY(read_through(d));
-  return finish(d);
+    NJ_TRY(nj_resampler_new(d->ctx, d->info->rate, d->rate, &d->resampler, d->fault));
+  return NJ_OK;
+}
+
+nj_status nj_audio_decoder_open(nj_ctx *ctx, const nj_audio_source *source,
+                                const nj_audio_decode_options *options, nj_audio_info *info,
+                                nj_audio_decoder **out, nj_fault *fault) {
+  NJ_TRY(check_options(options, fault));
+  const char *name = nj_audio_source_name(source);
+  nj_audio_decoder *d = nj_calloc(ctx, 1, sizeof *d);
+  if (!d)
+    return nj_fault_set(fault, NJ_ENOMEM, OPERATION ": out of memory while reading '%s'", name);
+  d->ctx = ctx;
+  d->options = *options;
+  d->name = name;
+  d->info = info;
+  d->fault = fault;
+  nj_status st = nj_sound_open(source, OPERATION, &d->sound, info, fault);
+  if (!st)
+    st = prepare(d);
+  if (st) {
+    nj_audio_decoder_close(d);
+    return st;
+  }
+  *out = d;
+  return NJ_OK;
+}
+
+void nj_audio_decoder_close(nj_audio_decoder *d) {
+  if (!d)
+    return;
+  nj_sound_close(&d->sound);
+  nj_resampler_free(d->resampler);
+  nj_free(d->ctx, d->raw);
+  nj_free(d->ctx, d);
+}
+
+nj_status nj_audio_decoder_read(nj_audio_decoder *d, nj_samples *samples, int *ended,
+                                nj_fault *fault) {
+  d->out = samples;
+  d->fault = fault;
+  int64_t got = 0;
+  if (!d->ended && !satisfied(d))
+    NJ_TRY(read_chunk(d, &got));
+  if (!d->ended && got <= 0) {
+    NJ_TRY(finish(d));
+    d->ended = 1;
+  }
+  *ended = d->ended;
+  return NJ_OK;
 }
 
 nj_status nj_audio_decode_samples(const nj_audio_source *source,
                                   const nj_audio_decode_options *options, nj_audio_info *info,
                                   nj_samples *samples, nj_fault *fault) {
-  NJ_TRY(check_options(options, fault));
   nj_audio_info own;
-  decoding d = {.options = options,
-                .name = nj_audio_source_name(source),
-                .info = info ? info : &own,
-                .fault = fault,
-                .out = samples};
-  NJ_TRY(nj_sound_open(source, OPERATION, &d.sound, d.info, fault));
-  nj_status st = decode_open(&d);
-  nj_sound_close(&d.sound);
-  nj_resampler_free(d.resampler);
-  nj_free(samples->ctx, d.raw);
+  nj_audio_decoder *d = NULL;
+  nj_status st =
+      nj_audio_decoder_open(samples->ctx, source, options, info ? info : &own, &d, fault);
+  for (int ended = 0; !st && !ended;)
+    st = nj_audio_decoder_read(d, samples, &ended, fault);
+  nj_audio_decoder_close(d);
   if (st)
     nj_samples_free(samples);
   else

@@ -64,6 +64,19 @@ nj_status nj_audio_decode_samples(const nj_audio_source *source,
                                   const nj_audio_decode_options *options, nj_audio_info *info,
                                   nj_samples *samples, nj_fault *fault);
 
+/* The same piece by piece, for what is too long to be held whole. Any thread; the ctx only gives
+ * memory. The source's text and info must outlive the decoder; info is filled at once, but for
+ * `replaced` and `cut`. Errors: as nj_audio_decode. */
+typedef struct nj_audio_decoder nj_audio_decoder;
+nj_status nj_audio_decoder_open(nj_ctx *ctx, const nj_audio_source *source,
+                                const nj_audio_decode_options *options, nj_audio_info *info,
+                                nj_audio_decoder **out, nj_fault *fault);
+/* Appends to samples what the next 2^16 samples of the file become (none, perhaps); *ended is 1
+ * once that was all. After EINTR one may go on; after another error only close. */
+nj_status nj_audio_decoder_read(nj_audio_decoder *d, nj_samples *samples, int *ended,
+                                nj_fault *fault);
+void nj_audio_decoder_close(nj_audio_decoder *d); /* NULL is fine */
+
 /* n sources on the pool. out[i] is NULL where faults[i] tells why. Errors: EINTR. */
 nj_status nj_audio_decode_many(nj_ctx *ctx, int64_t n, const nj_audio_source *sources,
                                const nj_audio_decode_options *options, nj_audio_info *infos,

@@ -140,11 +140,9 @@ local function plan(self, root, files)
   return work
 end
 
---- Encodes one sound and puts it into the catalogue; a sound that cannot be read is kept with its
---- error, so that it is not tried again until it changes.
-local function index_one(self, item, report, captions)
-  local said = captions and { captions(item.path) or {} } or nil
-  local clip = self.model:audio({ item.path }, { captions = said })[1]
+--- Puts an encoded sound into the catalogue; a sound that cannot be read is kept with its error, so
+--- that it is not tried again until it changes.
+local function keep(self, item, clip, report)
   local record = { path = item.path, size = item.size, mtime = item.mtime }
   if clip.error then
     record.error = clip.error
@@ -177,6 +175,25 @@ local function transact(catalogue, items, first, last, step)
   return nil, text, status
 end
 
+--- Encodes sounds into the catalogue, a transaction for each batch, while those behind are read.
+local function encode(self, items, report, o)
+  local paths, total = {}, #items
+  for i, item in ipairs(items) do paths[i] = item.path end
+  local progress = o.progress or function() end
+  local next_clip, _, _, _ <close> = self.model:stream(paths, { captions = o.captions })
+  for first = 1, total, BATCH do
+    local last = math.min(first + BATCH - 1, total)
+    local ok, message, code = transact(self.catalogue, items, first, last, function(item, i)
+      progress(i - 1, total, item.path)
+      local _, clip = next_clip()
+      return keep(self, item, clip, report)
+    end)
+    if not ok then return nil, message, code end
+  end
+  progress(total, total)
+  return true
+end
+
 --- Indexes a file or the sounds of a folder. Files that are as they were are not read; files that
 --- are gone from the folder are forgotten.
 ---@param path string
@@ -200,7 +217,6 @@ function Library:add(path, options)
   local report = { added = 0, updated = 0, unchanged = work.unchanged, removed = #work.remove,
     seconds = 0, failed = {} }
   self.vectors = nil
-  local progress = o.progress or function() end
   local ok = true
   if #work.remove > 0 then
     ok, message, code = transact(self.catalogue, work.remove, 1, #work.remove, function(gone)
@@ -208,16 +224,8 @@ function Library:add(path, options)
       return removed ~= nil, why, kind
     end)
   end
-  for first = 1, #work.encode, BATCH do
-    if not ok then return nil, message, code end
-    local last = math.min(first + BATCH - 1, #work.encode)
-    ok, message, code = transact(self.catalogue, work.encode, first, last, function(item, i)
-      progress(i - 1, #work.encode, item.path)
-      return index_one(self, item, report, o.captions)
-    end)
-  end
+  if ok then ok, message, code = encode(self, work.encode, report, o) end
   if not ok then return nil, message, code end
-  progress(#work.encode, #work.encode)
   return report
 end
 

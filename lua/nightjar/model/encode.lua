@@ -4,8 +4,8 @@ local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 local parts = require "nightjar.model.parts"
 local similarity = require "nightjar.model.similarity"
+local stream = require "nightjar.model.stream"
 local texts_of = require "nightjar.model.texts"
-local tiles = require "nightjar.model.tiles"
 
 local encode = {}
 
@@ -158,26 +158,48 @@ local function check_captions(captions, sounds)
 end
 
 --- Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands
---- beside it.
+--- beside it. Files are read ahead as model:stream does, which holds one clip at a time.
 ---@param sounds (string|any)[] paths, or waveforms (L) at the model's rate
 ---@param options? table `progress`: function(done, total), called after every sound; `captions`:
 ---  string[][], what a captioner says of each sound, for a head with `ac` (an empty list: nothing)
 ---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D),
----  frame_times, levels = what head:audio gave, seconds } or { error = message, code = … } for a
----  sound that could not be read, in the order given
+---  frame_times, levels = what head:audio gave, seconds, path } or { error = message, code = …, path }
+---  for a sound that could not be read, in the order given
 function encode:audio(sounds, options)
   local o = opts.check("model:audio", options, { progress = "function", captions = "table" })
   if type(sounds) ~= "table" then sounds = { sounds } end
   check_captions(o.captions, sounds)
   local clips = {}
-  for i, sound in ipairs(sounds) do
-    clips[i] = infer(self, function()
-      local captions = o.captions and self:caption_levels { o.captions[i] }
-      return tiles.encode(self.audio_tower, self.head, sound, captions)
-    end)
-    if o.progress then o.progress(i, #sounds) end
-  end
+  local encoding <close> = stream.open(self, sounds, opts.check("model:audio", o, stream.rules),
+    "model:audio")
+  for i, clip in encoding.next, encoding do clips[i] = clip end
   return clips
+end
+
+--- Vectors of any number of sounds, for a loop: `for i, clip in model:stream(paths) do … end`. While
+--- the network works on a sound, the files behind it are decoded and made into log-mels on threads of
+--- their own; what waits is bounded by `ahead` and `memory_mb`. Each clip has the bits that
+--- model:audio gives. A file that cannot be read gives { error, code, path } in its place. However the
+--- loop ends, the threads end with it.
+---@param sounds (string|any)[]|fun(): (string|any)? paths or waveforms (L) at the model's rate; or a
+---  function that gives the next each time, nil at the end. A table with `error` comes out in its place
+---@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (one
+---  for two of the pool's; 0: none); `memory_mb` (64): of log-mels that wait; `max_seconds` (14400): a
+---  longer file is an error; `progress`: function(done, total), called after every sound, or true for a
+---  bar on standard error; `total`: how many sounds a function will give; `captions`: a list for each
+---  sound as for model:audio, or function(sound, i) that gives it
+---@return fun(): integer?, table? next for a loop: i, clip as model:audio gives it
+---@return nil
+---@return nil
+---@return table closing what ends the threads, closed by the loop
+function encode:stream(sounds, options)
+  opts.arg("model:stream", 1, "sounds", sounds, "table|function")
+  local o = opts.check("model:stream", options, stream.rules)
+  if type(o.captions) == "table" and type(sounds) == "table" and #o.captions ~= #sounds then
+    error(("model:stream: captions of %d sounds for %d"):format(#o.captions, #sounds), 2)
+  end
+  local s = stream.open(self, sounds, o, "model:stream")
+  return function() return s:next() end, nil, nil, s
 end
 
 local function list_of(fname, texts)

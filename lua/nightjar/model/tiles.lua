@@ -10,28 +10,13 @@
 --- encoder's own, of all it was given.
 local core = require "nightjar.core"
 local levels = require "nightjar.model.levels"
-local opts = require "nightjar.opts"
 
 local TILE, OVERLAP, SEGMENT = 30.0, 2.0, 2.0
 
 local tiles = {}
 
-local function waveform(tower, sound)
-  if type(sound) == "string" then
-    return core.audio.decode(sound, { rate = tower.front_end:descriptor().rate })
-  end
-  if opts.type_name(sound) ~= "nightjar.Tensor" then
-    error(("model:audio: sounds are paths or waveforms, got a %s"):format(opts.type_name(sound)), 0)
-  end
-  if #sound.shape ~= 1 then
-    error(("model:audio: a waveform has one dimension, got (%s)"):format(
-      table.concat(sound.shape, ", ")), 0)
-  end
-  return sound
-end
-
---- One frame of the encoder in log-mels, samples and seconds; the samples of a whole tile and of what
---- neighbours share.
+--- One frame of the encoder in log-mels and seconds; the samples of a whole tile, and the frames from
+--- one tile to the next. Tiles begin where frames begin, so that times hold however many there are.
 local function grid(tower)
   local d, stride, longest = tower.front_end:descriptor(), tower.encoder:stride(),
     tower.encoder:longest()
@@ -42,22 +27,36 @@ local function grid(tower)
     tile = d.duration + 0.5 / d.rate
     overlap = math.min(overlap, d.duration / 2)
   end
-  local samples = math.floor(seconds * d.rate + 0.5)
-  return { mels = stride, seconds = seconds, samples = seconds * d.rate,
-    tile = math.max(samples, math.floor(tile * d.rate)), overlap = overlap,
-    fill = longest or stride, rate = d.rate }
+  local size = math.max(math.ceil(seconds * d.rate - 1e-6), math.floor(tile * d.rate))
+  return { mels = stride, seconds = seconds, rate = d.rate, size = size,
+    step = math.max(1, math.floor((size / d.rate - overlap) / seconds)),
+    half = math.floor(overlap / 2 / seconds), fill = longest or stride }
 end
 
---- Of each tile its 0-based first sample and its length. Tiles begin where frames begin, `step` frames
---- apart, so that times hold however many tiles there are.
-local function cut(samples, g)
-  local step = math.max(1, math.floor((g.tile / g.rate - g.overlap) / g.seconds))
-  local list, start = {}, 0
-  while true do
-    local length = math.min(g.tile, samples - start)
-    list[#list + 1] = { start = start, length = length }
-    if start + length >= samples then return list, step end
-    start = math.floor(#list * step * g.samples + 0.5)
+--- How a tower's sounds are cut, in samples: tile k (from 0) begins at k * step, rounded.
+---@param tower table
+---@return integer size
+---@return number step
+function tiles.size(tower)
+  local g = grid(tower)
+  return g.size, math.min(g.size, g.step * g.seconds * g.rate)
+end
+
+--- The log-mels of a waveform's tiles one after the other, as nj.audio.reader gives those of a file:
+--- (T, M) and how many of T are the sound's own; behind the last nil and the number of samples.
+---@param tower table
+---@param wave any (L)
+---@return fun(): any, integer
+function tiles.of_wave(tower, wave)
+  local size, step = tiles.size(tower)
+  local samples, count, start = wave.shape[1], 0, 0
+  return function()
+    if not start then return nil, samples end
+    local last = math.min(start + size, samples)
+    local mel, own = tower.front_end:batch { wave[{ { start + 1, last } }] }
+    count = count + 1
+    start = last < samples and math.floor(count * step + 0.5) or nil
+    return mel[1], own(1)
   end
 end
 
@@ -72,17 +71,15 @@ local function unstretch(frames, n)
 end
 
 --- Frames (N, C) of one tile that the front-end fills up, and the encoder's clip vector (C).
-local function filled_frames(tower, wave)
-  local mel, own = tower.front_end:batch { wave }
-  local frames, clip, left = tower:encode(mel, own)
+local function filled_frames(tower, mel, own)
+  local frames, clip, left = tower:encode(mel:unsqueeze(1), core.tensor({ own }, { dtype = "int64" }))
   return frames[{ 1, { 1, left[1] } }], clip[1]
 end
 
 --- Frames (N, C) of one tile. A tile too short for the encoder (for one frame, or for one that
 --- looks at a fixed length) is filled up behind its end, which the encoder is told.
-local function tile_frames(tower, wave, g)
-  if tower.filled then return filled_frames(tower, wave) end
-  local mel = tower.front_end(wave)
+local function tile_frames(tower, mel, own, g)
+  if tower.filled then return filled_frames(tower, mel, own) end
   local length = mel.shape[1]
   if length >= g.fill then return (tower.encoder(mel:unsqueeze(1)))[1] end
   mel = mel:pad { { 0, g.fill - length }, { 0, 0 } }
@@ -93,24 +90,35 @@ local function tile_frames(tower, wave, g)
   return left[1] > n and unstretch(frames, n) or frames
 end
 
+-- All frames (N, C) of tiles with overlaps resolved, seconds per frame, samples, and the encoder's clip
+-- vector (C) where it is more than what those frames pool to. nil, message and code where `next_tile`
+-- says that the sound cannot be read.
+local function gather(tower, next_tile)
+  local g, parts = grid(tower), {}
+  local first, before, whole, several = 1, nil, nil, false
+  local function keep(last)
+    if first <= last then parts[#parts + 1] = before[{ { first, last } }] end
+  end
+  while true do
+    local mel, n, code = next_tile()
+    if code then return nil, n, code end
+    if not mel then
+      keep(before.shape[1])
+      return core.cat(parts, 1), g.seconds, n, not several and whole or nil
+    end
+    if before then -- up to where this tile's kept frames begin
+      keep(math.min(before.shape[1], g.step + g.half))
+      first, several = g.half + 1, true
+    end
+    before, whole = tile_frames(tower, mel, n, g)
+  end
+end
+
 --- All frames (N, C) of a waveform with overlaps resolved, seconds per frame, and the encoder's clip
 --- vector (C) where it is more than what those frames pool to.
 function tiles.frames(tower, wave)
-  local g, parts, whole = grid(tower), {}, nil
-  local list, step = cut(wave.shape[1], g)
-  local half = math.floor(g.overlap / 2 / g.seconds)
-  for i, tile in ipairs(list) do
-    local frames, clip = tile_frames(tower,
-      wave[{ { tile.start + 1, tile.start + tile.length } }], g)
-    local first = i == 1 and 1 or half + 1
-    local last = frames.shape[1]
-    if i < #list then -- up to where the next tile's kept frames begin
-      last = math.min(last, step + half)
-    end
-    if first <= last then parts[#parts + 1] = frames[{ { first, last } }] end
-    whole = #list == 1 and clip or nil
-  end
-  return core.cat(parts, 1), g.seconds, whole
+  local frames, seconds, _, whole = gather(tower, tiles.of_wave(tower, wave))
+  return frames, seconds, whole
 end
 
 --- Overlapping windows over n frames: { first, last } each, the whole when it is short.
@@ -150,16 +158,13 @@ end
 --- Encodes one sound; see Model:audio.
 ---@param tower table the audio tower
 ---@param head table nj.head
----@param sound any
+---@param next_tile function as tiles.of_wave makes it, of a sound that is not empty
 ---@param captions? table what head:audio takes of one clip's captions
 ---@return table
-function tiles.encode(tower, head, sound, captions)
-  local wave, info, code = waveform(tower, sound)
-  if not wave then return { error = info, code = code } end
-  if wave.shape[1] == 0 then return { error = "the sound is empty", code = "EFORMAT" } end
-  local rate = tower.front_end:descriptor().rate
-  local frames, step, whole = tiles.frames(tower, wave)
-  local duration = wave.shape[1] / rate
+function tiles.encode(tower, head, next_tile, captions)
+  local frames, step, samples, whole = gather(tower, next_tile)
+  if not frames then return { error = step, code = samples } end
+  local duration = samples / tower.front_end.rate
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration

@@ -1,0 +1,116 @@
+/* nj.audio.reader: files read ahead as tiles of log-mels, as userdata. */
+#include <math.h>
+
+#include "njl_mel.h"
+
+#define NJL_READER "nightjar.Reader"
+
+static nj_reader *check_reader(lua_State *L, int index) {
+  return njl_check_handle(L, index, NJL_READER);
+}
+
+static nj_reader_options read_options(lua_State *L) {
+  static const char *const keys[] = {"front_end", "rate",      "tile",        "step", "ahead",
+                                     "jobs",      "memory_mb", "max_seconds", NULL};
+  const char *f = "reader";
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  njl_options(L, 1, f, keys);
+  nj_reader_options o = {0};
+  nj_tiling *t = &o.tiling;
+  if (lua_getfield(L, 1, "front_end") != LUA_TNIL) {
+    if (!luaL_testudata(L, -1, NJL_MEL))
+      luaL_error(L, "reader: option 'front_end' must be made by nj.audio.mel, got %s",
+                 luaL_typename(L, -1));
+    t->front_end = njl_check_mel(L, -1);
+    t->rate = nj_mel_get_options(t->front_end)->rate;
+  }
+  int threads = nj_threads(njl_ctx(L));
+  t->rate = njl_opt_integer(L, 1, f, "rate", NJ_RATE_MIN, NJ_RATE_MAX, t->rate);
+  if (!t->rate)
+    luaL_error(L, "reader: option 'rate' is needed without a front end");
+  t->size = njl_opt_integer(L, 1, f, "tile", 1, (lua_Integer)1 << 32, 30 * t->rate);
+  t->step = njl_opt_number(L, 1, f, "step", 1, (double)t->size, (double)t->size);
+  t->max_seconds = njl_opt_number(L, 1, f, "max_seconds", 1e-6, 1e6, NJ_DECODE_MAX_SECONDS);
+  o.jobs = (int)njl_opt_integer(L, 1, f, "jobs", 0, 64, threads > 2 ? threads / 2 : 1);
+  o.ahead = (int)njl_opt_integer(L, 1, f, "ahead", 1, 4096, 16);
+  o.bytes = (size_t)(1048576 * njl_opt_number(L, 1, f, "memory_mb", 0, 1e6, 64));
+  return o;
+}
+
+static int l_reader(lua_State *L) {
+  nj_reader_options o = read_options(L);
+  void **slot = njl_new_handle(L, NJL_READER);
+  nj_reader *r = NULL;
+  NJL_CALL(L, nj_reader_new(njl_ctx(L), &o, &r));
+  *slot = r;
+  njl_account(L);
+  return 1;
+}
+
+static int l_submit(lua_State *L) {
+  const char *path = luaL_checkstring(L, 2);
+  nj_reader *r = check_reader(L, 1);
+  NJL_CALL(L, nj_reader_submit(r, path));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* r:next() gives the next tile of the oldest file and how much of it is the sound's own; nil and its
+ * samples at its end; nil, message, code when it cannot be read. */
+static int l_next(lua_State *L) {
+  check_reader(L, 1);
+  nj_tensor **tile = njl_new_tensor(L);
+  nj_reader *r = check_reader(L, 1);
+  int64_t count = 0;
+  nj_fault fault = {NJ_OK, ""};
+  nj_status st = nj_reader_next(r, tile, &count, &fault);
+  if (st == NJ_ENOMEM && njl_reclaim(L)) /* whose finalizers may close the reader */
+    st = nj_reader_next(check_reader(L, 1), tile, &count, &fault);
+  njl_check(L, st);
+  if (*tile) {
+    njl_account(L);
+    lua_pushinteger(L, count);
+    return 2;
+  }
+  lua_pushnil(L);
+  if (!fault.status) {
+    lua_pushinteger(L, count);
+    return 2;
+  }
+  lua_pushstring(L, fault.text);
+  lua_pushstring(L, nj_status_name(fault.status));
+  return 3;
+}
+
+static int l_pending(lua_State *L) {
+  lua_pushinteger(L, nj_reader_pending(check_reader(L, 1)));
+  return 1;
+}
+
+static int l_bytes(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)nj_reader_bytes(check_reader(L, 1)));
+  return 1;
+}
+
+static int l_close(lua_State *L) {
+  void **slot = luaL_checkudata(L, 1, NJL_READER);
+  nj_reader *r = *slot;
+  *slot = NULL;
+  nj_reader_free(r);
+  return 0;
+}
+
+void njl_open_reader(lua_State *L);
+
+void njl_open_reader(lua_State *L) {
+  static const luaL_Reg methods[] = {{"submit", l_submit},   {"next", l_next},
+                                     {"pending", l_pending}, {"bytes", l_bytes},
+                                     {"close", l_close},     {NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  njl_class(L, NJL_READER, methods, meta);
+  luaL_getsubtable(L, -1, "audio");
+  lua_pushcfunction(L, l_reader);
+  lua_setfield(L, -2, "reader");
+  lua_pop(L, 1);
+}
