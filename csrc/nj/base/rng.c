@@ -55,12 +55,30 @@ uint64_t nj_rng_u64(nj_rng *rng) {
   return low | (uint64_t)nj_rng_u32(rng) << 32;
 }
 
-double nj_rng_uniform(nj_rng *rng) { return (double)(nj_rng_u64(rng) >> 11) * 0x1p-53; }
+double nj_rng_uniform_of(const uint32_t words[2]) {
+  return (double)(((uint64_t)words[1] << 32 | words[0]) >> 11) * 0x1p-53;
+}
+
+double nj_rng_normal_of(const uint32_t words[4]) {
+  double radius = 1.0 - nj_rng_uniform_of(words); /* (0, 1]: its logarithm is finite */
+  return sqrt(-2.0 * log(radius)) * cos(6.283185307179586 * nj_rng_uniform_of(words + 2));
+}
+
+static void next_words(nj_rng *rng, int n, uint32_t *words) {
+  for (int i = 0; i < n; i++)
+    words[i] = nj_rng_u32(rng);
+}
+
+double nj_rng_uniform(nj_rng *rng) {
+  uint32_t words[2];
+  next_words(rng, 2, words);
+  return nj_rng_uniform_of(words);
+}
 
 double nj_rng_normal(nj_rng *rng) {
-  double radius = 1.0 - nj_rng_uniform(rng); /* (0, 1]: its logarithm is finite */
-  double angle = nj_rng_uniform(rng);
-  return sqrt(-2.0 * log(radius)) * cos(6.283185307179586 * angle);
+  uint32_t words[4];
+  next_words(rng, 4, words);
+  return nj_rng_normal_of(words);
 }
 
 int64_t nj_rng_below(nj_rng *rng, int64_t bound) {

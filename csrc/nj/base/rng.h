@@ -17,8 +17,11 @@ nj_rng nj_rng_make(uint64_t seed, uint64_t stream);
 nj_rng nj_rng_split(nj_rng *rng);
 uint32_t nj_rng_u32(nj_rng *rng);
 uint64_t nj_rng_u64(nj_rng *rng);
-double nj_rng_uniform(nj_rng *rng);               /* [0, 1), 53 bits */
-double nj_rng_normal(nj_rng *rng);                /* Box-Muller, two words of 64 bits a number */
+double nj_rng_uniform(nj_rng *rng); /* [0, 1), 53 bits */
+double nj_rng_normal(nj_rng *rng);  /* Box-Muller, two words of 64 bits a number */
+/* What the two make of the words that they draw. */
+double nj_rng_uniform_of(const uint32_t words[2]);
+double nj_rng_normal_of(const uint32_t words[4]);
 int64_t nj_rng_below(nj_rng *rng, int64_t bound); /* [0, bound), unbiased; bound > 0 */
 /* Word `index` of the stream, whatever the counter: for blocks drawn in parallel. */
 uint32_t nj_rng_word(const nj_rng *rng, uint64_t index);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "ops/draw.h"
 #include "tensor/autograd.h"
 
 #define LONGEST_NAME 128
@@ -68,47 +69,58 @@ static void fans(int ndim, const int64_t *shape, int64_t *in, int64_t *out) {
   *in = (ndim > 1 ? shape[1] : shape[0]) * field;
 }
 
-static double draw(nj_init init, double bound, nj_rng *rng) {
+/* What the draws of a kind are multiplied by. */
+static double factor_of(nj_init init, int64_t in, int64_t out) {
   switch (init) {
-  case NJ_INIT_ZEROS:
-    return 0;
-  case NJ_INIT_ONES:
-    return 1;
   case NJ_INIT_XAVIER:
+    return sqrt(6.0 / (double)(in + out));
   case NJ_INIT_LINEAR:
-    return bound * (2 * nj_rng_uniform(rng) - 1);
-  case NJ_INIT_NORMAL:
-    return nj_rng_normal(rng);
+    return 1.0 / sqrt((double)in);
   case NJ_INIT_BERT:
-    return 0.02 * nj_rng_normal(rng);
+    return 0.02;
   case NJ_INIT_HE_OUT:
-    return bound * nj_rng_normal(rng);
+    return sqrt(2.0 / (double)out);
   case NJ_INIT_SMALL:
-    return 0.01 * nj_rng_normal(rng);
+    return 0.01;
+  case NJ_INIT_ZEROS:
+  case NJ_INIT_ONES:
+  case NJ_INIT_NORMAL:
+    break;
   }
-  return 0;
+  return 1;
+}
+
+/* x float32, of n elements. */
+static nj_status fill_f32(nj_tensor *x, nj_init init, int64_t fan_in, nj_rng *rng) {
+  int64_t n = nj_numel(x), in, out;
+  if (init == NJ_INIT_ONES) {
+    for (int64_t i = 0; i < n; i++)
+      NJ_F32_DATA(x)[i] = 1;
+    return NJ_OK;
+  }
+  if (init == NJ_INIT_ZEROS ||
+      !rng) { /* without: about to be loaded, hundreds of megabytes, maybe */
+    memset(nj_data(x), 0, (size_t)n * sizeof(float));
+    return NJ_OK;
+  }
+  fans(x->ndim, x->shape, &in, &out);
+  double factor = factor_of(init, fan_in ? fan_in : in, out);
+  if (init == NJ_INIT_XAVIER || init == NJ_INIT_LINEAR)
+    return nj_draw_uniforms(x->ctx, rng, factor, n, NJ_F32_DATA(x));
+  return nj_draw_normals(x->ctx, rng, factor, n, NJ_F32_DATA(x));
 }
 
 /* In float32's precision for float64 too: the same network in both. */
-static void fill(nj_tensor *x, nj_init init, int64_t fan_in, nj_rng *rng) {
-  int64_t n = nj_numel(x), in, out;
-  if (!rng && init != NJ_INIT_ONES) { /* about to be loaded: hundreds of megabytes, maybe */
-    memset(nj_data(x), 0, (size_t)n * nj_dtype_size(x->dtype));
-    return;
-  }
-  fans(x->ndim, x->shape, &in, &out);
-  if (fan_in)
-    in = fan_in;
-  double bound = init == NJ_INIT_XAVIER   ? sqrt(6.0 / (double)(in + out))
-                 : init == NJ_INIT_HE_OUT ? sqrt(2.0 / (double)out)
-                                          : 1.0 / sqrt((double)in);
-  for (int64_t i = 0; i < n; i++) {
-    float value = (float)draw(init, bound, rng);
-    if (x->dtype == NJ_F32)
-      NJ_F32_DATA(x)[i] = value;
-    else
-      NJ_F64_DATA(x)[i] = value;
-  }
+static nj_status fill(nj_tensor *x, nj_init init, int64_t fan_in, nj_rng *rng) {
+  if (x->dtype == NJ_F32)
+    return fill_f32(x, init, fan_in, rng);
+  nj_tensor *single = NULL;
+  NJ_TRY(nj_empty(x->ctx, NJ_F32, x->ndim, x->shape, &single));
+  nj_status st = fill_f32(single, init, fan_in, rng);
+  if (!st)
+    st = nj_copy_values(x, single);
+  nj_release(single);
+  return st;
 }
 
 static nj_dtype dtype_of(const nj_params *params) {
@@ -119,8 +131,9 @@ nj_status nj_params_add(nj_params *params, const char *prefix, const char *name,
                         int64_t fan_in, int ndim, const int64_t *shape) {
   nj_tensor *x = NULL;
   NJ_TRY(nj_empty(params->ctx, dtype_of(params), ndim, shape, &x));
-  fill(x, init, fan_in, params->rng);
-  nj_status st = nj_set_requires_grad(x, 1);
+  nj_status st = fill(x, init, fan_in, params->rng);
+  if (!st)
+    st = nj_set_requires_grad(x, 1);
   if (st) {
     nj_release(x);
     return st;

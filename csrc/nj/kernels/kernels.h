@@ -9,7 +9,8 @@
  * defines one of them per instruction set. */
 #define NJ_KERNEL_FAMILIES(X) \
   X(map)                      \
-  X(optim) X(philox) X(row) X(tile) X(conv) X(winograd) X(channel) X(pool) X(fft) X(mel) X(token)
+  X(optim)                    \
+  X(philox) X(draw) X(row) X(tile) X(conv) X(winograd) X(channel) X(pool) X(fft) X(mel) X(token)
 
 #define NJ_X(family) struct nj_##family##_kernels;
 NJ_KERNEL_FAMILIES(NJ_X)

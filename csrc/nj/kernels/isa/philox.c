@@ -46,10 +46,20 @@ static void generate(const nj_rng *rng, uint64_t block, uint64_t *out) {
     key1 += WEYL_1;
   }
   lanes first = (c0 & 0xffffffffu) | c1 << 32, second = (c2 & 0xffffffffu) | c3 << 32;
+#if defined(__clang__)
   for (int i = 0; i < BLOCKS; i++) {
     out[2 * i] = first[i];
     out[2 * i + 1] = second[i];
   }
+#else
+  lanes from = {0};
+  for (int i = 0; i < BLOCKS; i++)
+    from[i] = (uint64_t)(i / 2 + i % 2 * BLOCKS);
+  lanes low = __builtin_shuffle(first, second, from);
+  lanes high = __builtin_shuffle(first, second, from + BLOCKS / 2);
+  memcpy(out, &low, sizeof low);
+  memcpy(out + BLOCKS, &high, sizeof high);
+#endif
 }
 
 static void words(const nj_rng *rng, uint64_t block, int64_t n, uint32_t *out) {
@@ -58,7 +68,10 @@ static void words(const nj_rng *rng, uint64_t block, int64_t n, uint32_t *out) {
     int64_t count = n - i < BLOCKS ? n - i : BLOCKS;
     generate(rng, block + (uint64_t)i, some);
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(out + 4 * i, some, (size_t)count * 16);
+    if (count == BLOCKS) /* of a known size, so no call */
+      memcpy(out + 4 * i, some, sizeof some);
+    else
+      memcpy(out + 4 * i, some, (size_t)count * 16);
 #else
     for (int64_t k = 0; k < 2 * count; k++) {
       out[4 * i + 2 * k] = (uint32_t)some[k];
