@@ -20,6 +20,35 @@ Captioner.__name = "nightjar.Captioner"
 
 local captioner = {}
 
+-- How captions are found; what a captioner's descriptor may hold of it.
+local defaults = {
+  method = { type = "string", one_of = { "greedy", "beam", "nucleus", "top_k" } },
+  beam = { type = "integer", min = 1 },
+  groups = { type = "integer", min = 1 },
+  diversity = { type = "number", min = 0 },
+  length_penalty = { type = "number", min = 0 },
+  p = { type = "number", above = 0, max = 1 },
+  k = { type = "integer", min = 1 },
+  temperature = { type = "number", above = 0 },
+  min = { type = "integer", min = 0 },
+  max = { type = "integer", min = 1 },
+  no_repeat = { type = "integer", min = 0 },
+  repeat_words = "boolean",
+  renormalize = "boolean",
+  narrowing = "boolean",
+}
+
+local generation = {
+  n = { type = "integer", min = 1 },
+  unique = "boolean",
+  task = "string",
+  rng = "nightjar.Rng",
+  mask = "tensor",
+  batch = { type = "integer", min = 1 },
+  progress = "function",
+}
+for key, rule in pairs(defaults) do generation[key] = rule end
+
 local function decoder_of(d, vocabulary, memory_width, rng)
   local options = { frame_positions = true }
   for key, value in pairs(d.decoder) do options[key] = value end
@@ -33,7 +62,9 @@ end
 ---  `audio` = { front_end = {…}, encoder = {kind = …} } as in nj.model, or `memory_width`, the width
 ---  of the frames; `freeze_audio` (false): the encoder is not trained; `decoder` = options of
 ---  nj.ac.decoder (frame_positions is true when left out); `max` (30) tokens of a caption, its end
----  among them; `smoothing` (0.1) of labels; `name`, `provenance`
+---  among them; `smoothing` (0.1) of labels; `words`: what a vocabulary of whole words needs, see
+---  captioner/words.lua; `generation`: options of Captioner:caption that hold where a call has none;
+---  `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights
 ---@return table captioner
 function captioner.new(descriptor, options)
@@ -46,6 +77,8 @@ function captioner.new(descriptor, options)
     decoder = { type = "table", default = {} },
     max = { type = "integer", default = 30, min = 2 },
     smoothing = { type = "number", default = 0.1, min = 0, max = 1 },
+    words = "table",
+    generation = { type = "table", default = {} },
     name = { type = "string", default = "unnamed" },
     provenance = "table",
   })
@@ -57,7 +90,8 @@ function captioner.new(descriptor, options)
   end
   local self = setmetatable({
     name = d.name, provenance = d.provenance or {}, max = d.max, smoothing = d.smoothing,
-    vocabulary = d.vocabulary, words = words.new(d.vocabulary),
+    vocabulary = d.vocabulary, words = words.new(d.vocabulary, d.words), word_options = d.words,
+    generation = opts.check("captioner: generation", d.generation, defaults),
     audio_tower = tower, freeze_audio = d.freeze_audio,
     decoder = decoder_of(d, d.vocabulary, width, rng),
   }, Captioner)
@@ -87,7 +121,8 @@ function Captioner:descriptor()
   local decoder = self.decoder:descriptor()
   local d = {
     name = self.name, provenance = self.provenance, max = self.max, smoothing = self.smoothing,
-    decoder = decoder, freeze_audio = self.freeze_audio,
+    decoder = decoder, freeze_audio = self.freeze_audio, words = self.word_options,
+    generation = next(self.generation) and self.generation or nil,
   }
   if self.audio_tower then
     d.audio = self.audio_tower:descriptor()
@@ -182,9 +217,23 @@ function Captioner:listen(mel, lengths, rng)
   return encode()
 end
 
+-- The token that begins a caption.
+local function bos_of(self, task)
+  if not task then return self.words.bos end
+  local id = (self.words.tasks or {})[task]
+  if id then return id end
+  local names = {}
+  for name in pairs(self.words.tasks or {}) do names[#names + 1] = name end
+  table.sort(names)
+  error(("captioner: no task is called '%s'; there are %s"):format(task,
+    #names > 0 and table.concat(names, ", ") or "none"), 0)
+end
+
 -- ids of captions, from [CLS] to [SEP], padded; cut at the captioner's `max`.
-local function encode_captions(self, captions)
-  return (self.tokenizer:batch(captions, { max = self.max + 1 }))
+local function encode_captions(self, captions, task)
+  local ids = self.tokenizer:batch(captions, { max = self.max + 1 })
+  if task then ids[{ {}, 1 }] = bos_of(self, task) end
+  return ids
 end
 
 --- The loss of a batch, to be minimised: the mean over tokens of the cross-entropy against smoothed
@@ -193,13 +242,14 @@ end
 ---  `lengths` (B) or nil; and `captions`, B texts, or `ids`, int64 (B, W), as the captioner's
 ---  tokeniser makes them. What a loader gives with the captioner's front-end and tokeniser fits.
 ---@param options? table `rng`; `smoothing` and `dropout` (of the decoder) in place of the captioner's
----  own, for schedules
+---  own, for schedules; `task`: what begins the captions, of a captioner that has tasks
 ---@return any loss
 function Captioner:loss(batch, options)
   local o = opts.check("captioner:loss", options, {
     rng = "nightjar.Rng",
     smoothing = { type = "number", default = self.smoothing, min = 0, max = 1 },
     dropout = { type = "number", min = 0, below = 1 },
+    task = "string",
   })
   opts.arg("captioner:loss", 1, "batch", batch, "table")
   local frames, mask = batch.frames, batch.frame_mask
@@ -210,7 +260,7 @@ function Captioner:loss(batch, options)
   local ids = batch.ids
   if not ids then
     if not batch.captions then error("captioner:loss: the batch has neither captions nor ids", 2) end
-    ids = encode_captions(self, batch.captions)
+    ids = encode_captions(self, batch.captions, o.task)
   end
   if ids.shape[2] > self.max + 1 then ids = ids[{ {}, { 1, self.max + 1 } }] end
   local logits = self.decoder(ids[{ {}, { 1, -2 } }], frames, mask,
@@ -222,35 +272,29 @@ end
 
 -- ---------------------------------------------------------------------------------------------
 
-local generation = {
-  method = { type = "string", default = "beam", one_of = { "greedy", "beam", "nucleus", "top_k" } },
-  n = { type = "integer", default = 1, min = 1 },
-  beam = { type = "integer", min = 1 },
-  groups = { type = "integer", min = 1 },
-  diversity = { type = "number", min = 0 },
-  length_penalty = { type = "number", min = 0 },
-  p = { type = "number", above = 0, max = 1 },
-  k = { type = "integer", min = 1 },
-  temperature = { type = "number", above = 0 },
-  min = { type = "integer", default = 1, min = 0 },
-  max = { type = "integer", min = 1 },
-  no_repeat = { type = "integer", min = 0 },
-  repeat_words = { type = "boolean", default = true },
-  unique = { type = "boolean", default = false },
-  rng = "nightjar.Rng",
-  mask = "tensor",
-  batch = { type = "integer", default = 16, min = 1 },
-  progress = "function",
-}
+-- What a call says, then what the captioner says, then this.
+local usual = { method = "beam", n = 1, min = 1, repeat_words = true, unique = false, batch = 16 }
+
+local function settings(self, options)
+  local o = opts.check("captioner:caption", options, generation)
+  local beam = o.beam
+  for _, source in ipairs { self.generation, usual } do
+    for key, value in pairs(source) do
+      if o[key] == nil then o[key] = value end
+    end
+  end
+  if not beam and o.beam then o.beam = math.max(o.beam, o.n) end
+  return o
+end
 
 -- What decoder:generate takes.
 local function generate_options(self, o)
   local options = {
-    bos = self.words.bos, eos = self.words.eos, forbid = self.words.forbid, max = o.max or self.max,
+    bos = bos_of(self, o.task), eos = self.words.eos, forbid = self.words.forbid, max = o.max or self.max,
     once = not o.repeat_words and self.words.content or nil,
   }
   for _, key in ipairs { "method", "n", "beam", "groups", "diversity", "length_penalty", "p", "k",
-    "temperature", "min", "no_repeat", "rng" } do
+    "temperature", "min", "no_repeat", "renormalize", "narrowing", "rng" } do
     options[key] = o[key]
   end
   if not o.unique or o.n == 1 then return options end
@@ -262,7 +306,10 @@ end
 --- The text of token ids: pieces joined, special tokens left out, no space before punctuation.
 ---@param ids integer[]
 ---@return string
-function Captioner:text(ids) return self.tokenizer:decode(ids) end
+function Captioner:text(ids)
+  if self.words.text then return self.words.text(ids) end
+  return self.tokenizer:decode(ids)
+end
 
 -- The first n captions of a list with texts that differ.
 local function distinct(list, n)
@@ -349,13 +396,14 @@ end
 ---@param options? table `method` ("beam"), `n` (1) captions a sound, `beam`, `groups`, `diversity`,
 ---  `length_penalty`, `p`, `k`, `temperature`, `min` (1) and `max` tokens, `no_repeat`, `rng` as in
 ---  decoder:generate; `repeat_words` (true): false lets no word come twice but articles, prepositions
----  and the like; `unique` (false): captions of a sound differ in their texts (sampling draws some
----  twice; there may be fewer than n); `batch` (16) sounds at a time, which changes no result;
+---  and the like; `renormalize`, `narrowing` (false) as in decoder:generate; `task`: what begins the
+---  captions, of a captioner that has tasks; `unique` (false): captions of a sound differ in their
+---  texts (sampling draws some twice; there may be fewer than n); `batch` (16) sounds at a time, which changes no result;
 ---  `progress`: function(done, total)
 ---@return table[] for each sound a list of { text, logprob (the sum over tokens), mean (per token),
 ---  score, finished, ids }, or { error = message, code = … } for one that could not be read
 function Captioner:caption(input, options)
-  local o = opts.check("captioner:caption", options, generation)
+  local o = settings(self, options)
   local generate, unique = generate_options(self, o)
   if opts.type_name(input) == "nightjar.Tensor" and #input.shape == 3 then
     return parts.infer(self:parts(), describe, self, input, o.mask, generate, unique)

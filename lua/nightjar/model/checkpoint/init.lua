@@ -7,6 +7,7 @@
 --- neither tells comes with the family (systems.lua). Vocabularies are not in checkpoints: they are
 --- files of their own, vocab.txt for WordPiece, vocab.json and merges.txt for byte-level BPE.
 local core = require "nightjar.core"
+local accounts = require "nightjar.model.checkpoint.account"
 local families = require "nightjar.families"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
@@ -15,8 +16,6 @@ local systems = require "nightjar.model.checkpoint.systems"
 local weights = require "nightjar.encoders.checkpoint"
 
 local checkpoint = {}
-
-local function begins(text, prefix) return text:sub(1, #prefix) == prefix end
 
 local function with(...)
   local out = {}
@@ -154,60 +153,14 @@ end
 
 -- ---- weights and the account of them ----
 
--- The tensors below a prefix by the network's names, and the names that they have in the file.
-local function below(tensors, prefix, names)
-  local view, source = {}, {}
-  for name, tensor in pairs(tensors) do
-    if begins(name, prefix) then
-      local own = name:sub(#prefix + 1)
-      for _, rule in ipairs(names or {}) do own = own:gsub(rule[1], rule[2]) end
-      view[own], source[own] = tensor, name
-    end
-  end
-  return view, source
-end
-
-local function reason_of(name, found, system, why)
-  if why[name] then return why[name] end
-  if not begins(name, found.prefix) then
-    return ("not under '%s': no part of the model"):format(found.prefix)
-  end
-  local own = name:sub(#found.prefix + 1)
-  for _, rule in ipairs(system.skipped or {}) do
-    if own:find(rule[1]) then return rule[2] end
-  end
-  return weights.reason(own) or "the model has no tensor of that name"
-end
-
 local function fill(model, tensors, found, system, temperature)
-  local heads = system.heads
-  local report = { family = found.family, title = found.title, prefix = found.prefix, used = {},
-    skipped = {}, missing = {}, mismatched = {} }
-  local why, taken = {}, {}
-  local function part(net, prefix, names)
-    local view, source = below(tensors, prefix, names)
-    local r = weights.apply(net, view, "")
-    for _, s in ipairs(r.skipped) do why[source[s.name]] = s.why end
-    for _, name in pairs(source) do taken[name] = true end
-    for _, kind in ipairs { "missing", "mismatched" } do
-      for _, name in ipairs(r[kind]) do table.insert(report[kind], prefix .. name) end
-    end
-  end
-  part(model.audio_tower.encoder, found.audio.prefix)
-  part(model.text_tower.encoder, found.text.prefix)
-  part(model.audio_tower.projection, found.prefix .. heads.audio, heads.names)
-  part(model.text_tower.projection, found.prefix .. heads.text, heads.names)
-  if temperature then taken[temperature] = true end
-  for name in pairs(tensors) do
-    if taken[name] and not why[name] then
-      table.insert(report.used, name)
-    else
-      table.insert(report.skipped, { name = name, why = reason_of(name, found, system, why) })
-    end
-  end
-  table.sort(report.used)
-  table.sort(report.skipped, function(a, b) return a.name < b.name end)
-  return report
+  local heads, account = system.heads, accounts.new(tensors, found)
+  account:network(model.audio_tower.encoder, found.audio.prefix)
+  account:network(model.text_tower.encoder, found.text.prefix)
+  account:network(model.audio_tower.projection, found.prefix .. heads.audio, heads.names)
+  account:network(model.text_tower.projection, found.prefix .. heads.text, heads.names)
+  if temperature then account:take(temperature) end
+  return account:report(system.skipped)
 end
 
 --- Makes a model of a checkpoint of another retrieval system.
