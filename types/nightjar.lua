@@ -3637,8 +3637,19 @@ nj.captioner = {}
 ---@field decoder? table options of nj.ac.decoder; frame_positions is true when left out
 ---@field max? integer tokens of a caption, its end among them; 30
 ---@field smoothing? number of labels; 0.1
+---@field words? nightjar.CaptionerWords of a vocabulary of whole words; WordPiece when left out
+---@field generation? nightjar.CaptionOptions how captions are found where a call does not say
 ---@field name? string
 ---@field provenance? table
+
+---@class nightjar.CaptionerWords
+---@field bos string the token that begins a caption
+---@field eos string the token that ends it
+---@field pad? string eos when left out
+---@field unk? string eos when left out
+---@field forbid? string[] tokens that no caption holds; bos, pad, unk and tasks' when left out
+---@field repeatable? string[] what may come twice with repeat_words = false; articles, prepositions and the like when left out
+---@field tasks? table<string, string> tokens by name that begin captions in bos's place
 
 ---@class nightjar.Captioner
 ---@field tokenizer nightjar.Tokenizer
@@ -3727,6 +3738,7 @@ function Captioner:listen(mel, lengths, rng) end
 ---@class nightjar.CaptionerLossOptions: nightjar.RngOption
 ---@field smoothing? number in place of the captioner's own
 ---@field dropout? number of the decoder, in place of its own
+---@field task? string what begins the captions, of a captioner that has tasks
 
 ---The loss of a batch: the mean over tokens of the cross-entropy against smoothed labels.
 ---@param batch nightjar.CaptionerBatch
@@ -3753,6 +3765,9 @@ function Captioner:text(ids) end
 ---@field max? integer tokens; the captioner's when left out
 ---@field no_repeat? integer
 ---@field repeat_words? boolean false: no word comes twice but articles, prepositions and the like; true when left out
+---@field renormalize? boolean tokens that the rules forbid leave their probability to the rest; false
+---@field narrowing? boolean each caption that ends leaves the beam one narrower; false
+---@field task? string what begins the captions, of a captioner that has tasks
 ---@field unique? boolean captions of a sound differ in their texts; there may be fewer than n
 ---@field mask? nightjar.Tensor (B, N) of frames
 ---@field batch? integer sounds at a time; 16

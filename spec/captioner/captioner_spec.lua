@@ -158,6 +158,96 @@ describe("nj.captioner", function()
     assert.is_false(captioner.decoder:is_training())
   end)
 
+  describe("with a vocabulary of whole words", function()
+    local vocabulary = { "<pad>", "<bos>", "<eos>", "<unk>", "a", "dog", "barks", "then", "well", "-",
+      "known", "n't", "<bos_clotho>", "<bos_audiocaps>", "," }
+    local words = { bos = "<bos_clotho>", eos = "<eos>", pad = "<pad>", unk = "<unk>",
+      tasks = { clotho = "<bos_clotho>", audiocaps = "<bos_audiocaps>" }, repeatable = { "a", "then" } }
+    local function new(options)
+      local d = { vocabulary = vocabulary, words = words, memory_width = 6, max = 8,
+        decoder = { width = 16, layers = 1, heads = 2, feed_forward = 32 } }
+      for key, value in pairs(options or {}) do d[key] = value end
+      return nj.captioner(d, { rng = nj.rng(2) })
+    end
+    local frames = nj.randn({ 3, 4, 6 }, { rng = nj.rng(3) })
+
+    it("reads captions and writes them", function()
+      local captioner = new()
+      local ids = captioner.tokenizer:batch { "A dog, then: horses!", "dog" }
+      assert.same({ { 12, 4, 5, 7, 3, 2 }, { 12, 5, 2, 0, 0, 0 } }, ids:totable())
+      assert.equal("a well-known dog barks, n't", captioner:text { 12, 4, 8, 9, 10, 3, 5, 6, 14, 11, 2, 0 })
+    end)
+
+    it("begins captions with the task's token", function()
+      local captioner = new()
+      local loss = captioner:loss({ frames = frames, captions = { "a dog", "dog", "barks" } })
+      local clotho = captioner:loss({ frames = frames, captions = { "a dog", "dog", "barks" } },
+        { task = "clotho" })
+      local other = captioner:loss({ frames = frames, captions = { "a dog", "dog", "barks" } },
+        { task = "audiocaps" })
+      assert.equal(loss:item(), clotho:item())
+      assert.not_equal(loss:item(), other:item())
+      local ids = nj.tensor({ { 13, 4, 5, 2 }, { 13, 5, 2, 0 }, { 13, 6, 2, 0 } }, { dtype = "int64" })
+      assert.equal(other:item(), captioner:loss({ frames = frames, ids = ids }):item())
+      assert.not_same(captioner:caption(frames)[1][1].logprob,
+        captioner:caption(frames, { task = "audiocaps" })[1][1].logprob)
+      message("captioner: no task is called 'macs'; there are audiocaps, clotho",
+        function() captioner:caption(frames, { task = "macs" }) end)
+      message("captioner: no task is called 'macs'; there are none",
+        function() tiny_captioner.new():caption(frames, { task = "macs" }) end)
+    end)
+
+    it("repeats only what it may, and says nothing special", function()
+      local captioner, twice = new(), {}
+      local special = { [0] = true, [3] = true, [12] = true, [13] = true }
+      for _, list in ipairs(captioner:caption(frames, { method = "nucleus", n = 30, rng = nj.rng(1),
+        temperature = 3, repeat_words = false })) do
+        for _, caption in ipairs(list) do
+          local seen = {}
+          for _, id in ipairs(caption.ids) do
+            assert.is_nil(special[id])
+            if seen[id] then twice[id] = true end
+            seen[id] = true
+          end
+        end
+      end
+      assert.same({ [4] = true, [7] = true }, twice)
+    end)
+
+    it("is saved whole, and finds captions as its generation says", function()
+      local generation = { beam = 3, min = 3, narrowing = true, renormalize = true, repeat_words = false }
+      local captioner, folder = new { generation = generation }, temporary.folder()
+      assert.same(generation, captioner:descriptor().generation)
+      local path = folder .. "/c.safetensors"
+      assert(captioner:save(path))
+      local twin = assert(nj.captioner.load(path))
+      temporary.remove(folder)
+      assert.same(captioner:descriptor(), twin:descriptor())
+      local want = captioner:caption(frames, { n = 2 })
+      assert.same(want, twin:caption(frames, { n = 2 }))
+      assert.same(want, new():caption(frames, { n = 2, beam = 3, min = 3, narrowing = true,
+        renormalize = true, repeat_words = false }))
+      assert.not_same(want, new():caption(frames, { n = 2 }))
+      assert.equal(5, #captioner:caption(frames, { n = 5 })[1]) -- the beam grows
+    end)
+
+    it("says what is wrong with it", function()
+      message("captioner: words.eos: the vocabulary has no token '<end>'",
+        function() new { words = { bos = "<bos>", eos = "<end>" } } end)
+      message("captioner: words: option 'bos' is required (a string)",
+        function() new { words = { eos = "<eos>" } } end)
+      message("captioner: generation: unknown option 'beams' (did you mean 'beam'?)",
+        function() new { generation = { beams = 2 } } end)
+    end)
+
+    it("needs no more than a beginning and an end", function()
+      local captioner = nj.captioner { vocabulary = { "<sos>", "a", "<eos>" }, memory_width = 6,
+        words = { bos = "<sos>", eos = "<eos>" }, decoder = { width = 8, layers = 1, heads = 1 } }
+      assert.same({ { 0, 1, 2 }, { 0, 2, 2 } }, captioner.tokenizer:batch({ "a", "" }):totable())
+      assert.equal("a a", captioner:text { 1, 1, 2 })
+    end)
+  end)
+
   it("refuses what it cannot use", function()
     message("captioner: option 'audio' or 'memory_width' is required",
       function() nj.captioner { vocabulary = tiny_captioner.vocabulary } end)

@@ -394,12 +394,12 @@ end
 ---@param input any frames (B, N, C) with option `mask` (B, N); or a path, a waveform (L) at the
 ---  front-end's rate, or a list of these, for a captioner with an audio encoder
 ---@param options? table `method` ("beam"), `n` (1) captions a sound, `beam`, `groups`, `diversity`,
----  `length_penalty`, `p`, `k`, `temperature`, `min` (1) and `max` tokens, `no_repeat`, `rng` as in
----  decoder:generate; `repeat_words` (true): false lets no word come twice but articles, prepositions
----  and the like; `renormalize`, `narrowing` (false) as in decoder:generate; `task`: what begins the
----  captions, of a captioner that has tasks; `unique` (false): captions of a sound differ in their
----  texts (sampling draws some twice; there may be fewer than n); `batch` (16) sounds at a time, which changes no result;
----  `progress`: function(done, total)
+---  `length_penalty`, `p`, `k`, `temperature`, `min` (1) and `max` tokens, `no_repeat`,
+---  `renormalize`, `narrowing`, `rng` as in decoder:generate; `repeat_words` (true): false lets no word
+---  come twice but articles, prepositions and the like; `task`: what begins the captions, of a
+---  captioner that has tasks; `unique` (false): captions of a sound differ in their texts (sampling
+---  draws some twice; there may be fewer than n); `batch` (16) sounds at a time, which changes no
+---  result; `progress`: function(done, total). A captioner's `generation` comes before these defaults
 ---@return table[] for each sound a list of { text, logprob (the sum over tokens), mean (per token),
 ---  score, finished, ids }, or { error = message, code = … } for one that could not be read
 function Captioner:caption(input, options)
