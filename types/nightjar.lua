@@ -2407,6 +2407,9 @@ function Tensor:topk(k, dim, options) end
 ---@class nightjar.RngOption
 ---@field rng? nightjar.Rng the generator to draw from; the default one when left out
 
+---@class nightjar.WeightsOption
+---@field rng? nightjar.Rng|false draws the weights; the default generator when left out, false leaves drawn weights zero, since they are about to be loaded
+
 ---@class nightjar.RandomOptions: nightjar.TensorOptions
 ---@field rng? nightjar.Rng
 
@@ -2775,7 +2778,7 @@ function Tokenizer:options() end
 ---@class nightjar.encoders
 nj.encoders = {}
 
----@class nightjar.ConvnetOptions: nightjar.RngOption
+---@class nightjar.ConvnetOptions: nightjar.WeightsOption
 ---@field channels integer[] of each block, for example {64, 128, 256, 512}
 ---@field pool_time? integer|integer[] of each block
 ---@field pool_mel? integer|integer[]
@@ -2796,7 +2799,7 @@ nj.encoders = {}
 ---@return nightjar.Encoder
 function nj.encoders.convnet(options) end
 
----@class nightjar.MobilenetOptions: nightjar.RngOption
+---@class nightjar.MobilenetOptions: nightjar.WeightsOption
 ---@field width? number of MobileNetV3-Large's channels; 0.4 is mn04, 1 when left out
 ---@field mels? integer bands of the input; 128 when left out
 ---@field classes? integer of the classifier, 0: none; 527 when left out
@@ -2809,7 +2812,7 @@ function nj.encoders.convnet(options) end
 ---@return nightjar.Encoder
 function nj.encoders.mobilenet(options) end
 
----@class nightjar.ResnetOptions: nightjar.RngOption
+---@class nightjar.ResnetOptions: nightjar.WeightsOption
 ---@field width? integer channels of the first layer; 64 when left out
 ---@field blocks? integer[] of the four layers; {3, 4, 6, 3}, ResNet38's, when left out
 ---@field bottleneck? boolean blocks of 1×1, 3×3, 1×1, as ResNet54 has them
@@ -2829,7 +2832,7 @@ function nj.encoders.mobilenet(options) end
 ---@return nightjar.Encoder
 function nj.encoders.resnet(options) end
 
----@class nightjar.HtsatOptions: nightjar.RngOption
+---@class nightjar.HtsatOptions: nightjar.WeightsOption
 ---@field width? integer channels of the first stage; 96 when left out
 ---@field depths? integer[] blocks of the four stages; {2, 2, 6, 2} when left out
 ---@field heads? integer[] of the four stages; {4, 8, 16, 32} when left out
@@ -2853,7 +2856,7 @@ function nj.encoders.resnet(options) end
 ---@return nightjar.Encoder
 function nj.encoders.htsat(options) end
 
----@class nightjar.ConvnextOptions: nightjar.RngOption
+---@class nightjar.ConvnextOptions: nightjar.WeightsOption
 ---@field depths? integer[] blocks of the four stages; {3, 3, 9, 3} when left out
 ---@field widths? integer[] channels of the four stages; {96, 192, 384, 768} when left out
 ---@field mels? integer bands of the input; 224 when left out
@@ -2873,7 +2876,7 @@ function nj.encoders.htsat(options) end
 ---@return nightjar.Encoder
 function nj.encoders.convnext(options) end
 
----@class nightjar.BertOptions: nightjar.RngOption
+---@class nightjar.BertOptions: nightjar.WeightsOption
 ---@field vocabulary? integer
 ---@field width? integer
 ---@field layers? integer
@@ -2893,7 +2896,7 @@ function nj.encoders.convnext(options) end
 ---@return nightjar.Encoder
 function nj.encoders.bert(options) end
 
----@class nightjar.Gpt2Options: nightjar.RngOption
+---@class nightjar.Gpt2Options: nightjar.WeightsOption
 ---@field vocabulary? integer 50257 when left out
 ---@field width? integer 768 when left out
 ---@field layers? integer 12 when left out
@@ -2910,7 +2913,7 @@ function nj.encoders.bert(options) end
 ---@return nightjar.Encoder
 function nj.encoders.gpt2(options) end
 
----@class nightjar.ProjectionOptions: nightjar.RngOption
+---@class nightjar.ProjectionOptions: nightjar.WeightsOption
 ---@field form? "linear"|"mlp"|"gated"|"norm_mlp" mlp when left out
 ---@field input integer
 ---@field output integer
@@ -2934,7 +2937,7 @@ function nj.encoders.mean_pool(x, lengths) end
 ---@class nightjar.hci
 nj.hci = {}
 
----@class nightjar.AggregatorOptions: nightjar.RngOption
+---@class nightjar.AggregatorOptions: nightjar.WeightsOption
 ---@field kind? "cluster"|"dpc"|"window"|"attention" cluster when left out
 ---@field width integer of tokens
 ---@field tokens? integer how many outputs, or the most when there is a ratio
@@ -2953,7 +2956,7 @@ nj.hci = {}
 ---@return nightjar.Encoder
 function nj.hci.aggregator(options) end
 
----@class nightjar.TokenWeightsOptions: nightjar.RngOption
+---@class nightjar.TokenWeightsOptions: nightjar.WeightsOption
 ---@field width integer
 ---@field hidden? integer as width when left out
 ---@field dtype? "float32"|"float64" of the parameters
@@ -2964,7 +2967,7 @@ function nj.hci.aggregator(options) end
 ---@return nightjar.Encoder
 function nj.hci.token_weights(options) end
 
----@class nightjar.CodebookOptions: nightjar.RngOption
+---@class nightjar.CodebookOptions: nightjar.WeightsOption
 ---@field width integer of tokens and codes
 ---@field codes? integer 4096 when left out
 ---@field temperature? number the lower, the fewer codes have a share; 1000 · codes / 4096 when left out
@@ -2980,7 +2983,7 @@ function nj.hci.codebook(options) end
 ---@class nightjar.ac
 nj.ac = {}
 
----@class nightjar.DecoderOptions: nightjar.RngOption
+---@class nightjar.DecoderOptions: nightjar.WeightsOption
 ---@field vocabulary integer tokens that there are
 ---@field width? integer 128 when left out
 ---@field layers? integer 2
@@ -3071,7 +3074,7 @@ function nj.encoders.names() end
 ---@return {name: string, encoder: table, front_end: table, classes: string?, report: nightjar.EncoderReport?}|string about
 ---@return string? code
 function nj.encoders.from(what, options) end
----@class nightjar.InteractionOptions: nightjar.RngOption
+---@class nightjar.InteractionOptions: nightjar.WeightsOption
 ---@field width integer
 ---@field heads? integer 4 when left out
 ---@field layers? integer of the Transformer over frames; 4 when left out
@@ -3087,7 +3090,7 @@ function nj.encoders.from(what, options) end
 ---@return nightjar.Encoder
 function nj.ac.interaction(options) end
 
----@class nightjar.CaptionPoolOptions: nightjar.RngOption
+---@class nightjar.CaptionPoolOptions: nightjar.WeightsOption
 ---@field kind? "mean"|"transformer" mean when left out
 ---@field width integer
 ---@field layers? integer 2 when left out
@@ -3626,7 +3629,7 @@ function nj.data.csv.write(path, rows, options) end
 
 ---Captioners: a decoder that writes what a sound holds, behind an audio encoder or behind frames. `nj.captioner(descriptor)` is `nj.captioner.new(descriptor)`.
 ---@class nightjar.captioner
----@overload fun(descriptor: nightjar.CaptionerDescriptor, options: nightjar.RngOption?): nightjar.Captioner
+---@overload fun(descriptor: nightjar.CaptionerDescriptor, options: nightjar.WeightsOption?): nightjar.Captioner
 nj.captioner = {}
 
 ---@class nightjar.CaptionerDescriptor
@@ -3661,7 +3664,7 @@ local Captioner = {}
 
 ---Makes a captioner with fresh weights.
 ---@param descriptor nightjar.CaptionerDescriptor
----@param options? nightjar.RngOption of the initial weights
+---@param options? nightjar.WeightsOption of the initial weights
 ---@return nightjar.Captioner
 function nj.captioner.new(descriptor, options) end
 
@@ -3838,7 +3841,7 @@ function nj.model.from_checkpoint(source, options) end
 
 ---Makes a model with fresh weights.
 ---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, tokenizer = its options, clean = "wavcaps", suffix = behind every text, encoder = {kind = "bert", …}, sentence = "mean"|"cls"|"pooler"|"last" }, `dim` (256) the shared space, `projection` ("mlp", or { form, hidden, dropout }), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
----@param options? table `rng`: the generator of the initial weights
+---@param options? table `rng`: the generator of the initial weights; false leaves them zero, since they are about to be loaded
 ---@return nightjar.Model
 function nj.model.new(descriptor, options) end
 
@@ -4158,7 +4161,7 @@ nj.head = {}
 ---@field fusion? table what Head:fit found before
 ---@field frame_gain? number what a frame is multiplied by before the clip's projection; 1 when left out
 ---@field projections? table made elsewhere: `audio`, `text`
----@field rng? nightjar.Rng of the initial weights
+---@field rng? nightjar.Rng|false of the initial weights; false leaves them zero
 
 ---@class nightjar.HciOptions
 ---@field levels? string[] of "clip", "segment", "frame"; all when left out

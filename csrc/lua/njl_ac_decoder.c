@@ -78,7 +78,7 @@ static const njl_network_kind decoder_kind = {"decoder", call_decoder, free_deco
 static int l_decoder(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_decoder_options o = read_decoder(L);
-  nj_rng *rng = njl_opt_rng(L, 1, "decoder", "rng");
+  nj_rng *rng = njl_weights_rng(L, "decoder");
   njl_network *network = njl_new_network(L, &decoder_kind);
   nj_decoder *net = NULL;
   NJL_CALL(L, nj_decoder_new(ctx, &o, rng, &net));

@@ -52,7 +52,7 @@ static nj_interaction_options read_interaction(lua_State *L) {
 static int l_interaction(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_interaction_options o = read_interaction(L);
-  nj_rng *rng = njl_opt_rng(L, 1, "interaction", "rng");
+  nj_rng *rng = njl_weights_rng(L, "interaction");
   njl_network *network = njl_new_network(L, &interaction_kind);
   nj_interaction *net = NULL;
   NJL_CALL(L, nj_interaction_new(ctx, &o, rng, &net));
@@ -115,7 +115,7 @@ static nj_caption_pool_options read_pool(lua_State *L) {
 static int l_caption_pool(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_caption_pool_options o = read_pool(L);
-  nj_rng *rng = njl_opt_rng(L, 1, "caption_pool", "rng");
+  nj_rng *rng = njl_weights_rng(L, "caption_pool");
   njl_network *network = njl_new_network(L, &pool_kind);
   nj_caption_pool *net = NULL;
   NJL_CALL(L, nj_caption_pool_new(ctx, &o, rng, &net));

@@ -252,7 +252,7 @@ static int l_projection(lua_State *L) {
   o.hidden = njl_opt_integer(L, 1, name, "hidden", 1, NJL_LARGEST_SIZE, o.out);
   o.dropout = njl_opt_number(L, 1, name, "dropout", 0, 0.999, 0);
   o.dtype = njl_opt_parameter_dtype(L, 1, name);
-  nj_rng *rng = njl_opt_rng(L, 1, name, "rng");
+  nj_rng *rng = njl_weights_rng(L, name);
   njl_network *network = njl_new_network(L, &projection_kind);
   nj_projection *net = NULL;
   NJL_CALL(L, nj_projection_new(ctx, &o, rng, &net));

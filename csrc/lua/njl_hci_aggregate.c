@@ -59,7 +59,7 @@ static const njl_network_kind aggregator_kind = {"aggregator", call_aggregator, 
 static int l_aggregator(lua_State *L) {
   nj_ctx *ctx = njl_ctx(L);
   nj_aggregator_options o = read_aggregator(L);
-  nj_rng *rng = njl_opt_rng(L, 1, "aggregator", "rng");
+  nj_rng *rng = njl_weights_rng(L, "aggregator");
   njl_network *network = njl_new_network(L, &aggregator_kind);
   nj_aggregator *net = NULL;
   NJL_CALL(L, nj_aggregator_new(ctx, &o, rng, &net));
@@ -109,7 +109,7 @@ static int l_token_weights(lua_State *L) {
     return luaL_error(L, "token_weights: option 'width' is required");
   o.hidden = njl_opt_integer(L, 1, name, "hidden", 1, 1 << 20, o.width);
   o.dtype = njl_opt_parameter_dtype(L, 1, name);
-  nj_rng *rng = njl_opt_rng(L, 1, name, "rng");
+  nj_rng *rng = njl_weights_rng(L, name);
   njl_network *network = njl_new_network(L, &token_weights_kind);
   nj_token_weights *net = NULL;
   NJL_CALL(L, nj_token_weights_new(ctx, &o, rng, &net));

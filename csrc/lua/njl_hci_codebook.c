@@ -31,7 +31,7 @@ static int l_codebook(lua_State *L) {
     return luaL_error(L, "codebook: option 'width' is required");
   o.temperature = njl_opt_number(L, 1, name, "temperature", 1e-6, 1e12, 0);
   o.dtype = njl_opt_parameter_dtype(L, 1, name);
-  nj_rng *rng = njl_opt_rng(L, 1, name, "rng");
+  nj_rng *rng = njl_weights_rng(L, name);
   njl_network *network = njl_new_network(L, &codebook_kind);
   nj_codebook *net = NULL;
   NJL_CALL(L, nj_codebook_new(ctx, &o, rng, &net));

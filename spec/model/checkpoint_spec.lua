@@ -249,6 +249,11 @@ describe("nj.load of another system's checkpoint", function()
     options.partial = true
     local _, report = assert(nj.model.from_checkpoint(c.all, options))
     assert.same({ "text_proj.2.bias" }, report.missing)
+    -- What the file lacks is drawn.
+    local name = "encoder.layer.1.output.dense.weight"
+    c.all["text_encoder.text_encoder." .. name] = nil
+    local model = assert(nj.model.from_checkpoint(c.all, options))
+    assert.is_true(model.text_tower.encoder:state()[name]:abs():max():item() > 0)
   end)
 
   it("refuses the fusion of several views", function()

@@ -18,7 +18,7 @@ end
 
 --- Reads a captioner written by file.save.
 ---@param path string
----@param make function(descriptor) → captioner
+---@param make function(descriptor, options) → captioner
 ---@return table|nil captioner, string? message, string? code
 function file.load(path, make)
   return archive.load(path, FORMAT, VERSION, function(opened)
@@ -28,7 +28,7 @@ function file.load(path, make)
       error("the captioner's descriptor or vocabulary is missing or broken", 0)
     end
     descriptor.vocabulary = archive.lines(metadata.vocabulary)
-    return make(descriptor):load_state(opened.tensors)
+    return make(descriptor, { rng = false }):load_state(opened.tensors)
   end)
 end
 

@@ -65,10 +65,11 @@ end
 ---  among them; `smoothing` (0.1) of labels; `words`: what a vocabulary of whole words needs, see
 ---  captioner/words.lua; `generation`: options of Captioner:caption that hold where a call has none;
 ---  `name`, `provenance`
----@param options? table `rng`: the generator of the initial weights
+---@param options? table `rng`: the generator of the initial weights; false: they stay zero, since they
+---  are about to be loaded
 ---@return table captioner
 function captioner.new(descriptor, options)
-  local o = opts.check("captioner", options, { rng = "nightjar.Rng" })
+  local o = opts.check("captioner", options, { rng = "nightjar.Rng|boolean" })
   local d = opts.check("captioner", descriptor, {
     vocabulary = { type = "table", required = true },
     audio = "table",
@@ -82,7 +83,8 @@ function captioner.new(descriptor, options)
     name = { type = "string", default = "unnamed" },
     provenance = "table",
   })
-  local rng = o.rng or core.rng(1)
+  local rng = o.rng
+  if rng == nil then rng = core.rng(1) end
   local tower = d.audio and towers.listener(d.audio, rng)
   local width = tower and tower.encoder:width() or d.memory_width
   if not width then

@@ -47,11 +47,12 @@ local head = {}
 ---  frame_gain   what a frame is multiplied by before the clip's projection (1); 2 for encoders
 ---               whose clip vector is the maximum plus the mean of the frames
 ---  fusion       what head:fit gave before
----  rng          generator of the initial weights
+---  rng          generator of the initial weights; false: they stay zero, since they are about to be
+---               loaded
 ---@return nightjar.Head
 function head.new(given)
   local o = options.check(given)
-  o.rng = o.rng or core.rng(1)
+  if o.rng == nil then o.rng = core.rng(1) end
   local self = setmetatable({ o = o, dim = o.dim, list = parts.make(o), nets = {},
     scalars = parts.scalars(o), scalar = {}, training = false }, Head)
   o.rng, o.projections = nil, nil

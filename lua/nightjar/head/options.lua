@@ -17,7 +17,7 @@ local RULES = {
   ac = "table",
   fusion = "table",
   projections = "table",
-  rng = "nightjar.Rng",
+  rng = "nightjar.Rng|boolean",
 }
 
 local HCI = {

@@ -35,7 +35,7 @@ local function build(opened, make)
   end
   descriptor.text.vocabulary = archive.lines(metadata.vocabulary)
   descriptor.text.merges = metadata.merges and archive.lines(metadata.merges)
-  local model = make(descriptor)
+  local model = make(descriptor, { rng = false })
   model:load_state(opened.tensors)
   if metadata.calibration then
     model.calibration = calibration.restore(json.decode(metadata.calibration),

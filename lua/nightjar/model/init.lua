@@ -45,10 +45,11 @@ end
 ---  sentence = "mean"|"cls"|"pooler"|"last" } (see towers.lua), `dim` (256) the shared space,
 ---  `projection` ("mlp", "linear", "gated", or that as `form` with `hidden` and `dropout`),
 ---  `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
----@param options? table `rng`: the generator of the initial weights
+---@param options? table `rng`: the generator of the initial weights; false: they stay zero, since they
+---  are about to be loaded
 ---@return table model
 function model.new(descriptor, options)
-  local o = opts.check("model", options, { rng = "nightjar.Rng" })
+  local o = opts.check("model", options, { rng = "nightjar.Rng|boolean" })
   local d = opts.check("model", descriptor, {
     audio = { type = "table", required = true },
     text = { type = "table", required = true },
@@ -62,7 +63,8 @@ function model.new(descriptor, options)
     provenance = "table",
   })
   local form = projection_form(d.projection)
-  local rng = o.rng or core.rng(1)
+  local rng = o.rng
+  if rng == nil then rng = core.rng(1) end
   local self = {
     name = d.name,
     dim = d.dim,

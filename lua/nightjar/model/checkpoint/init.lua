@@ -76,7 +76,8 @@ end
 
 -- ---- the model ----
 
-local function encoder_of(found, part, own, given, tensors)
+-- `rng`: what draws the weights, or false where all will be loaded.
+local function encoder_of(found, part, own, given, tensors, rng)
   local function shape(name)
     local tensor = tensors[part.prefix .. name]
     return tensor and tensor.shape
@@ -84,7 +85,7 @@ local function encoder_of(found, part, own, given, tensors)
   local ok, options = pcall(sizes[part.kind], shape, own.last_pool)
   if not ok then return nil, ("this is %s, but %s: %s"):format(found.title, part.title, options) end
   local settings = with(options, own.encoder or {}, given or {})
-  settings.kind, settings.rng = options.kind, false
+  settings.kind, settings.rng = options.kind, rng
   local made, net = pcall(core.encoders[options.kind], settings)
   if not made then return nil, ("this is %s, but %s"):format(found.title, net) end
   return net
@@ -120,13 +121,13 @@ local function describe(found, own, tensors, o)
   local tokenizer, message, code = tokenizer_of(found, o)
   if not tokenizer then return nil, message, code end
   local audio, text, dim, hidden, temperature, from
-  audio, message = encoder_of(found, found.audio, own.audio, o.audio, tensors)
+  audio, message = encoder_of(found, found.audio, own.audio, o.audio, tensors, o.rng)
   if not audio then return nil, message end
   local text_own = own.text
   if text_own.sentence == "pooler" then
     text_own = with(text_own, { encoder = with(text_own.encoder or {}, { pooler = true }) })
   end
-  text, message = encoder_of(found, found.text, text_own, o.text, tensors)
+  text, message = encoder_of(found, found.text, text_own, o.text, tensors, o.rng)
   if not text then return nil, message end
   dim, hidden = output_size(tensors, found.prefix .. own.system.heads.audio, own.system,
     own.system.heads)
@@ -165,10 +166,10 @@ end
 
 --- Makes a model of a checkpoint of another retrieval system.
 ---@param source string|table a path, or tensors by name
----@param make fun(descriptor: table): table nj.model
+---@param make fun(descriptor: table, options: table): table nj.model
 ---@param options? table `vocabulary`: vocab.txt (WordPiece) or vocab.json (byte-level BPE), a path or
 ---  the tokens; `merges`: merges.txt, a path or the merges; `partial` (false): tensors may be missing
----  or have other shapes; `audio`, `text`: options of the encoders that replace what was found
+---  or have other shapes, which are drawn; `audio`, `text`: options of the encoders that replace what was found
 ---  (heads of unusual sizes); `front_end`: the same of nj.audio.mel; `name` of the model
 ---@return table|nil model
 ---@return table|string report { family, title, prefix, used = {names}, skipped = {{ name, why }},
@@ -189,9 +190,10 @@ function checkpoint.load(source, make, options)
   end
   local found, own = recognise(tensors)
   if not found then return nil, path .. own, "EFORMAT" end
+  o.rng = o.partial and core.rng(1) or false -- nothing drawn would stay
   local descriptor, from, code = describe(found, own, tensors, o)
   if not descriptor then return nil, path .. from, code or "EFORMAT" end
-  local ok, model = pcall(make, descriptor)
+  local ok, model = pcall(make, descriptor, { rng = o.rng })
   if not ok then return nil, ("%sthis is %s, but %s"):format(path, found.title, model), "EFORMAT" end
   local report = fill(model, tensors, found, own.system, from)
   local problem = not o.partial and weights.problem(report)
