@@ -85,6 +85,16 @@ local function paths_of(clips)
   return paths
 end
 
+-- How sure a choice among labels may be: the temperature at which the validation clips' own classes are most
+-- probable.
+local function fit_choice(model, clips, validation)
+  local labels = {}
+  for i, clip in ipairs(validation.clips) do labels[i] = clip.label end
+  local fitted = model:classifier((splits.classes())):fit(clips, labels)
+  print(("temperature of a choice: %.4f, learnt %.4f"):format(fitted.temperature, fitted.before))
+  model.classification = { temperature = fitted.temperature }
+end
+
 -- Probabilities: against a bank of training clips, on queries and clips of the validation fold. Texts about
 -- sounds that are not there are the other clips' captions.
 local function calibrate(model, train, validation)
@@ -105,6 +115,7 @@ local function calibrate(model, train, validation)
   local S = model:similarity(texts, clips)
   model.calibration = calibration.fit(nj.stack(vectors, 1), model:text(texts), nj.stack(own, 1), matches,
     S.scores)
+  fit_choice(model, clips, validation)
 end
 
 -- CC-BY asks for the names of those whose sounds these are; validation clips take part through calibration.

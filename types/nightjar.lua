@@ -3795,6 +3795,7 @@ nj.model = {}
 
 ---@class nightjar.Model
 ---@field dim integer width of the shared space
+---@field classification? { temperature: number } what its classifiers begin with; kept in its file
 local Model = {}
 
 ---@class nightjar.CheckpointOptions
@@ -3840,7 +3841,7 @@ function nj.load(path, options) end
 function nj.model.from_checkpoint(source, options) end
 
 ---Makes a model with fresh weights.
----@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, tokenizer = its options, clean = "wavcaps", suffix = behind every text, encoder = {kind = "bert", …}, sentence = "mean"|"cls"|"pooler"|"last" }, `dim` (256) the shared space, `projection` ("mlp", or { form, hidden, dropout }), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
+---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, tokenizer = its options, clean = "wavcaps", suffix = behind every text, encoder = {kind = "bert", …}, sentence = "mean"|"cls"|"pooler"|"last" }, `dim` (256) the shared space, `projection` ("mlp", or { form, hidden, dropout }), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `classification` ({ temperature }) of classifiers, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights; false leaves them zero, since they are about to be loaded
 ---@return nightjar.Model
 function nj.model.new(descriptor, options) end
@@ -3989,7 +3990,7 @@ function Model:probabilities(query, values) end
 ---@class nightjar.ClassifierOptions
 ---@field templates? string|string[]|fun(label: string): string|string[] what is asked for a label, {} standing for it; nightjar's five when left out
 ---@field ensemble? "vectors"|"scores" how a label's prompts are taken together; "vectors" when left out
----@field temperature? number of the softmax over labels; what the levels' losses learnt when left out
+---@field temperature? number of the softmax over labels; when left out that of the model's `classification`, else what the levels' losses learnt
 ---@field multi_label? boolean every label is judged by itself, by the model's calibration
 ---@field bias? number instead of a calibration: the similarity at which a label is as likely as not
 ---@field weights? table<string, number> of the levels; the model's when left out
@@ -4032,7 +4033,7 @@ function Classifier:classify(sounds, options) end
 ---@return nightjar.Similarity
 function Classifier:similarity(sounds) end
 
----Finds the temperature at which the labels of sounds that training never saw are most probable, and keeps it.
+---Finds the temperature at which the labels of sounds that training never saw are most probable, and keeps it; `model.classification = { temperature = … }` keeps it in the model, too.
 ---@param sounds (string|nightjar.Tensor)[]|table[] as for Model:classify
 ---@param labels string[] the label of each
 ---@return { temperature: number, before: number, nll: number, nll_before: number }

@@ -223,6 +223,22 @@ describe("zero-shot classification", function()
     end
   end)
 
+  it("begins with the temperature that the model keeps, in its file too", function()
+    local folder = temporary.folder()
+    local model = make { hci = HCI, classification = { temperature = 0.3 } }
+    assert.are.equal(0.3, model:classifier(LABELS).temperature)
+    assert.are.equal(0.2, model:classifier(LABELS, { temperature = 0.2 }).temperature)
+    near(model.head:temperature "clip", model:classifier(LABELS, { weights = { clip = 1 } }).temperature,
+      { rtol = 1e-6 })
+    model.classification = { temperature = 0.125 }
+    assert(model:save(folder .. "/m.safetensors"))
+    local again = assert(nj.load(folder .. "/m.safetensors"))
+    assert.are.equal(0.125, again:classifier(LABELS).temperature)
+    assert.has_error(function() make { classification = { temperature = 0 } } end,
+      "model: option 'classification': option 'temperature' must be a number above 0, got 0")
+    temporary.remove(folder)
+  end)
+
   it("uses captions of sounds where the model does", function()
     local model = make { hci = HCI, ac = { matching = { kind = "best" } } }
     local c = model:classifier(LABELS)

@@ -92,7 +92,8 @@ function classifier.new(model, labels, options, fname, level)
   self.texts = model:encode_texts(texts)
   local mean = parts.infer(model:parts(), means, self, self.texts.vectors)
   self.vectors = mean:normalize(-1)
-  self.temperature = o.temperature or temperature_of(model.head, o.weights)
+  local own = not o.weights and model.classification
+  self.temperature = o.temperature or own and own.temperature or temperature_of(model.head, o.weights)
   return setmetatable(self, Classifier)
 end
 
@@ -170,6 +171,23 @@ local function predict(self, clip, about)
   return prediction.new(entries, about)
 end
 
+-- Encoded clips, one after the other: files behind one are read while it is encoded.
+local function clips_of(self, sounds, captions)
+  for _, sound in ipairs(sounds) do
+    if is_encoded(sound) then
+      local function next_clip(_, i)
+        i = i + 1
+        if i > #sounds then return nil end
+        local known = sounds[i]
+        return i, is_encoded(known) and known or self.model:audio({ known },
+          { captions = captions and { captions[i] } })[1]
+      end
+      return next_clip, nil, 0
+    end
+  end
+  return self.model:stream(sounds, { captions = captions })
+end
+
 local CLASSIFY = {
   top = { type = "integer", min = 1 }, progress = "function", captions = "table",
 }
@@ -190,10 +208,7 @@ function Classifier:classify(sounds, options)
     error(("classifier:classify: captions of %d sounds for %d"):format(#o.captions, #sounds), 2)
   end
   local list, networks = {}, self.model:parts()
-  for i, sound in ipairs(sounds) do
-    local clip = is_encoded(sound) and sound or self.model:audio({ sound },
-      { captions = o.captions and { o.captions[i] } })[1]
-    local path = type(sound) == "string" and sound or clip.path
+  local function add(i, clip, path)
     if clip.error then
       list[i] = prediction.failed(clip, path)
     else
@@ -201,6 +216,9 @@ function Classifier:classify(sounds, options)
         { path = path, seconds = clip.seconds, top = o.top })
     end
     if o.progress then o.progress(i, #sounds) end
+  end
+  for i, clip in clips_of(self, sounds, o.captions) do
+    add(i, clip, type(sounds[i]) == "string" and sounds[i] or clip.path)
   end
   return prediction.list(list)
 end
@@ -240,7 +258,8 @@ local RANGE = math.log(100)
 
 --- Finds the temperature at which the labels of sounds that training never saw are most probable
 --- (temperature scaling: Guo et al., "On calibration of modern neural networks", 2017), and keeps
---- it. The order of labels stays as it is.
+--- it. The order of labels stays as it is. `model.classification = { temperature = … }` keeps it in
+--- the model and its file: other classifiers of it begin there.
 ---@param sounds (string|any)[]|table[] as for classify
 ---@param labels string[] the label of each
 ---@return table result temperature, before (the temperature until now), nll, nll_before: mean

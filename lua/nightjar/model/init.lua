@@ -39,12 +39,20 @@ local function projection_form(given)
   return p.form
 end
 
+-- What a classifier of the model takes for its own; see classifier.lua.
+local function classification_form(given)
+  if given == nil then return nil end
+  return opts.check("model: option 'classification'", given,
+    { temperature = { type = "number", required = true, above = 0 } })
+end
+
 --- Makes a model with fresh weights.
 ---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} },
 ---  `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, encoder = {kind = "bert", …},
 ---  sentence = "mean"|"cls"|"pooler"|"last" } (see towers.lua), `dim` (256) the shared space,
 ---  `projection` ("mlp", "linear", "gated", or that as `form` with `hidden` and `dropout`),
----  `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `name`, `provenance`
+---  `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `classification` =
+---  { temperature = … } of classifiers, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights; false: they stay zero, since they
 ---  are about to be loaded
 ---@return table model
@@ -59,6 +67,7 @@ function model.new(descriptor, options)
     hci = "table",
     ac = "table",
     fusion = "table",
+    classification = "table",
     name = { type = "string", default = "unnamed" },
     provenance = "table",
   })
@@ -72,6 +81,7 @@ function model.new(descriptor, options)
     audio_tower = towers.audio(d.audio, d.dim, d.projection, rng),
     text_tower = towers.text(d.text, d.dim, d.projection, rng),
     projection = d.projection,
+    classification = classification_form(d.classification),
   }
   self.head = head.new {
     audio_width = self.audio_tower.width, text_width = self.text_tower.width, dim = d.dim,
@@ -135,6 +145,7 @@ function Model:descriptor()
     hci = behind.hci,
     ac = behind.ac,
     fusion = behind.fusion,
+    classification = self.classification,
     provenance = self.provenance,
   }
 end
@@ -260,7 +271,8 @@ end
 ---  templates    what is asked for a label: a string with {} where the label goes, a list of these,
 ---               or a function(label) that gives one or several prompts; see prompts.lua
 ---  ensemble     of several prompts: "vectors" (default) or "scores", see classifier.lua
----  temperature  of the softmax; default: what the levels' losses learnt
+---  temperature  of the softmax; default: that of model.classification, else what the levels'
+---               losses learnt
 ---  multi_label  true: every label is judged by itself, by the model's calibration
 ---  bias         instead of a calibration: the similarity at which a label is as likely as not
 ---  weights      of the levels, as similarity:fuse takes them; default: the model's
