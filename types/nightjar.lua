@@ -2845,13 +2845,15 @@ function nj.encoders.resnet(options) end
 ---@field drop_path? number of the last block in training; 0.1 when left out
 ---@field fit? "stretch"|"repeat"|"zero" how clips become as long as the image; stretch when left out
 ---@field frames? "tokens"|"values" of the last block; values: what it makes of each token by itself, without attention and feed-forward, as MGA-CLAP has it; tokens when left out
+---@field fusion? "none"|"aff_2d" of several views of a clip that is longer than the image, as LAION-CLAP has it; none when left out
+---@field dtype? "float32"|"float64" of parameters and log-mels; float64 for checking gradients
 ---@field time_stripes? integer of SpecAugment in training
 ---@field time_width? integer
 ---@field freq_stripes? integer
 ---@field freq_width? integer
 ---@field kind? "htsat"
 
----HTS-AT under its parameters' names. `net(mel, lengths, {rng, hidden})` gives frames (B, 32, C), clip (B, C), the frames' lengths (B) and, with hidden = true, the patches' tokens, the stages' and the map (B, C, 2, 32), which `net:logits` takes here. T is at most 1024.
+---HTS-AT under its parameters' names. `net(mel, lengths, {rng, hidden})` gives frames (B, 32, C), clip (B, C), the frames' lengths (B) and, with hidden = true, the patches' tokens, the stages' and the map (B, C, 2, 32), which `net:logits` takes here. T is at most 1024. With `fusion` it also takes views (B, 4, T, M), the clip shrunk to T frames and three pieces of it, with the option `longer` (B): not 0 where they are fused (everywhere when left out), else the first counts alone.
 ---@param options nightjar.HtsatOptions
 ---@return nightjar.Encoder
 function nj.encoders.htsat(options) end
@@ -3896,9 +3898,9 @@ function Model:train(on) end
 function Model:eval() end
 
 ---For training: all levels of a batch of log-mels. Differentiable.
----@param mel nightjar.Tensor (B, T, M)
+---@param mel nightjar.Tensor (B, T, M); of a model that fuses views also (B, 4, T, M)
 ---@param lengths? nightjar.Tensor int64 (B)
----@param options? table `rng`; `captions`: what caption_levels gave; `tokens`: frames even if no level needs them
+---@param options? table `rng`; `captions`: what caption_levels gave; `tokens`: frames even if no level needs them; `longer` (B): mel are views, fused where it is not 0 (everywhere when left out)
 ---@return table a as Head:audio gives it
 function Model:audio_levels(mel, lengths, options) end
 
@@ -3916,7 +3918,7 @@ function Model:text_levels(ids, mask, options) end
 function Model:caption_levels(lists, options) end
 
 ---For training: the loss of a batch of nj.data.loader, over all levels of the head.
----@param batch table mel, lengths, ids, mask, groups
+---@param batch table mel, lengths, ids, mask, groups; `longer` where mel are views
 ---@param options? table `rng`; `captions` (string[][], of the batch's clips); `ids` (batch.groups); `denoise` (true or { margin = }); `detach_captions`; `loss`, `distill`, `hardest` and `weights` as Head:loss takes them
 ---@return nightjar.Tensor total scalar
 ---@return table<string, nightjar.Tensor> parts by level
@@ -3963,6 +3965,14 @@ function Model:audio(sounds, options) end
 ---@return nil
 ---@return { close: fun(self: any) } closing what ends the threads; the loop closes it
 function Model:stream(sounds, options) end
+
+---The views of a sound, which a model that fuses them (LAION-CLAP's) takes in training; Model:audio makes its own.
+---@param sound string|nightjar.Tensor a path, or a waveform (L) at the model's rate
+---@param options? table `rng`: where the pieces begin; without one in the middle of each third
+---@return nightjar.Tensor? views (4, T, M): the whole log-mel shrunk to the window's frames, and three pieces; or nil, message, code
+---@return boolean|string longer whether they are fused: the sound is longer than the window
+---@return string? code
+function Model:views(sound, options) end
 
 ---Vectors of texts, (n, D), of unit length. Each is computed by itself: batching changes no bit.
 ---@param texts string|string[]

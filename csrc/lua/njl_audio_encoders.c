@@ -28,16 +28,45 @@ int njl_read_sizes(lua_State *L, const char *function, const char *key, int most
   return (int)n;
 }
 
+typedef struct {
+  nj_tensor *x, *lengths, *longer;
+  nj_rng *rng;
+} audio_input;
+
+static audio_input read_input(lua_State *L, const njl_audio_kind *audio) {
+  static const char *const keys[] = {"rng", "hidden", "longer", NULL};
+  const char *name = audio->network.name;
+  audio_input in = {.x = njl_check_tensor(L, 2)};
+  if (!lua_isnoneornil(L, 3))
+    in.lengths = njl_check_tensor(L, 3);
+  njl_options(L, 4, name, keys);
+  in.rng = njl_opt_rng(L, 4, name, "rng");
+  if (lua_istable(L, 4) && lua_getfield(L, 4, "longer") != LUA_TNIL) {
+    in.longer = njl_test_tensor(L, -1); /* the table keeps it */
+    if (!in.longer)
+      luaL_error(L, "%s: option 'longer' must be a tensor, got %s", name, luaL_typename(L, -1));
+    if (!audio->forward_views)
+      luaL_error(L, "%s: option 'longer' is for networks that fuse views of a clip", name);
+  }
+  lua_settop(L, 4);
+  return in;
+}
+
+static nj_status forward(const njl_audio_kind *audio, njl_network *network, const audio_input *in,
+                         nj_tensor **stages, nj_tensor **frames, nj_tensor **clip,
+                         nj_tensor **left) {
+  if (audio->forward_views)
+    return audio->forward_views(network->net, in->x, in->lengths, in->longer, network->training,
+                                in->rng, stages, frames, clip, left);
+  return audio->forward(network->net, in->x, in->lengths, network->training, in->rng, stages,
+                        frames, clip, left);
+}
+
 int njl_call_audio(lua_State *L, njl_network *network) {
-  static const char *const keys[] = {"rng", "hidden", NULL};
   enum { MOST = 32 };
   const njl_audio_kind *audio = (const njl_audio_kind *)(const void *)network->kind;
-  const char *name = audio->network.name;
-  nj_tensor *x = njl_check_tensor(L, 2);
-  nj_tensor *lengths = lua_isnoneornil(L, 3) ? NULL : njl_check_tensor(L, 3);
-  njl_options(L, 4, name, keys);
-  nj_rng *rng = njl_opt_rng(L, 4, name, "rng");
-  int n = njl_opt_boolean(L, 4, name, "hidden", 0) ? audio->n_stages : 0;
+  audio_input in = read_input(L, audio);
+  int n = njl_opt_boolean(L, 4, audio->network.name, "hidden", 0) ? audio->n_stages : 0;
   luaL_checkstack(L, n + 8, "too many stages");
   nj_tensor **frames = njl_new_tensor(L), **clip = njl_new_tensor(L), **left = njl_new_tensor(L);
   nj_tensor **slots[MOST], *stages[MOST] = {0};
@@ -47,11 +76,9 @@ int njl_call_audio(lua_State *L, njl_network *network) {
     slots[i] = njl_new_tensor(L);
     lua_rawseti(L, -2, i + 1);
   }
-  nj_status status = audio->forward(network->net, x, lengths, network->training, rng,
-                                    n ? stages : NULL, frames, clip, left);
+  nj_status status = forward(audio, network, &in, n ? stages : NULL, frames, clip, left);
   if (!n && status == NJ_ENOMEM && njl_reclaim(L))
-    status =
-        audio->forward(network->net, x, lengths, network->training, rng, NULL, frames, clip, left);
+    status = forward(audio, network, &in, NULL, frames, clip, left);
   for (int i = 0; i < n; i++)
     *slots[i] = stages[i]; /* owned before anything can throw */
   njl_check(L, status);

@@ -11,6 +11,11 @@ typedef struct {
   nj_status (*forward)(void *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
                        nj_tensor **stages, nj_tensor **frames, nj_tensor **clip,
                        nj_tensor **frame_lengths);
+  /* Instead of it for kinds that may see several views of a clip: x also (B, V, T, M), `longer` (B) or
+   * NULL. */
+  nj_status (*forward_views)(void *net, nj_tensor *x, nj_tensor *lengths, nj_tensor *longer,
+                             int training, nj_rng *rng, nj_tensor **stages, nj_tensor **frames,
+                             nj_tensor **clip, nj_tensor **frame_lengths);
   int n_stages;                                       /* 0: none are given */
   int64_t (*frames)(const void *net, int64_t length); /* output frames of so many input frames */
   int64_t (*stride)(const void *net);                 /* input frames per output frame */
@@ -23,7 +28,7 @@ typedef struct {
                       nj_tensor **out);
 } njl_audio_kind;
 
-/* net(mel, lengths | nil, {rng, hidden}) of every audio encoder: frames, clip, frame lengths and,
+/* net(mel, lengths | nil, {rng, hidden, longer}) of every audio encoder: frames, clip, frame lengths and,
  * with hidden = true, the list of stages. */
 int njl_call_audio(lua_State *L, njl_network *network);
 

@@ -2,12 +2,15 @@
 #include "njl_audio_encoders.h"
 
 static const char *const fit_names[] = {"stretch", "repeat", "zero", NULL};
+static const char *const dtype_names[] = {"float32", "float64", NULL};
+static const char *const fusion_names[] = {"none", "aff_2d", NULL};
 static const char *const frame_names[] = {"tokens", "values", NULL};
 
-static nj_status forward_htsat(void *net, nj_tensor *x, nj_tensor *lengths, int training,
-                               nj_rng *rng, nj_tensor **stages, nj_tensor **frames,
+static nj_status forward_views(void *net, nj_tensor *x, nj_tensor *lengths, nj_tensor *longer,
+                               int training, nj_rng *rng, nj_tensor **stages, nj_tensor **frames,
                                nj_tensor **clip, nj_tensor **frame_lengths) {
-  return nj_htsat_forward(net, x, lengths, training, rng, stages, frames, clip, frame_lengths);
+  const nj_htsat_input in = {x, lengths, longer, training, rng};
+  return nj_htsat_forward(net, &in, stages, frames, clip, frame_lengths);
 }
 
 static int64_t htsat_frames(const void *net, int64_t n) { return nj_htsat_frames(net, n); }
@@ -29,7 +32,7 @@ static nj_status htsat_logits(void *net, nj_tensor *clip, int training, nj_rng *
 
 static const njl_audio_kind htsat_kind = {
     .network = {"htsat", njl_call_audio, free_htsat, "encoder"},
-    .forward = forward_htsat,
+    .forward_views = forward_views,
     .n_stages = NJ_HTSAT_HIDDEN,
     .frames = htsat_frames,
     .stride = htsat_stride,
@@ -49,9 +52,9 @@ static void read_four(lua_State *L, const char *key, int64_t *values) {
 
 static nj_htsat_options read_htsat(lua_State *L) {
   static const char *const keys[] = {
-      "width",      "depths",       "heads",      "window", "mlp_ratio", "mels", "side",
-      "patch",      "classes",      "drop_path",  "fit",    "rng",       "kind", "time_stripes",
-      "time_width", "freq_stripes", "freq_width", "frames", NULL};
+      "width", "depths",       "heads",      "window",       "mlp_ratio",  "mels",   "side",
+      "patch", "classes",      "drop_path",  "fit",          "rng",        "kind",   "fusion",
+      "dtype", "time_stripes", "time_width", "freq_stripes", "freq_width", "frames", NULL};
   static const char name[] = "htsat";
   nj_htsat_options o = nj_htsat_default_options();
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -68,6 +71,8 @@ static nj_htsat_options read_htsat(lua_State *L) {
   o.drop_path = njl_opt_number(L, 1, name, "drop_path", 0, 0.999, o.drop_path);
   o.fit = (nj_htsat_fit)njl_opt_enum(L, 1, name, "fit", fit_names, NJ_HTSAT_STRETCH);
   o.values = njl_opt_enum(L, 1, name, "frames", frame_names, 0);
+  o.fusion = (nj_htsat_fusion)njl_opt_enum(L, 1, name, "fusion", fusion_names, NJ_HTSAT_ONE_VIEW);
+  o.dtype = njl_opt_enum(L, 1, name, "dtype", dtype_names, 0) ? NJ_F64 : NJ_F32;
   o.stripes = njl_read_stripes(L, name);
   return o;
 }
@@ -93,6 +98,10 @@ static int l_htsat(lua_State *L) {
   njl_describe_integer(L, "classes", o.classes);
   njl_describe_number(L, "drop_path", o.drop_path);
   njl_describe_string(L, "fit", fit_names[o.fit]);
+  if (o.dtype == NJ_F64)
+    njl_describe_string(L, "dtype", "float64");
+  if (o.fusion)
+    njl_describe_string(L, "fusion", fusion_names[o.fusion]);
   if (o.values)
     njl_describe_string(L, "frames", frame_names[o.values]);
   njl_describe_stripes(L, &o.stripes);

@@ -24,6 +24,19 @@ local HTSAT_SIZES = { [96] = "tiny", [128] = "base", [256] = "large" }
 
 local parts = {}
 
+--- How LAION-CLAP's HTS-AT fuses views of a long clip (clap_module/htsat.py calls it fusion_type), or nil.
+local function fusion_type(has, prefix)
+  local one = has(prefix .. "mel_conv1d.0.weight")
+  local at = one and prefix or prefix .. "patch_embed."
+  if not one and not has(at .. "mel_conv2d.weight") then
+    local patch = has(at .. "proj.weight")
+    return patch and patch[2] == 4 and "channel_map" or nil
+  end
+  local kind = has(at .. "fusion_model.local_att2.0.weight") and "iaff"
+    or has(at .. "fusion_model.local_att.0.weight") and "aff" or "daf"
+  return kind .. (one and "_1d" or "_2d")
+end
+
 function parts.htsat(has, prefix)
   local patch = has(prefix .. "patch_embed.proj.weight")
   if not patch or not (has(prefix .. "layers.0.blocks.0.attn.qkv.weight")
@@ -34,7 +47,7 @@ function parts.htsat(has, prefix)
   local classes = has(prefix .. "tscam_conv.weight")
   return "HTS-AT " .. size, {
     width = patch[1], classes = classes and classes[1],
-    fused = has(prefix .. "patch_embed.mel_conv2d.weight") ~= nil,
+    fusion = fusion_type(has, prefix),
   }
 end
 
@@ -175,7 +188,7 @@ local function match_whole(has, names, entry)
   local audio = first_part(has, prefix, entry.audio, "htsat", "panns")
   local text = first_part(has, prefix, entry.text, "bert", "gpt2")
   if not audio or not text then return nil end
-  local fused = audio.details.fused and ", fused" or ""
+  local fused = audio.details.fusion and ", fused" or ""
   return {
     family = entry.family, prefix = prefix, audio = audio, text = text,
     title = ("%s: %s%s + %s"):format(entry.title, audio.title, fused, text.title),

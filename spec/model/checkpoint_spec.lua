@@ -64,9 +64,9 @@ cases["audio-text_retrieval: ResNet38 + BERT"] = function()
     pick = first, skipped = {} }
 end
 
-local function clap(hugging_face)
+local function clap(hugging_face, fused)
   local vocabulary, merges = checkpoints.bpe(checkpoints.roberta_specials)
-  local audio = checkpoints.htsat "stretch"
+  local audio = checkpoints.htsat("stretch", fused and "aff_2d")
   local text = checkpoints.text { vocabulary = #vocabulary, roberta = true, pooler = true }
   local a, t = checkpoints.projection("mlp", 32, 6, 5), checkpoints.projection("mlp", 8, 6, 6)
   local function linear(name) return (name:gsub("^0", "linear1"):gsub("^2", "linear2")) end
@@ -87,7 +87,8 @@ local function clap(hugging_face)
       .. "in training; embeddings do not pass it")
     skipped[3] = prefix .. "text_branch.embeddings.position_ids: worked out from the text"
   end
-  return { all = all, audio = audio, text = text, a = a, t = t, preset = "laion", mels = 32,
+  return { all = all, audio = audio, text = text, a = a, t = t, mels = 32,
+    preset = fused and "laion_fusion" or "laion",
     temperature = math.exp(-3), family = hugging_face and "hf-clap" or "laion-clap", frames = 128,
     sentence = "pooler", max = 38, pick = pooled, vocabulary = vocabulary, merges = merges,
     skipped = skipped, side = 64,
@@ -96,6 +97,9 @@ end
 
 cases["LAION-CLAP: HTS-AT of width 4 + RoBERTa"] = function() return clap(false) end
 cases["Hugging Face ClapModel: HTS-AT of width 4 + RoBERTa"] = function() return clap(true) end
+
+cases["LAION-CLAP: HTS-AT of width 4, fused + RoBERTa"] = function() return clap(false, true) end
+cases["Hugging Face ClapModel: HTS-AT of width 4, fused + RoBERTa"] = function() return clap(true, true) end
 
 cases["MS-CLAP: CNN14 + BERT"] = function()
   local audio, text = checkpoints.cnn14(1, 3), checkpoints.text { vocabulary = 15 }
@@ -256,13 +260,48 @@ describe("nj.load of another system's checkpoint", function()
     assert.is_true(model.text_tower.encoder:state()[name]:abs():max():item() > 0)
   end)
 
-  it("refuses the fusion of several views", function()
-    local c = cases["LAION-CLAP: HTS-AT of width 4 + RoBERTa"]()
-    c.all["state_dict/module.audio_branch.patch_embed.mel_conv2d.weight"] = nj.zeros(4, 1, 4, 12)
-    local _, message, code = nj.model.from_checkpoint(c.all, options_of(c))
-    assert.equal("this is LAION-CLAP: HTS-AT of width 4, fused + RoBERTa; the fusion of several views of a "
-      .. "long sound (patch_embed.mel_conv2d, fusion_model) is not there yet: use a checkpoint that was "
-      .. "trained without it", message)
-    assert.equal("EFORMAT", code)
+  it("refuses other ways to fuse several views", function()
+    local title = "LAION-CLAP: HTS-AT of width 4, fused + RoBERTa"
+    local at = "state_dict/module.audio_branch."
+    local function fails(kind, change)
+      local c = cases[title]()
+      change(c.all)
+      local _, message, code = nj.model.from_checkpoint(c.all, options_of(c))
+      assert.equal(("this is %s; of ways to fuse several views of a long sound there is aff_2d, which the "
+        .. "published checkpoints have, and not this one's %s"):format(title, kind), message)
+      assert.equal("EFORMAT", code)
+    end
+    local function drop(all, pattern)
+      for name in pairs(all) do
+        if name:find(pattern) then all[name] = nil end
+      end
+    end
+    fails("iaff_2d", function(all)
+      all[at .. "patch_embed.fusion_model.local_att2.0.weight"] = nj.zeros(1, 4, 1, 1)
+    end)
+    fails("daf_2d", function(all) drop(all, "fusion_model") end)
+    fails("channel_map", function(all)
+      drop(all, "fusion_model")
+      drop(all, "mel_conv2d")
+      all[at .. "patch_embed.proj.weight"] = nj.zeros(4, 4, 4, 4)
+    end)
+    fails("aff_1d", function(all)
+      drop(all, "fusion_model")
+      drop(all, "mel_conv2d")
+      all[at .. "mel_conv1d.0.weight"] = nj.zeros(64, 64, 5)
+      all[at .. "fusion_model.local_att.0.weight"] = nj.zeros(16, 64, 1)
+    end)
+  end)
+
+  it("says which tensors of the fusion are missing or of another shape", function()
+    local title = "LAION-CLAP: HTS-AT of width 4, fused + RoBERTa"
+    local c = cases[title]()
+    local at = "state_dict/module.audio_branch.patch_embed."
+    c.all[at .. "fusion_model.local_att.4.running_var"] = nil
+    c.all[at .. "mel_conv2d.bias"] = nj.zeros(5)
+    local _, message = nj.model.from_checkpoint(c.all, options_of(c))
+    assert.equal(("this is %s, but its weights do not fit: 1 missing: %sfusion_model.local_att.4."
+      .. "running_var; 1 mismatched: patch_embed.mel_conv2d.bias: expected (4), got (5)"):format(title, at)
+      :gsub("mismatched: patch", "mismatched: " .. at:sub(1, -13) .. "patch"), message)
   end)
 end)

@@ -40,9 +40,9 @@ local function filled(net, seed)
   return net
 end
 
-function checkpoints.htsat(fit)
+function checkpoints.htsat(fit, fusion)
   return filled(nj.encoders.htsat { width = 4, depths = { 2, 2, 1, 1 }, heads = { 1, 2, 2, 4 },
-    window = 2, mels = 32, side = 64, fit = fit, rng = false }, 1)
+    window = 2, mels = 32, side = 64, fit = fit, fusion = fusion, rng = false }, 1)
 end
 
 function checkpoints.cnn14(last_pool, classes)

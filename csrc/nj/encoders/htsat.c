@@ -2,13 +2,10 @@
 
 #include <stdio.h>
 
+#include "encoders/htsat_patches.h"
 #include "encoders/pooling.h"
 #include "ops/conv.h"
-#include "ops/index.h"
-#include "ops/join.h"
-#include "ops/norm.h"
 #include "ops/reduce.h"
-#include "ops/resize.h"
 #include "ops/shape.h"
 #include "tensor/autograd.h"
 #include "tensor/flow.h"
@@ -23,12 +20,19 @@ nj_htsat_options nj_htsat_default_options(void) {
                             .window = 8,
                             .mlp_ratio = 4,
                             .drop_path = 0.1,
+                            .dtype = NJ_F32,
                             .stripes = nj_spec_augment_default_options()};
 }
 
 static nj_status check_options(nj_ctx *ctx, const nj_htsat_options *o) {
   if (o->mels < 1 || o->side < 1 || o->patch < 1 || o->width < 1 || o->window < 1 || o->classes < 0)
     return nj_fail(ctx, NJ_EARG, "htsat: every size must be at least 1");
+  if (o->fusion && o->width < 4)
+    return nj_fail(ctx, NJ_EARG, "htsat: fusion needs a width of at least 4, got %lld",
+                   (long long)o->width);
+  if (o->fusion && o->side < 3 * o->patch)
+    return nj_fail(ctx, NJ_EARG, "htsat: fusion needs a side of at least 3 patches of %lld",
+                   (long long)o->patch);
   /* Each quarter must keep whole rows of tokens through three merges. */
   if (o->side % o->mels || o->side % (8 * o->patch) || o->mels % (8 * o->patch))
     return nj_fail(ctx, NJ_EARG,
@@ -83,11 +87,7 @@ static nj_status add_all(nj_htsat *net) {
   const nj_htsat_options *o = &net->options;
   nj_params *p = &net->params;
   NJ_TRY(nj_params_add_batch_norm(p, "bn0", o->mels));
-  NJ_TRY(nj_params_add(p, "patch_embed.proj", "weight", NJ_INIT_LINEAR, o->patch * o->patch, 4,
-                       (int64_t[]){o->width, 1, o->patch, o->patch}));
-  NJ_TRY(nj_params_add(p, "patch_embed.proj", "bias", NJ_INIT_LINEAR, o->patch * o->patch, 1,
-                       &o->width));
-  NJ_TRY(nj_params_add_layer_norm(p, "patch_embed.norm", o->width));
+  NJ_TRY(nj_htsat_add_patches(net));
   for (int i = 0; i < NJ_HTSAT_STAGES; i++)
     NJ_TRY(add_stage(net, i));
   NJ_TRY(nj_params_add_layer_norm(p, "norm", net->channels));
@@ -106,7 +106,7 @@ nj_status nj_htsat_new(nj_ctx *ctx, const nj_htsat_options *options, nj_rng *rng
     return NJ_ENOMEM;
   net->ctx = nj_ctx_retain(ctx);
   net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng};
+  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
   nj_status st = prepare_stages(net);
   if (!st)
     st = add_all(net);
@@ -143,106 +143,6 @@ int64_t nj_htsat_frames(const nj_htsat *net, int64_t length) {
   if (net->options.fit == NJ_HTSAT_STRETCH || length > most * stride)
     return most;
   return (length + stride - 1) / stride;
-}
-
-/* ---- from log-mels to the image ---- */
-
-/* x (B, length, M) → (B, longest, M). */
-static nj_status repeat(nj_ctx *ctx, nj_tensor *x, int64_t longest, nj_tensor **out) {
-  nj_tensor *index = NULL;
-  NJ_TRY(nj_empty(ctx, NJ_I64, 1, &longest, &index));
-  for (int64_t i = 0; i < longest; i++)
-    NJ_I64_DATA(index)[i] = i % x->shape[1];
-  nj_status st = nj_index_select(ctx, x, 1, index, out);
-  nj_release(index);
-  return st;
-}
-
-static nj_status stretch(nj_ctx *ctx, nj_tensor *x, int64_t longest, nj_tensor **out) {
-  nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_unsqueeze(ctx, f.x, 1, &f.next));
-  NJ_FLOW(f, nj_resize(ctx, f.x, longest, x->shape[2], NJ_RESIZE_BICUBIC, 1, &f.next));
-  NJ_FLOW(f, nj_squeeze(ctx, f.x, 1, &f.next));
-  return nj_flow_end(&f, out);
-}
-
-/* The first `length` frames of x (B, T, M), made as long as the image. */
-static nj_status fit_same(const nj_htsat *net, nj_tensor *x, int64_t length, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  int64_t longest = nj_htsat_longest(net);
-  nj_flow f = nj_flow_begin(x);
-  if (length < x->shape[1])
-    NJ_FLOW(f, nj_narrow(ctx, f.x, 1, 0, length, &f.next));
-  if (length == longest)
-    return nj_flow_end(&f, out);
-  if (net->options.fit == NJ_HTSAT_STRETCH)
-    NJ_FLOW(f, stretch(ctx, f.x, longest, &f.next));
-  else if (net->options.fit == NJ_HTSAT_REPEAT)
-    NJ_FLOW(f, repeat(ctx, f.x, longest, &f.next));
-  else
-    NJ_FLOW(f, nj_pad(ctx, f.x, 2, (int64_t[]){0, 0}, (int64_t[]){0, longest - length},
-                      NJ_PAD_CONSTANT, 0.0, &f.next));
-  return nj_flow_end(&f, out);
-}
-
-/* Each clip by its own length. */
-static nj_status fit_each(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths,
-                          nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  int64_t n = x->shape[0];
-  nj_tensor **clips = nj_calloc(ctx, (size_t)n, sizeof *clips);
-  nj_status st = clips ? NJ_OK : NJ_ENOMEM;
-  for (int64_t i = 0; i < n && !st; i++) {
-    nj_tensor *one = NULL;
-    st = nj_narrow(ctx, x, 0, i, 1, &one);
-    if (!st)
-      st = fit_same(net, one, (int64_t)nj_get(lengths, &i), &clips[i]);
-    nj_release(one);
-  }
-  if (!st)
-    st = nj_cat(ctx, (int)n, clips, 0, out);
-  for (int64_t i = 0; clips && i < n; i++)
-    nj_release(clips[i]);
-  nj_free(ctx, clips);
-  return st;
-}
-
-static nj_status fit(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths, nj_tensor **out) {
-  int64_t first = lengths && x->shape[0] ? (int64_t)nj_get(lengths, (int64_t[]){0}) : x->shape[1];
-  int differ = 0;
-  for (int64_t i = 0; lengths && i < x->shape[0]; i++)
-    differ = differ || (int64_t)nj_get(lengths, &i) != first;
-  return differ ? fit_each(net, x, lengths, out) : fit_same(net, x, first, out);
-}
-
-/* (B, T, M) → tokens of the patches (B, (side / patch)^2, width). */
-static nj_status patches(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
-                         nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_htsat_options *o = &net->options;
-  const nj_params *p = &net->params;
-  int64_t side = o->side, batch = x->shape[0], across = side / o->patch;
-  nj_batch_norm_options norm = nj_batch_norm_default_options();
-  norm.training = training;
-  norm.channel_dim = 2;
-  nj_conv_options conv = nj_conv_default_options();
-  conv.stride[0] = conv.stride[1] = o->patch;
-  nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_batch_norm(ctx, f.x, nj_params_find(p, "bn0.weight"), nj_params_find(p, "bn0.bias"),
-                           nj_params_find(p, "bn0.running_mean"),
-                           nj_params_find(p, "bn0.running_var"), &norm, &f.next));
-  if (training && (o->stripes.time_stripes || o->stripes.freq_stripes))
-    NJ_FLOW(f, nj_spec_augment(ctx, f.x, &o->stripes, lengths, rng, &f.next));
-  NJ_FLOW(f, fit(net, f.x, lengths, &f.next));
-  NJ_FLOW(f, nj_reshape(ctx, f.x, 4, (int64_t[]){batch, net->quarters, side, o->mels}, &f.next));
-  NJ_FLOW(f, nj_transpose(ctx, f.x, 2, 3, &f.next));
-  NJ_FLOW(f, nj_reshape(ctx, f.x, 4, (int64_t[]){batch, 1, side, side}, &f.next));
-  NJ_FLOW(f, nj_conv2d(ctx, f.x, nj_params_find(p, "patch_embed.proj.weight"),
-                       nj_params_find(p, "patch_embed.proj.bias"), &conv, &f.next));
-  NJ_FLOW(f, nj_permute(ctx, f.x, (int[]){0, 2, 3, 1}, &f.next));
-  NJ_FLOW(f, nj_reshape(ctx, f.x, 3, (int64_t[]){batch, across * across, o->width}, &f.next));
-  NJ_FLOW(f, nj_swin_norm(ctx, p, "patch_embed.norm", f.x, &f.next));
-  return nj_flow_end(&f, out);
 }
 
 /* ---- stages, and the quarters joined again ---- */
@@ -303,12 +203,12 @@ static nj_status parts_of(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
 }
 
 /* → parts of the image; those of the last block's values, where frames are made of them, in *values. */
-static nj_status trunk(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
-                       nj_tensor **hidden, nj_tensor **values, nj_tensor **out) {
+static nj_status trunk(nj_htsat *net, const nj_htsat_input *in, nj_tensor **hidden,
+                       nj_tensor **values, nj_tensor **out) {
   nj_tensor *last = NULL;
-  walk w = {training, rng, 0, net->options.values ? &last : NULL, hidden != NULL};
-  nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, patches(net, f.x, lengths, training, rng, &f.next));
+  walk w = {in->training, in->rng, 0, net->options.values ? &last : NULL, hidden != NULL};
+  nj_flow f = nj_flow_begin(in->x);
+  NJ_FLOW(f, nj_htsat_patches(net, in, &f.next));
   keep(&f, hidden, 0);
   for (int i = 0; i < NJ_HTSAT_STAGES; i++) {
     NJ_FLOW(f, run_stage(net, i, &w, f.x, &f.next));
@@ -338,42 +238,24 @@ static nj_status mean_bins(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
   return nj_flow_end(&f, out);
 }
 
-static nj_status check_input(nj_htsat *net, const nj_tensor *x, const nj_tensor *lengths) {
-  nj_ctx *ctx = net->ctx;
-  if (x->ndim != 3 || x->shape[2] != net->options.mels || x->shape[1] < 1)
-    return nj_fail(ctx, NJ_ESHAPE,
-                   "htsat: expected log-mels of shape (batch, frames, %lld), got %s",
-                   (long long)net->options.mels, NJ_SHAPE_OF(x));
-  if (x->dtype != NJ_F32)
-    return nj_fail(ctx, NJ_EDTYPE, "htsat: expected float32 log-mels, got %s",
-                   nj_dtype_name(x->dtype));
-  if (x->shape[1] > nj_htsat_longest(net))
-    return nj_fail(ctx, NJ_EARG,
-                   "htsat: %lld frames are more than its %lld; cut longer sounds into tiles",
-                   (long long)x->shape[1], (long long)nj_htsat_longest(net));
-  return nj_check_lengths(ctx, "htsat", x, lengths);
-}
-
-static nj_status output_lengths(nj_htsat *net, const nj_tensor *x, const nj_tensor *lengths,
-                                nj_tensor **out) {
+static nj_status output_lengths(nj_htsat *net, const nj_htsat_input *in, nj_tensor **out) {
   nj_tensor *y = NULL;
-  NJ_TRY(nj_empty(net->ctx, NJ_I64, 1, x->shape, &y));
-  for (int64_t i = 0; i < x->shape[0]; i++) {
-    int64_t length = lengths ? (int64_t)nj_get(lengths, &i) : x->shape[1];
+  NJ_TRY(nj_empty(net->ctx, NJ_I64, 1, in->x->shape, &y));
+  for (int64_t i = 0; i < in->x->shape[0]; i++) {
+    int64_t length = in->lengths ? (int64_t)nj_get(in->lengths, &i) : in->x->shape[in->x->ndim - 2];
     NJ_I64_DATA(y)[i] = nj_htsat_frames(net, length);
   }
   *out = y;
   return NJ_OK;
 }
 
-nj_status nj_htsat_forward(nj_htsat *net, nj_tensor *x, nj_tensor *lengths, int training,
-                           nj_rng *rng, nj_tensor **hidden, nj_tensor **frames, nj_tensor **clip,
-                           nj_tensor **frame_lengths) {
+nj_status nj_htsat_forward(nj_htsat *net, const nj_htsat_input *in, nj_tensor **hidden,
+                           nj_tensor **frames, nj_tensor **clip, nj_tensor **frame_lengths) {
   nj_tensor *parts = NULL, *values = NULL, *y = NULL, *mean = NULL, *left = NULL;
-  NJ_TRY(check_input(net, x, lengths));
-  nj_status st = output_lengths(net, x, lengths, &left);
+  NJ_TRY(nj_htsat_check(net, in));
+  nj_status st = output_lengths(net, in, &left);
   if (!st)
-    st = trunk(net, x, lengths, training, rng, hidden, &values, &parts);
+    st = trunk(net, in, hidden, &values, &parts);
   if (!st && hidden)
     st = joined_map(net, parts, &hidden[NJ_HTSAT_HIDDEN - 1]);
   if (!st)

@@ -6,13 +6,15 @@ local parts = require "nightjar.model.parts"
 local similarity = require "nightjar.model.similarity"
 local stream = require "nightjar.model.stream"
 local texts_of = require "nightjar.model.texts"
+local views = require "nightjar.model.views"
 
 local encode = {}
 
 -- ---- training ----
 
 --- For training: vectors of a batch of log-mels. Differentiable.
----@param mel any (B, T, M)
+---@param mel any (B, T, M); of a model that fuses views (LAION-CLAP's) also (B, 4, T, M), as model:views
+---  gives them
 ---@param lengths? any int64 (B)
 ---@param rng? any generator for dropout and SpecAugment
 ---@return any clip (B, D), unit length
@@ -33,12 +35,12 @@ end
 ---@param mel any (B, T, M)
 ---@param lengths? any int64 (B)
 ---@param options? table `rng`; `captions`: what caption_levels gave; `tokens`: frames even if no
----  level needs them
+---  level needs them; `longer` (B): mel are views (B, 4, T, M), fused where it is not 0
 ---@return table a as head:audio gives it
 function encode:audio_levels(mel, lengths, options)
   local o = opts.check("model:audio_levels", options,
-    { rng = "nightjar.Rng", captions = "table", tokens = "boolean" })
-  local frames, mask, clip = self.audio_tower:features(mel, lengths, o.rng)
+    { rng = "nightjar.Rng", captions = "table", tokens = "boolean", longer = "tensor" })
+  local frames, mask, clip = self.audio_tower:features(mel, lengths, o.rng, o.longer)
   local given = { frames = frames, mask = mask, clip = clip, tokens = o.tokens, rng = o.rng }
   for key, value in pairs(o.captions or {}) do given[key] = value end
   return self.head:audio(given)
@@ -116,7 +118,7 @@ function encode:caption_levels(lists, options)
 end
 
 --- For training: the loss of a batch of nj.data.loader, over all levels of the head.
----@param batch table mel, lengths, ids, mask; groups, unless `ids` are given
+---@param batch table mel, lengths, ids, mask; groups, unless `ids` are given; `longer` where mel are views
 ---@param options? table
 ---  rng       generator for dropout and SpecAugment
 ---  captions  string[][]: captions of the batch's clips from a captioner, for a head with `ac`
@@ -135,7 +137,7 @@ function encode:loss(batch, options)
   local captions = o.captions
     and self:caption_levels(o.captions, { rng = o.rng, detach = o.detach_captions })
   local a = self:audio_levels(batch.mel, batch.lengths,
-    { rng = o.rng, captions = captions, tokens = o.denoise and true or nil })
+    { rng = o.rng, captions = captions, tokens = o.denoise and true or nil, longer = batch.longer })
   local t = self:text_levels(batch.ids, batch.mask, { rng = o.rng })
   local denoise
   if o.denoise then
@@ -200,6 +202,35 @@ function encode:stream(sounds, options)
   end
   local s = stream.open(self, sounds, o, "model:stream")
   return function() return s:next() end, nil, nil, s
+end
+
+local function waveform(tower, sound)
+  if type(sound) == "string" then
+    return core.audio.decode(sound, { rate = tower.front_end.rate })
+  end
+  if opts.type_name(sound) ~= "nightjar.Tensor" or #sound.shape ~= 1 then
+    error(("model:views: a sound is a path or a waveform of one dimension, got a %s"):format(
+      opts.type_name(sound)), 3)
+  end
+  return sound
+end
+
+--- The views of a sound, which a model that fuses them (LAION-CLAP's) takes in training; model:audio makes
+--- its own.
+---@param sound string|any a path, or a waveform (L) at the model's rate
+---@param options? table `rng`: where the pieces begin, as the authors draw them; without one in the middle
+---  of each third
+---@return any|nil views (4, T, M); or nil, message, code
+---@return boolean|string longer whether they are fused: the sound is longer than the window
+---@return string? code
+function encode:views(sound, options)
+  local o = opts.check("model:views", options, { rng = "nightjar.Rng" })
+  if not self.audio_tower.fuses then
+    error("model:views: this model's encoder fuses no views", 2)
+  end
+  local wave, message, code = waveform(self.audio_tower, sound)
+  if not wave then return nil, message, code end
+  return views.of(self.audio_tower.front_end, wave, o.rng)
 end
 
 local function list_of(fname, texts)

@@ -50,7 +50,9 @@ end
 local function open_reader(self)
   local o, tower = self.options, self.model.audio_tower
   local size, step = tiles.size(tower)
-  self.reader = core.audio.reader { front_end = tower.front_end, tile = size, step = step,
+  local whole = tower.fuses -- then log-mels are made of the wave, whole and in tiles
+  self.reader = core.audio.reader { front_end = not whole and tower.front_end or nil,
+    rate = tower.front_end.rate, tile = size, step = step,
     ahead = o.ahead, jobs = o.jobs, memory_mb = o.memory_mb, max_seconds = o.max_seconds }
 end
 
@@ -72,10 +74,15 @@ local function fill(self)
   end
 end
 
--- Tiles of the oldest sound, as tiles.encode takes them.
+-- Tiles of the oldest sound, and its waveform, as tiles.encode takes them.
 local function tiles_of(self, sound)
-  if type(sound) ~= "string" then return tiles.of_wave(self.model.audio_tower, sound) end
-  return function() return self.reader:next() end
+  local tower = self.model.audio_tower
+  if type(sound) ~= "string" then
+    return tiles.of_wave(tower, sound), function() return sound end
+  end
+  local function next_tile() return self.reader:next() end
+  if tower.fuses then return tiles.of_pieces(tower, next_tile) end
+  return next_tile
 end
 
 -- What head:audio takes of a sound's captions.
@@ -93,7 +100,8 @@ local function encode(self, sound, i)
   if type(sound) ~= "string" and sound.shape[1] == 0 then
     return { error = "the sound is empty", code = "EFORMAT" }
   end
-  local clip = tiles.encode(model.audio_tower, model.head, tiles_of(self, sound),
+  local next_tile, wave = tiles_of(self, sound)
+  local clip = tiles.encode(model.audio_tower, model.head, next_tile, wave,
     captions_of(self, sound, i))
   if type(sound) == "string" then clip.path = sound end
   return clip

@@ -7,9 +7,11 @@
 ---
 --- Where the front-end fills clips up to a duration, tiles are that long, and the last one is filled:
 --- frames of the filling do not count, but the clip vector of a sound that fits one tile is the
---- encoder's own, of all it was given.
+--- encoder's own, of all it was given. Where the encoder fuses views of a longer sound, that makes its
+--- clip vector; frames and windows are those of tiles all the same, since they know where they are.
 local core = require "nightjar.core"
 local levels = require "nightjar.model.levels"
+local views = require "nightjar.model.views"
 
 local TILE, OVERLAP, SEGMENT = 30.0, 2.0, 2.0
 
@@ -58,6 +60,27 @@ function tiles.of_wave(tower, wave)
     start = last < samples and math.floor(count * step + 0.5) or nil
     return mel[1], own(1)
   end
+end
+
+--- The same of what nj.audio.reader gives of a file whose tiles are waves; and what gives the whole wave
+--- (L) when all have been taken.
+---@param tower table
+---@param next_piece fun(): any, integer, string?
+---@return fun(): any, integer, string?
+---@return fun(): any
+function tiles.of_pieces(tower, next_piece)
+  local _, step = tiles.size(tower)
+  local kept, covered, count = {}, 0, 0
+  local function next_tile()
+    local piece, n, code = next_piece()
+    if not piece then return nil, n, code end
+    local start = math.floor(count * step + 0.5)
+    kept[#kept + 1] = piece[{ { covered - start + 1, n } }]
+    covered, count = start + n, count + 1
+    local mel, own = tower.front_end:batch { piece }
+    return mel[1], own(1)
+  end
+  return next_tile, function() return core.cat(kept, 1) end
 end
 
 --- Frames of a clip that was stretched lie closer than the encoder's stride: n of them instead, means
@@ -121,6 +144,14 @@ function tiles.frames(tower, wave)
   return frames, seconds, whole
 end
 
+--- The encoder's clip vector (C) of the views of a sound that is longer than the window, or nil.
+local function fused_clip(tower, samples, wave)
+  if not tower.fuses or samples <= grid(tower).size then return nil end
+  local seen, longer = views.of(tower.front_end, wave())
+  local _, clip = tower:encode_views(seen:unsqueeze(1), core.tensor { longer and 1 or 0 })
+  return clip[1]
+end
+
 --- Overlapping windows over n frames: { first, last } each, the whole when it is short.
 local function windows(n, size)
   if n <= size then return { { 1, n } } end
@@ -159,11 +190,13 @@ end
 ---@param tower table the audio tower
 ---@param head table nj.head
 ---@param next_tile function as tiles.of_wave makes it, of a sound that is not empty
+---@param wave? fun(): any gives the whole waveform behind the last tile, for an encoder that fuses views
 ---@param captions? table what head:audio takes of one clip's captions
 ---@return table
-function tiles.encode(tower, head, next_tile, captions)
+function tiles.encode(tower, head, next_tile, wave, captions)
   local frames, step, samples, whole = gather(tower, next_tile)
   if not frames then return { error = step, code = samples } end
+  whole = whole or fused_clip(tower, samples, wave)
   local duration = samples / tower.front_end.rate
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end

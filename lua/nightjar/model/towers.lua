@@ -77,8 +77,13 @@ function towers.listener(d, rng)
   local preset = front_ends[options_of(d.encoder).kind] or "panns"
   local front_end = core.audio.mel(d.front_end or { preset = preset })
   local encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders)
+  local fuses = encoder:descriptor().fusion ~= nil
+  if fuses and front_end.fill == "none" then
+    error("model: audio.encoder fuses views of sounds that are longer than a window, but "
+      .. "audio.front_end has none (fill and duration)", 0)
+  end
   return setmetatable({
-    front_end = front_end, encoder = encoder, clip = o.clip,
+    front_end = front_end, encoder = encoder, clip = o.clip, fuses = fuses,
     filled = front_end.fill ~= "none",
     frame_seconds = frame_seconds(front_end, encoder),
   }, AudioTower)
@@ -166,15 +171,34 @@ function AudioTower:encode(mel, lengths, rng)
   return self.encoder(mel, lengths, { rng = rng })
 end
 
+--- What the encoder makes of views (B, 4, T, M): its frames (B, N, C), of the whole sounds, and clip (B, C).
+---@param seen any
+---@param longer? any (B) not 0 where they are fused; everywhere when left out
+---@param rng? any
+function AudioTower:encode_views(seen, longer, rng)
+  if not self.fuses then
+    error("model: views of a sound need an encoder that fuses them (fusion)", 0)
+  end
+  local frames, clip = self.encoder(seen, nil, { rng = rng, longer = longer })
+  return frames, clip
+end
+
 --- Clip vectors of the encoder (B, C) as the head takes them.
 function AudioTower:lift_clip(clip, rng)
   return self.clip == "embedding" and embed(self, clip, rng) or clip
 end
 
---- What the encoder makes of log-mels (B, T, M), as the head takes it.
+--- What the encoder makes of log-mels (B, T, M), or of views (B, 4, T, M), as the head takes it.
+---@param longer? any (B) which clips' views are fused
 ---@return any frames (B, N, C), any mask (B, N) or nil without lengths, any clip (B, C)
-function AudioTower:features(mel, lengths, rng)
-  local frames, clip, frame_lengths = self:encode(mel, lengths, rng)
+function AudioTower:features(mel, lengths, rng, longer)
+  local frames, clip, frame_lengths
+  if mel.ndim == 4 and self.fuses or longer then
+    frames, clip = self:encode_views(mel, longer, rng)
+    frame_lengths = lengths and own_frames(self, lengths, frames.shape[2])
+  else
+    frames, clip, frame_lengths = self:encode(mel, lengths, rng)
+  end
   frames, clip = self:lift(frames, rng), self:lift_clip(clip, rng)
   if not (lengths and frame_lengths) then return frames, nil, clip end
   local places = core.arange(1, frames.shape[2], { dtype = "int64" }):reshape(1, -1)

@@ -49,9 +49,10 @@ local function recognise(tensors)
   if not audio or not text then
     return nil, ("this is %s, whose way from encoders to similarity is not there yet"):format(found.title)
   end
-  if found.audio.details.fused then
-    return nil, ("this is %s; the fusion of several views of a long sound (patch_embed.mel_conv2d, "
-      .. "fusion_model) is not there yet: use a checkpoint that was trained without it"):format(found.title)
+  local fusion = found.audio.details.fusion
+  if fusion and not (fusion == "aff_2d" and audio.fused) then
+    return nil, ("this is %s; of ways to fuse several views of a long sound there is aff_2d, which the "
+      .. "published checkpoints have, and not this one's %s"):format(found.title, fusion)
   end
   return found, { system = system, audio = audio, text = text }
 end
@@ -134,6 +135,7 @@ local function describe(found, own, tensors, o)
   if not dim then return nil, ("this is %s, but %s"):format(found.title, hidden) end
   temperature, from = temperature_of(tensors, found.prefix, own.system.temperature)
   if not temperature then return nil, ("this is %s, but %s"):format(found.title, from) end
+  local front_end = found.audio.details.fusion and own.audio.fused or own.audio.front_end
   local d = text:descriptor()
   local room = d.positions - (d.roberta and d.padding_id + 1 or 0)
   if #tokenizer > d.vocabulary then
@@ -143,7 +145,7 @@ local function describe(found, own, tensors, o)
   return {
     name = o.name, dim = dim, temperature = temperature,
     projection = with(own.system.projection, { hidden = hidden }),
-    audio = { encoder = audio, front_end = with(own.audio.front_end, o.front_end or {}),
+    audio = { encoder = audio, front_end = with(front_end, o.front_end or {}),
       clip = own.audio.clip },
     text = { encoder = text, vocabulary = tokenizer:vocabulary(), merges = tokenizer:merges(),
       tokenizer = own.text.tokenizer, sentence = own.text.sentence,

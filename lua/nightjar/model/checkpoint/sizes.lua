@@ -53,6 +53,7 @@ function sizes.htsat(shape)
   return { kind = "htsat", width = width, depths = depths, heads = heads, window = window,
     patch = patch, side = side_of(shape, window, patch),
     mlp_ratio = size(shape, inner, 1, 2) / width,
+    fusion = shape "patch_embed.mel_conv2d.weight" and "aff_2d" or nil,
     mels = size(shape, theirs and "batch_norm.weight" or "bn0.weight", 1, 1) }
 end
 

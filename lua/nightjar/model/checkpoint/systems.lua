@@ -2,7 +2,7 @@
 ---
 ---   audio       by kind of encoder (as nj.families calls it): front_end, options of nj.audio.mel;
 ---               options of the encoder that no shape tells; last_pool of CNN14; clip, what is
----               projected (towers.lua)
+---               projected (towers.lua); fused: the front-end of models that fuse views of a clip
 ---   text        by kind of encoder: sentence, max (tokens), and what is done to texts
 ---   projection  form, and dropout while training
 ---   heads       the prefixes of both projections; names, where they are called otherwise
@@ -40,6 +40,7 @@ systems["laion-clap"] = {
   audio = { htsat = {
     -- The waveform is repeated, so that the log-mel is always 1001 frames, which are stretched.
     front_end = { preset = "laion", fill = "repeat_pad", duration = 10 },
+    fused = { preset = "laion_fusion", fill = "repeat_pad", duration = 10 },
     encoder = { fit = "stretch" },
   } },
   text = { bert = { sentence = "pooler", max = 77 } },
@@ -57,6 +58,7 @@ systems["hf-clap"] = {
   audio = { htsat = {
     -- Its feature extractor does not round samples to 16 bits.
     front_end = { preset = "laion", fill = "repeat_pad", duration = 10, quantize = false },
+    fused = { preset = "laion_fusion", fill = "repeat_pad", duration = 10, quantize = false },
     encoder = { fit = "stretch" },
   } },
   text = systems["laion-clap"].text,
