@@ -64,6 +64,17 @@ cases["audio-text_retrieval: ResNet38 + BERT"] = function()
     pick = first, skipped = {} }
 end
 
+-- The only one whose projections differ in their hidden widths.
+cases["audio-text_retrieval: CNN10 + BERT"] = function()
+  local audio, text = checkpoints.cnn10(), checkpoints.text { vocabulary = 15 }
+  local a, t = checkpoints.projection("mlp", 5, 6, 5), checkpoints.projection("mlp", 8, 12, 6)
+  local all = add_all { { "audio_enc.audio_enc.", audio }, { "text_enc.bert_encoder.", text },
+    { "audio_linear.", a }, { "text_linear.", t } }
+  return { all = all, audio = audio, text = text, a = a, t = t, preset = "panns", mels = 64,
+    temperature = 0.07, family = "audio-text_retrieval", frames = 70, sentence = "cls", max = 40,
+    pick = first, skipped = {} }
+end
+
 local function clap(hugging_face, fused)
   local vocabulary, merges = checkpoints.bpe(checkpoints.roberta_specials)
   local audio = checkpoints.htsat("stretch", fused and "aff_2d")
@@ -184,6 +195,14 @@ describe("nj.load of another system's checkpoint", function()
         or nj.text.wordpiece(checkpoints.wordpiece)
       local ids, mask = tokenizer:batch(c.texts or TEXTS)
       near(c.t(c.pick(c.text, ids, mask)):normalize(-1), model:text(TEXTS), { atol = 2e-6 })
+
+      -- A sound that fits one tile has the encoder's own clip vector, whatever becomes of its frames.
+      local heard = model.audio_tower.front_end
+      for _, samples in ipairs { 25001, 30001 } do
+        local short = nj.randn({ samples }, { rng = nj.rng(samples) }) * 0.1
+        near(model:encode_audio(heard(short):unsqueeze(1))[1], model:audio({ short })[1].vector,
+          { atol = 2e-6 })
+      end
 
       local wave = nj.randn({ 40000 }, { rng = nj.rng(9) }) * 0.1
       local own = folder .. "/own.safetensors"

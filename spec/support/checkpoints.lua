@@ -51,6 +51,11 @@ function checkpoints.cnn14(last_pool, classes)
     pool_mel = pools, mels = 64, classes = classes, rng = false }, 2)
 end
 
+function checkpoints.cnn10()
+  return filled(nj.encoders.convnet { channels = { 2, 3, 4, 5 }, pool_time = { 2, 2, 2, 2 },
+    pool_mel = { 2, 2, 2, 2 }, mels = 64, rng = false }, 8)
+end
+
 function checkpoints.resnet()
   return filled(nj.encoders.resnet { width = 2, blocks = { 3, 4, 6, 3 }, channels = 6, mels = 32,
     rng = false }, 3)

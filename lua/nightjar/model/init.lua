@@ -33,9 +33,15 @@ local model = {}
 local function projection_form(given)
   local p = opts.check("model: projection", type(given) == "table" and given or { form = given }, {
     form = { type = "string", default = "mlp", one_of = { "linear", "mlp", "gated" } },
-    hidden = { type = "integer", min = 1 },
+    hidden = "integer|table",
     dropout = { type = "number", min = 0, below = 1 },
   })
+  local size = { type = "integer", min = 1 }
+  if type(p.hidden) == "table" then
+    opts.check("model: projection.hidden", p.hidden, { audio = size, text = size })
+  else
+    opts.check("model: projection", { hidden = p.hidden }, { hidden = size })
+  end
   return p.form
 end
 
@@ -50,7 +56,8 @@ end
 ---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} },
 ---  `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, encoder = {kind = "bert", …},
 ---  sentence = "mean"|"cls"|"pooler"|"last" } (see towers.lua), `dim` (256) the shared space,
----  `projection` ("mlp", "linear", "gated", or that as `form` with `hidden` and `dropout`),
+---  `projection` ("mlp", "linear", "gated", or that as `form` with `dropout` and `hidden`, a
+---  width or { audio = , text = }),
 ---  `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `classification` =
 ---  { temperature = … } of classifiers, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights; false: they stay zero, since they

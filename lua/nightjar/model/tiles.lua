@@ -7,7 +7,8 @@
 ---
 --- Where the front-end fills clips up to a duration, tiles are that long, and the last one is filled:
 --- frames of the filling do not count, but the clip vector of a sound that fits one tile is the
---- encoder's own, of all it was given. Where the encoder fuses views of a longer sound, that makes its
+--- encoder's own, of all it was given. So it is where the encoder stretches a short clip, whose frames are
+--- means of uneven numbers of neighbours. Where the encoder fuses views of a longer sound, that makes its
 --- clip vector; frames and windows are those of tiles all the same, since they know where they are.
 local core = require "nightjar.core"
 local levels = require "nightjar.model.levels"
@@ -99,18 +100,20 @@ local function filled_frames(tower, mel, own)
   return frames[{ 1, { 1, left[1] } }], clip[1]
 end
 
---- Frames (N, C) of one tile. A tile too short for the encoder (for one frame, or for one that
---- looks at a fixed length) is filled up behind its end, which the encoder is told.
+--- Frames (N, C) of one tile, and the encoder's clip vector (C) where those do not pool to it. A tile
+--- too short for the encoder (for one frame, or for one that looks at a fixed length) is filled up
+--- behind its end, which the encoder is told.
 local function tile_frames(tower, mel, own, g)
   if tower.filled then return filled_frames(tower, mel, own) end
   local length = mel.shape[1]
   if length >= g.fill then return (tower.encoder(mel:unsqueeze(1)))[1] end
   mel = mel:pad { { 0, g.fill - length }, { 0, 0 } }
-  local frames, _, left = tower.encoder(mel:unsqueeze(1),
+  local frames, clip, left = tower.encoder(mel:unsqueeze(1),
     core.tensor({ length }, { dtype = "int64" }))
   local n = (length + g.mels - 1) // g.mels
   frames = frames[{ 1, { 1, left[1] } }]
-  return left[1] > n and unstretch(frames, n) or frames
+  if left[1] <= n then return frames end
+  return unstretch(frames, n), clip[1]
 end
 
 -- All frames (N, C) of tiles with overlaps resolved, seconds per frame, samples, and the encoder's clip

@@ -26,10 +26,12 @@ local function make_encoder(d, rng, what, kinds)
   return make(options)
 end
 
--- `p`: a form, or { form, hidden, dropout }.
-local function projection(p, input, output, rng)
+-- `p`: a form, or { form, hidden, dropout }; `side`: "audio" or "text", whose `hidden` may differ.
+local function projection(p, side, input, output, rng)
   if type(p) == "string" then p = { form = p } end
-  return core.encoders.projection { form = p.form, hidden = p.hidden, dropout = p.dropout,
+  local hidden = p.hidden
+  if type(hidden) == "table" then hidden = hidden[side] end
+  return core.encoders.projection { form = p.form, hidden = hidden, dropout = p.dropout,
     input = input, output = output, rng = rng }
 end
 
@@ -116,7 +118,7 @@ function towers.audio(d, dim, form, rng)
     tower.frame_gain = 1 -- frames are lifted as if each were a clip
   end
   tower.width = width
-  tower.projection = projection(form, width, dim, rng)
+  tower.projection = projection(form, "audio", width, dim, rng)
   return tower
 end
 
@@ -264,7 +266,7 @@ function towers.text(d, dim, form, rng)
     sentence = t.sentence,
     max = t.max,
     width = encoder:descriptor().width,
-    projection = projection(form, encoder:descriptor().width, dim, rng),
+    projection = projection(form, "text", encoder:descriptor().width, dim, rng),
   }, TextTower)
 end
 

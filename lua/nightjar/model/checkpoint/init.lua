@@ -92,9 +92,10 @@ local function encoder_of(found, part, own, given, tensors, rng)
   return net
 end
 
-local function output_size(tensors, prefix, system, heads)
+-- The widths of a projection's result and, of an mlp, of its hidden layer.
+local function widths_of(tensors, prefix, system)
   local names = system.projection.form == "gated" and { "linear1.weight" }
-    or heads.names and { "linear2.weight", "linear1.weight" } or { "2.weight", "0.weight" }
+    or system.heads.names and { "linear2.weight", "linear1.weight" } or { "2.weight", "0.weight" }
   local last, first = tensors[prefix .. names[1]], tensors[prefix .. (names[2] or names[1])]
   if not last or #last.shape ~= 2 or not first or #first.shape ~= 2 then
     return nil, ("'%s%s' is missing or no matrix"):format(prefix, names[1])
@@ -130,9 +131,11 @@ local function describe(found, own, tensors, o)
   end
   text, message = encoder_of(found, found.text, text_own, o.text, tensors, o.rng)
   if not text then return nil, message end
-  dim, hidden = output_size(tensors, found.prefix .. own.system.heads.audio, own.system,
-    own.system.heads)
+  local heads = own.system.heads
+  dim, hidden = widths_of(tensors, found.prefix .. heads.audio, own.system)
   if not dim then return nil, ("this is %s, but %s"):format(found.title, hidden) end
+  local there, behind = widths_of(tensors, found.prefix .. heads.text, own.system)
+  if there and behind ~= hidden then hidden = { audio = hidden, text = behind } end
   temperature, from = temperature_of(tensors, found.prefix, own.system.temperature)
   if not temperature then return nil, ("this is %s, but %s"):format(found.title, from) end
   local front_end = found.audio.details.fusion and own.audio.fused or own.audio.front_end
