@@ -3974,6 +3974,15 @@ function Model:stream(sounds, options) end
 ---@return string? code
 function Model:views(sound, options) end
 
+---Writes the vectors of sounds to a file for other programs, as they are computed: .npy, .safetensors (tensor "vectors"), .csv or .jsonl. A matrix has a table of its rows' sounds beside it, NAME.sounds.csv. The file is there whole or not at all.
+---@param path string
+---@param sounds (string|nightjar.Tensor)[]|fun(): (string|nightjar.Tensor)? as `stream` takes them
+---@param options? table `segments` (false): a row for each window of about two seconds; and the options of `stream`
+---@return table|nil report { rows, dim, sounds, seconds, failed = { {path, error, code}, … }, names = path of the table }
+---@return string? message
+---@return string? code
+function Model:save_vectors(path, sounds, options) end
+
 ---Vectors of texts, (n, D), of unit length. Each is computed by itself: batching changes no bit.
 ---@param texts string|string[]
 ---@return nightjar.Tensor

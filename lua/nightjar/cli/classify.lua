@@ -3,6 +3,7 @@ local common = require "nightjar.cli.library"
 local fs = require "nightjar.fs"
 local output = require "nightjar.cli.output"
 local progress = require "nightjar.progress"
+local sounds = require "nightjar.cli.sounds"
 
 local command = { summary = "Say which of some labels fits sound files." }
 
@@ -90,22 +91,6 @@ local function labels_of(arguments)
   return labels
 end
 
--- Files as they are named, and the sounds of folders.
-local function files_of(named)
-  local list = {}
-  for _, path in ipairs(named) do
-    if fs.kind(path) == "directory" then
-      local names, message = fs.files(path, { extensions = fs.sound_extensions })
-      if not names then return nil, message end
-      for _, name in ipairs(names) do list[#list + 1] = fs.join(path, name) end
-    else
-      list[#list + 1] = path
-    end
-  end
-  if #list == 0 then return nil, "there are no sound files" end
-  return list
-end
-
 local function colour_of(probability)
   return probability >= 0.5 and "green" or probability >= 0.2 and "yellow" or "dim"
 end
@@ -132,7 +117,7 @@ local function make_classifier(arguments)
 end
 
 function command.run(arguments)
-  local files, message = files_of(arguments.files)
+  local files, message = sounds.files_of(arguments.files)
   if not files then return output.fail(message) end
   local classifier
   classifier, message = make_classifier(arguments)

@@ -5,7 +5,7 @@ local output = require "nightjar.cli.output"
 
 local cli = {}
 
-local commands = { "index", "search", "train", "eval", "classify", "caption", "info", "convert" }
+local commands = { "index", "search", "train", "eval", "classify", "caption", "embed", "info", "convert" }
 
 local function make_parser()
   local parser = argparse("nightjar", "Find sounds with words, and words with sounds.")

@@ -17,6 +17,7 @@ local head = require "nightjar.head"
 local opts = require "nightjar.opts"
 local parts = require "nightjar.model.parts"
 local towers = require "nightjar.model.towers"
+local vectors = require "nightjar.model.vectors"
 local file = require "nightjar.model.file"
 local shipped = require "nightjar.model.shipped"
 local calibration = require "nightjar.model.calibration"
@@ -163,6 +164,22 @@ end
 ---  are float32 again. Default "float32"
 ---@return true|nil ok, string? message, string? code
 function Model:save(path, options) return file.save(self, path, options) end
+
+--- Writes the vectors of sounds to a file for other programs, as they are computed: .npy, .safetensors
+--- (tensor "vectors"), .csv or .jsonl. A matrix has a table of its rows' sounds beside it,
+--- NAME.sounds.csv. Cosines with model:text are sums of products, since vectors have unit length. The
+--- file is there whole or not at all.
+---@param path string
+---@param sounds (string|any)[]|fun(): (string|any)? as model:stream takes them
+---@param options? table `segments` (false): a row for each window of about two seconds; and
+---  model:stream's options
+---@return table|nil report { rows, dim, sounds, seconds, failed = { {path, error, code}, … }, names =
+---  path of the table }
+---@return string? message
+---@return string? code
+function Model:save_vectors(path, sounds, options)
+  return vectors.save(self, path, sounds, options)
+end
 
 --- Parameters to train, in a fixed order: { {name = …, tensor = …}, … }.
 ---@return table[]
