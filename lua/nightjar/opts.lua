@@ -214,7 +214,8 @@ function opts.arg(fname, position, name, value, rule, level)
     error(("%s must be %s%s, got nothing"):format(what, kinds_text(rule.type or "any"),
       range_text(rule)), level)
   end
-  return check_value(what, value, rule, level)
+  value = check_value(what, value, rule, level) -- no tail call: levels count frames
+  return value
 end
 
 return opts

@@ -95,4 +95,16 @@ describe("opts.suggest", function()
     assert.equal("ab", opts.suggest("aa", { "ac", "ab" }))
     assert.is_nil(opts.suggest("q", { "reduction" }))
   end)
+
+  it("names the line of the caller, for arguments as for options", function()
+    local function f(x, o)
+      opts.arg("f", 1, "x", x, "integer")
+      opts.check("f", o, { deep = "boolean" })
+    end
+    for _, given in ipairs { { "no" }, { 1, { deep = 5 } }, { 1, { wide = true } } } do
+      local here = debug.getinfo(1, "l").currentline + 1
+      local _, text = pcall(function() f(given[1], given[2]) end)
+      assert.matches(("opts_spec.lua:%d: f: "):format(here), text, 1, true)
+    end
+  end)
 end)
