@@ -1440,6 +1440,190 @@ function nj.train.run(options) end
 ---@return string? code
 function nj.train.load_weights(path, model) end
 
+---What a frozen audio encoder makes of sound files, computed once and kept on disk. Frames and clip
+---vectors are those of `model:audio`; each file has an entry of its own, in float16.
+---@class nightjar.features
+---@overload fun(dir: string, options: table): nightjar.FeatureStore?, string?, string?
+nj.features = {}
+
+---@class nightjar.FeatureOptions
+---@field model? any whose audio tower is used: a nightjar.Model or a captioner; or
+---@field encoder? nightjar.Encoder an audio encoder, with
+---@field front_end? nightjar.FrontEnd by default that which goes with it
+---@field max_seconds? number longer sounds are cut; 30 when left out
+---@field dtype? "float16"|"float32" float16 when left out
+---@field check? "stat"|"content" a file is known by its path, size and time (when left out) or by its bytes
+
+---Opens a store, making its folder. Several encoders may share one. `nj.features(dir, options)` is the same.
+---@param dir string
+---@param options nightjar.FeatureOptions
+---@return nightjar.FeatureStore?
+---@return string? message
+---@return string? code
+function nj.features.open(dir, options) end
+
+---The frames and vectors of all that a loader gives in its first epochs, in memory. Sets the encoder to inference.
+---@param encoder any called with (mel, lengths), gives frames, clip and lengths
+---@param loader nightjar.Loader without shuffling, where the order matters
+---@param options? { epochs?: integer, progress?: fun(done: integer) } epochs (1): of a loader that draws anew, variants of every sound
+---@return nightjar.FeaturePool
+function nj.features.collect(encoder, loader, options) end
+
+---Several pools as one.
+---@param list table[] pools, or tables with frames, clip, lengths and clips
+---@return nightjar.FeaturePool
+function nj.features.join(list) end
+
+---What one file gave.
+---@class nightjar.SoundFeatures
+---@field frames nightjar.Tensor (N, C) as the head takes them
+---@field clip nightjar.Tensor (C)
+---@field step number seconds from frame to frame
+---@field seconds number of the sound, as far as it was heard
+
+---@class nightjar.FeatureBatch
+---@field frames nightjar.Tensor (B, N, C)
+---@field mask nightjar.Tensor uint8 (B, N)
+---@field clip nightjar.Tensor (B, C)
+
+---Features on disk. Made by `nj.features`.
+---@class nightjar.FeatureStore
+local FeatureStore = {}
+
+---What the encoder makes of a sound file.
+---@param path string
+---@return nightjar.SoundFeatures?
+---@return boolean|string hit_or_message whether it came from the disk
+---@return string? code
+function FeatureStore:get(path) end
+
+---The features of a list of clips. Those whose sound cannot be read are left out and listed.
+---@param clips nightjar.Clip[] with `path`, `id` and what else they have
+---@param options? { memory_mb?: number, progress?: fun(done: integer, total: integer) } memory_mb: what stays in memory (512)
+---@return nightjar.FeatureSet
+function FeatureStore:all(clips, options) end
+
+---Removes every entry, those of other encoders too.
+---@return integer removed
+function FeatureStore:clear() end
+
+---What happened since the store was opened: `unwritten` is what went wrong when an entry could not be
+---written, on a full disk say.
+---@return { hits: integer, misses: integer, damaged: integer, unwritten: table? }
+function FeatureStore:stats() end
+
+---The features of a list of clips, read when they are asked for.
+---@class nightjar.FeatureSet
+---@field clips nightjar.Clip[] those whose sound could be read
+---@field failures { id: string, message: string }[] the others
+local FeatureSet = {}
+
+---The features of one clip. Raises when its entry is gone and the sound cannot be read any more.
+---@param i integer
+---@return nightjar.SoundFeatures
+function FeatureSet:get(i) end
+
+---Some clips as head:audio takes them, padded to the longest.
+---@param rows integer[]
+---@return nightjar.FeatureBatch
+function FeatureSet:take(rows) end
+
+---One clip through a model's head, as model:audio gives a sound but without windows: for
+---model:similarity.
+---@param model nightjar.Model
+---@param i integer
+---@return { vector: nightjar.Tensor, levels: table, seconds: number }
+function FeatureSet:encode(model, i) end
+
+---The features of many clips in memory, frames padded to the longest.
+---@class nightjar.FeaturePool
+---@field frames nightjar.Tensor (N, T, C); nothing that means anything behind a clip's length
+---@field clip nightjar.Tensor (N, C) the encoder's own vectors of the clips
+---@field lengths nightjar.Tensor int64 (N)
+---@field clips nightjar.Clip[]
+local FeaturePool = {}
+
+---Some clips as head:audio takes them.
+---@param rows integer[]
+---@return nightjar.FeatureBatch
+function FeaturePool:take(rows) end
+
+---Fine-tuning on sounds and captions of one's own, over the features of a frozen audio encoder.
+---@class nightjar.finetune
+---@overload fun(options: nightjar.FinetuneOptions): nightjar.Finetuned?, string?, string?
+nj.finetune = {}
+
+---@class nightjar.FinetuneOptions
+---@field model? string|nightjar.Model a model, its file or its name, to go on with; or
+---@field encoder? { name: string|table, checkpoint: string|table, prefix: string? } an encoder with weights of others, as nj.encoders.from takes them, to begin one with
+---@field train nightjar.Dataset
+---@field validation nightjar.Dataset chooses the best epoch, the weights of the levels and the calibration
+---@field test? nightjar.Dataset unseen
+---@field run string folder of checkpoints and log, and of the features when `features` is left out
+---@field features? string folder of nj.features; several runs and encoders may share one
+---@field out? string the model file to write
+---@field dtype? "float32"|"float16" of that file
+---@field vocabulary? integer|string|string[] of a new text encoder: the size of one learnt from the captions (2000), a vocab.txt or a list of words
+---@field text? { width: integer?, layers: integer?, heads: integer?, feed_forward: integer?, dropout: number?, max: integer? } of a new text encoder: 128, 2, 4; with `encoder` there always is one, with `model` only if `text` or `vocabulary` is given
+---@field hci? table levels of the head, as nj.head takes them; the model's when left out
+---@field dim? integer width of the shared space; the model's when left out, 256 of a new one
+---@field dropout? number of new projections; 0.1 when left out
+---@field unfreeze? boolean trains the model's text encoder, too, at a fifth of the rate
+---@field epochs? integer 40 when left out
+---@field batch? integer 64 when left out
+---@field lr? number 1e-3, or 5e-4 where nothing is new
+---@field weight_decay? number 0.02 when left out
+---@field evaluate_every? integer epochs; 1 when left out
+---@field patience? integer evaluations without a better one that are borne; 8 when left out
+---@field fusion? table options of head:fit
+---@field calibrate? boolean false: scores are not made probabilities
+---@field max_seconds? number longer sounds are cut; 30 when left out
+---@field check? "stat"|"content" as nj.features takes it
+---@field memory_mb? number of features in memory; 1024 when left out
+---@field bootstrap? integer resamples of the intervals; 1000 when left out
+---@field seed? integer
+---@field name? string of the model
+---@field progress? boolean false: nothing is shown
+
+---Fine-tunes. Raises what is wrong with the options. `nj.finetune(options)` is the same.
+---@param options nightjar.FinetuneOptions
+---@return nightjar.Finetuned? result
+---@return string? message
+---@return string? code
+function nj.finetune.run(options) end
+
+---What a model is worth on held-out clips.
+---@class nightjar.Measured
+---@field retrieval nightjar.Retrieval
+---@field classes nightjar.Classification? how well each meaning finds its clips, where clips share meanings
+---@field recall number mean of R@1, R@5 and R@10 both ways
+---@field score number what the best epoch is chosen by: classes' mAP, or recall
+local Measured = {}
+
+---The numbers as plain tables, for JSON.
+---@return table
+function Measured:plain() end
+
+---What came of fine-tuning. Prints as tables.
+---@class nightjar.Finetuned
+---@field model nightjar.Model
+---@field before table<"validation"|"test", nightjar.Measured>
+---@field after table<"validation"|"test", nightjar.Measured>
+---@field best { epoch: integer, score: number } epoch 0: no epoch was better, the weights are as they were
+---@field steps integer
+---@field resumed_from integer?
+---@field seconds { features: number, training: number }
+---@field features { hits: integer, misses: integer, damaged: integer, unwritten: table? }
+---@field clips table<"train"|"validation"|"test", integer>
+---@field failures { id: string, message: string }[] clips that could not be read
+---@field uncaptioned integer clips left out as nothing is said of them
+---@field out string?
+local Finetuned = {}
+
+---The numbers as plain tables, for JSON.
+---@return table
+function Finetuned:plain() end
+
 ---Logs of one JSON object a line.
 ---@class nightjar.log
 nj.log = {}
@@ -3278,11 +3462,21 @@ function nj.data.esc50(root, options) end
 ---sound file below the folder is a clip, and its caption is made of its name ("Dog_Bark-03.wav"
 ---gives "dog bark"), or of the folder's when the name says nothing ("rain/0001.wav" gives "rain").
 ---@param dir string
----@param options? { csv?: string, file_column?: string, caption_column?: string, label_column?: string, separator?: string, split?: string, name?: string, outside?: boolean, extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed where not given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …); outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
----@return nightjar.Dataset? dataset clip ids are the paths below the folder
+---@param options? { csv?: string, file_column?: string, caption_column?: string, label_column?: string, split_column?: string, separator?: string, split?: string, name?: string, outside?: boolean, extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed where not given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …); split_column: what nj.data.split goes by; outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
+---@return nightjar.Dataset? dataset clip ids are the paths below the folder; of a CSV, clips know their `line`, the first that names them, and their `split`
 ---@return string? message
 ---@return string? code
 function nj.data.folder(dir, options) end
+
+---Splits a data set. Clips that have a `split` (nj.data.folder's split_column) go where it says; of
+---others a share is drawn, the same for the same ids and seed. Clips that were cut from one recording
+---should be in one part: only a split column can say so.
+---@param set nightjar.Dataset
+---@param options? { validation?: number, test?: number, seed?: integer } shares, where nothing is given: 0.2 and 0
+---@return nightjar.Dataset? train
+---@return nightjar.Dataset|string validation or message; it may be empty where clips say their split
+---@return nightjar.Dataset|string test or code; often empty
+function nj.data.split(set, options) end
 
 ---Opens one split of AudioCaps.
 ---
@@ -4399,7 +4593,7 @@ nj.evaluate = {}
 ---Opens a data set by the name of its kind.
 ---@param kind "folder"|"esc50"|"audiocaps"|"clotho"
 ---@param root string its folder
----@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and clotho; of esc50 train, val, test, all or a fold. captions: a CSV, for folder; labels: the column of it that names classes
+---@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and clotho; of esc50 train, val, test, all or a fold; of a folder train, validation or test, by the column "split" of its CSV. captions: a CSV, for folder; labels: the column of it that names classes
 ---@return nightjar.Dataset? dataset
 ---@return string? message
 ---@return string? code

@@ -134,23 +134,13 @@ local function features_of(split, part, name, o)
   return set
 end
 
--- Rows of several sets as one; frames of all get the longest one's length.
+-- Rows of several sets as one, and which set each belongs to.
 local function joined(sets)
-  local longest = 0
-  for _, set in ipairs(sets) do longest = math.max(longest, set.frames.shape[2]) end
-  local out = { clips = {}, part_of = {}, seconds_per_frame = sets[1].seconds_per_frame }
-  local frames, lengths, clip = {}, {}, {}
+  local out = nj.features.join(sets)
+  out.part_of, out.seconds_per_frame = {}, sets[1].seconds_per_frame
   for i, set in ipairs(sets) do
-    frames[i], lengths[i], clip[i] = set.frames, set.lengths, set.clip
-    local missing = longest - set.frames.shape[2]
-    if missing > 0 then
-      frames[i] = nj.cat({ set.frames, nj.zeros(#set.clips, missing, set.frames.shape[3]) }, 2)
-    end
-    for _, each in ipairs(set.clips) do
-      out.clips[#out.clips + 1], out.part_of[#out.part_of + 1] = each, i
-    end
+    for _ = 1, #set.clips do out.part_of[#out.part_of + 1] = i end
   end
-  out.frames, out.lengths, out.clip = nj.cat(frames, 1), nj.cat(lengths, 1), nj.cat(clip, 1)
   return out
 end
 

@@ -5,7 +5,6 @@
 --- pairs by NT-Xent at all levels; single clips must also pick their class among captions of all 50.
 local nj = require "nightjar"
 local evaluate = require "nightjar.evaluate"
-local features = require "examples.small.features"
 local splits = require "examples.small.splits"
 
 local match = {}
@@ -82,14 +81,14 @@ local function make_evaluation(model, o)
   for class in pairs(nj.data.captions.lexicon) do
     prompts[class] = table.move(nj.data.captions.of(class), 1, 6, 1, {})
   end
-  local pool = features.compute(model.audio_tower, nj.data.loader(scenes,
+  local pool = nj.features.collect(model.audio_tower.encoder, nj.data.loader(scenes,
     { batch = 40, shuffle = false, front_end = model.audio_tower.front_end }))
   local texts = {}
   for i, clip in ipairs(pool.clips) do texts[i] = clip.captions[1] end
   return function()
     local rows = {}
     for i = 1, #pool.clips do rows[i] = i end
-    local a = model.head:audio(features.take(pool, rows))
+    local a = model.head:audio(pool:take(rows))
     local levels = model.head:similarity(encode_texts(model, texts), a)
     local fused = model.head:fit(levels, nil, { steps = 5 })
     local r = nj.metrics.retrieval(model.head:fuse(levels), { bootstrap = 0 })
@@ -104,9 +103,10 @@ local function make_pools(model, o)
   local shared = { batch = 32, shuffle = false, front_end = model.audio_tower.front_end, seed = o.seed,
     fresh = true, cache_mb = 1200, augment = { gain = { -12, 3 }, noise = { 8, 30 }, noise_rate = 0.3 } }
   local scenes = nj.data.scenes(o.train, { seed = o.seed + 100, size = o.scenes })
+  local encoder = model.audio_tower.encoder
   return {
-    scenes = features.compute(model.audio_tower, nj.data.loader(scenes, shared)),
-    singles = features.compute(model.audio_tower, nj.data.loader(o.train, shared), 3),
+    scenes = nj.features.collect(encoder, nj.data.loader(scenes, shared)),
+    singles = nj.features.collect(encoder, nj.data.loader(o.train, shared), { epochs = 3 }),
   }
 end
 
@@ -138,8 +138,8 @@ function match.train(model, o)
     optimizer = nj.optim.adamw(parameters, { lr = 1e-3, weight_decay = 0.02 }),
     schedule = nj.schedule.cosine { steps = steps, warmup = math.floor(steps * 0.05) },
     step = function(batch)
-      local scenes = features.take(pools.scenes, batch.scenes)
-      local singles = features.take(pools.singles, batch.singles)
+      local scenes = pools.scenes:take(batch.scenes)
+      local singles = pools.singles:take(batch.singles)
       scenes.rng, singles.rng = rng, rng
       local of_singles = model.head:audio(singles)
       local a = model.head:collate_audio { model.head:audio(scenes), of_singles }

@@ -18,12 +18,34 @@ local function open_esc50(root, split)
   return nil, message:format(split), "EARG"
 end
 
+-- A folder, or the part of it that the column "split" of its CSV says.
+local function open_folder(root, o)
+  if o.labels and not o.captions then
+    return nil, "labels are a column of a CSV of captions", "EARG"
+  end
+  if o.split and not o.captions then
+    return nil, "a folder has splits only by the column 'split' of a CSV", "EARG"
+  end
+  local set, message, code = data.folder(root, { csv = o.captions, label_column = o.labels,
+    split_column = o.split and "split" or nil })
+  if not set or not o.split then return set, message, code end
+  local parts = {}
+  parts.train, parts.validation, parts.test = data.split(set)
+  if not parts.train then return nil, parts.validation, parts.test end
+  local part = parts[o.split]
+  if not part then
+    return nil, ("a folder's splits are train, validation and test, got '%s'"):format(o.split), "EARG"
+  end
+  return part
+end
+
 --- Opens a data set by the name of its kind.
 ---@param kind "folder"|"esc50"|"audiocaps"|"clotho"
 ---@param root string its folder
 ---@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and
----  clotho; of esc50 train, val, test or a fold (5). captions: a CSV of captions, for folder;
----  labels: the column of it that names each clip's class
+---  clotho; of esc50 train, val, test or a fold (5); of a folder train, validation or test, by the
+---  column "split" of its CSV. captions: a CSV of captions, for folder; labels: the column of it that
+---  names each clip's class
 ---@return table|nil dataset
 ---@return string? message
 ---@return string? code
@@ -32,13 +54,7 @@ function evaluate.open(kind, root, options)
     { type = "string", one_of = { "folder", "esc50", "audiocaps", "clotho" } })
   local o = opts.check("evaluate.open", options,
     { split = "string", captions = "string", labels = "string" })
-  if kind == "folder" then
-    if o.split then return nil, "a folder has no splits", "EARG" end
-    if o.labels and not o.captions then
-      return nil, "labels are a column of a CSV of captions", "EARG"
-    end
-    return data.folder(root, { csv = o.captions, label_column = o.labels })
-  end
+  if kind == "folder" then return open_folder(root, o) end
   if o.captions then return nil, kind .. " has its own captions", "EARG" end
   if o.labels then return nil, kind .. " has no columns to choose labels from", "EARG" end
   if kind == "esc50" then return open_esc50(root, o.split or "5") end

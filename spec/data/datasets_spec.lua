@@ -377,8 +377,7 @@ describe("nj.data.folder", function()
     assert.matches("no file column 'sounds'; there are 'sound', 'words'", message)
   end)
 
-  for _, path in ipairs { "../secret.wav", "/etc/passwd", "a/../../b.wav", "x\0.wav", "C:\\x.wav",
-    "" } do
+  for _, path in ipairs { "../secret.wav", "/etc/passwd", "a/../../b.wav", "x\0.wav", "C:\\x.wav" } do
     it(("does not follow %q out of the folder"):format(path), function()
       temporary.write(dir .. "/c.csv", "file,caption\ncarHorn.mp3,a\n" .. path .. ",b\n")
       local none, message, code = data.folder(dir, { csv = "c.csv" })
@@ -387,6 +386,30 @@ describe("nj.data.folder", function()
       assert.equal("EFORMAT", code)
     end)
   end
+
+  it("names the line of a row that has no file, or contradicts another", function()
+    local function message(text)
+      temporary.write(dir .. "/c.csv", text)
+      local none, why, code = data.folder(dir, { csv = "c.csv", split_column = "split" })
+      assert.is_nil(none)
+      assert.equal("EFORMAT", code)
+      return (why:gsub("^.*c.csv:", ""))
+    end
+    assert.equal("3: no file name", message "file,caption,split\ncarHorn.mp3,a,train\n,b,train\n")
+    assert.equal("4: 'carHorn.mp3' is in the split 'test' here and in 'train' on line 2",
+      message "file,caption,split\ncarHorn.mp3,a,train\nx.wav,b,test\ncarHorn.mp3,c,test\n")
+    assert.equal("2: expected 3 fields, got 2", message "file,caption,split\ncarHorn.mp3,a\n")
+    assert.equal(" no split column 'split'; there are 'file', 'caption'", message "file,caption\na,b\n")
+  end)
+
+  it("tells clips their split and the line that names them first", function()
+    temporary.write(dir .. "/c.csv",
+      "file,caption,part\nnone.wav,\"two\nlines\",val\ncarHorn.mp3,a,train\ncarHorn.mp3,b,train\n")
+    local set = assert(data.folder(dir, { csv = "c.csv", split_column = "part" }))
+    assert.equal("train", set.clips[1].split)
+    assert.equal(4, set.clips[1].line)
+    assert.equal(2, set.missing[1].line)
+  end)
 
   it("follows paths elsewhere when allowed", function()
     local other = temporary.folder()

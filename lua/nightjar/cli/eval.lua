@@ -13,7 +13,8 @@ function command.declare(parser)
   parser:option("--data", "Its kind: " .. table.concat(KINDS, ", ") .. "."):default("folder")
     :choices(KINDS)
   parser:option("--split", "Which split (audiocaps, clotho: test, evaluation …; esc50: train, val, "
-    .. "test, all or a fold, 5 by default)."):argname "NAME"
+    .. "test, all or a fold, 5 by default; a folder: train, validation or test, by the column 'split' "
+    .. "of its CSV)."):argname "NAME"
   parser:option("--captions", "Of a folder: a CSV of files and captions (without one, file names "
     .. "are the captions)."):argname "CSV"
   parser:option("--label-column", "Of that CSV: the column that names each file's class.")

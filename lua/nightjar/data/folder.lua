@@ -63,20 +63,32 @@ local function columns_of(reader, o)
     captions[1], why = choose("caption", o.caption_column, reader.columns, caption_columns)
     if not captions[1] then return nil, why end
   end
-  if o.label_column then
-    local label
-    label, why = choose("label", o.label_column, reader.columns, {})
-    if not label then return nil, why end
+  for _, what in ipairs { "label", "split" } do
+    local wanted = o[what .. "_column"]
+    if wanted then
+      local found
+      found, why = choose(what, wanted, reader.columns, {})
+      if not found then return nil, why end
+    end
   end
-  return { file = file, captions = captions, label = o.label_column }
+  return { file = file, captions = captions, label = o.label_column, split = o.split_column }
 end
 
-local function add_captions(clip, row, columns)
+-- The captions of a row, its label and its split; a message when it contradicts an earlier row.
+local function add_row(clip, row, columns)
   for _, column in ipairs(columns.captions) do
     local caption = row[column]:gsub("%s+", " "):match "^ ?(.-) ?$"
     if caption ~= "" then clip.captions[#clip.captions + 1] = caption end
   end
   if columns.label then clip.label = row[columns.label] end
+  if columns.split then
+    local split = row[columns.split]
+    if clip.split and clip.split ~= split then
+      return ("'%s' is in the split '%s' here and in '%s' on line %d"):format(clip.id, split, clip.split,
+        clip.line)
+    end
+    clip.split = split
+  end
 end
 
 -- The file itself, or with an extension the CSV does not name.
@@ -106,18 +118,26 @@ local function from_csv(dir, o)
       return listed
     end
     local name = row[columns.file]
-    if not (stays_inside(name) or (o.outside and name ~= "" and not name:find("\0", 1, true))) then
+    if name == "" then
+      reader:close()
+      return nil, ("folder: %s:%d: no file name"):format(path, line), "EFORMAT"
+    end
+    if not (stays_inside(name) or (o.outside and not name:find("\0", 1, true))) then
       reader:close()
       return nil, ("folder: %s:%d: the path %q leaves the folder (option 'outside' allows it)")
         :format(path, line, name), "EFORMAT"
     end
     local clip = by_name[name]
     if not clip then
-      clip = { id = name, captions = {}, path = locate(dir, name) }
+      clip = { id = name, captions = {}, path = locate(dir, name), line = line }
       by_name[name] = clip
       listed[#listed + 1] = clip
     end
-    add_captions(clip, row, columns)
+    why = add_row(clip, row, columns)
+    if why then
+      reader:close()
+      return nil, ("folder: %s:%d: %s"):format(path, line, why), "EFORMAT"
+    end
   end
 end
 
@@ -129,17 +149,20 @@ end
 --- gives "dog bark"), or of the folder's when the name says nothing ("rain/0001.wav" gives "rain").
 ---@param dir string
 ---@param options? { csv?: string, file_column?: string, caption_column?: string,
----  label_column?: string, separator?: string, split?: string, name?: string, outside?: boolean,
----  extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed where not
----  given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …);
----  outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
----@return nightjar.Dataset? dataset clip ids are the paths below the folder
+---  label_column?: string, split_column?: string, separator?: string, split?: string, name?: string,
+---  outside?: boolean, extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed
+---  where not given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …);
+---  split_column: what nj.data.split goes by; outside: the CSV may name files elsewhere; missing as in
+---  nightjar.data.audiocaps
+---@return nightjar.Dataset? dataset clip ids are the paths below the folder; of a CSV, clips know their
+---  `line`, the first that names them, and their `split`
 ---@return string? message
 ---@return string? code
 local function open(dir, options)
   opts.arg("folder", 1, "dir", dir, "string")
   local o = opts.check("folder", options, {
     csv = "string", file_column = "string", caption_column = "string", label_column = "string",
+    split_column = "string",
     separator = { type = "string", default = "," },
     split = { type = "string", default = "all" },
     name = "string",

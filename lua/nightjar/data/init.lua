@@ -7,6 +7,7 @@
 local parts = {
   audiocaps = true, augmentation = true, cache = true, captions = true, clotho = true, csv = true,
   dataset = true, esc50 = true, folder = true, generated = true, loader = true, scenes = true,
+  split = true,
 }
 
 return setmetatable({}, {

@@ -7,12 +7,14 @@
 ---     set.frames (N, T, C), set.lengths (N), set.clip (N, C), set.ids { "train/1/1", … }
 ---
 --- The file repeats what it was made of: front-end, encoder with a digest of its weights, and the
---- items. A file that was made of something else is made anew. The tensors are mapped, not read.
+--- items. A file that was made of something else is made anew. The tensors are mapped, not read. Of sound
+--- files that change one by one, nj.features keeps an entry each.
 local core = require "nightjar.core"
 local fs = require "nightjar.fs"
 local json = require "dkjson"
 local loader = require "nightjar.data.loader"
 local opts = require "nightjar.opts"
+local pool = require "nightjar.features.pool"
 local random = require "nightjar.data.random"
 local record = require "nightjar.experiment.record"
 
@@ -78,19 +80,6 @@ local function read(path, identity)
   }
 end
 
--- Frames of batches have the lengths of their longest clips: all get the length of the longest.
-local function join(parts)
-  local longest = 0
-  for _, x in ipairs(parts) do longest = math.max(longest, x.shape[2]) end
-  for i, x in ipairs(parts) do
-    local missing = longest - x.shape[2]
-    if missing > 0 then
-      parts[i] = core.cat({ x, core.zeros(x.shape[1], missing, x.shape[3]) }, 2)
-    end
-  end
-  return core.cat(parts, 1)
-end
-
 local function compute(o)
   local batches = loader(o.source, {
     batch = math.min(o.batch, #o.source), shuffle = false, last = "keep",
@@ -99,19 +88,11 @@ local function compute(o)
   })
   local front = o.front_end:descriptor()
   local seconds_per_frame = o.encoder:stride() * front.hop / front.rate
-  local frames, clips, lengths, ids = {}, {}, {}, {}
-  local done = 0
-  -- Frozen: no graph is recorded, and encoders may fold their batch norms.
-  o.encoder:eval()
-  for batch in batches:batches(1) do
-    core.no_grad(function()
-      local f, c, n = o.encoder(batch.mel, batch.lengths)
-      frames[#frames + 1], clips[#clips + 1], lengths[#lengths + 1] = f, c, n
-    end)
-    for _, clip in ipairs(batch.clips) do ids[#ids + 1] = clip.id end
-    done = done + #batch.clips
-    if o.progress then o.progress(done, #o.source) end
-  end
+  local found = pool.collect(o.encoder, batches, {
+    progress = o.progress and function(done) o.progress(done, #o.source) end,
+  })
+  local ids = {}
+  for i, clip in ipairs(found.clips) do ids[i] = clip.id end
   local failures = {}
   for id, message in pairs(batches.failures) do
     failures[#failures + 1] = { id = id, message = message }
@@ -119,7 +100,7 @@ local function compute(o)
   table.sort(failures, function(a, b) return a.id < b.id end)
   batches:close()
   return {
-    frames = join(frames), clip = core.cat(clips, 1), lengths = core.cat(lengths, 1), ids = ids,
+    frames = found.frames, clip = found.clip, lengths = found.lengths, ids = ids,
     failures = failures, seconds_per_frame = seconds_per_frame, cached = false,
   }
 end

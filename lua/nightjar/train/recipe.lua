@@ -20,11 +20,11 @@
 --- probabilities).
 ---
 --- A run that was interrupted goes on where it stopped when it is started again.
-local calibration = require "nightjar.model.calibration"
 local core = require "nightjar.core"
 local data = require "nightjar.data"
 local evaluate = require "nightjar.evaluate"
 local fs = require "nightjar.fs"
+local judge = require "nightjar.train.judge"
 local losses = require "nightjar.loss"
 local models = require "nightjar.model"
 local optim = require "nightjar.optim"
@@ -244,45 +244,16 @@ local function fit(o, model, loader, validation, captions_of)
   }
 end
 
-local BANK = 300 -- clips that scores are judged against
-
--- Clips of the training data that are files, evenly drawn.
+-- Vectors of training clips that are files: what scores are judged against.
 local function bank_of(model, sources)
-  local clips = {}
+  local clips, drawn = {}, {}
   for _, set in ipairs(sources) do
     for _, clip in ipairs(set.clips or {}) do
       if clip.path then clips[#clips + 1] = clip end
     end
   end
-  local drawn, count = {}, math.min(BANK, #clips)
-  for i = 1, count do drawn[i] = clips[(i - 1) * #clips // count + 1] end
+  for i, place in ipairs(judge.places(#clips)) do drawn[i] = clips[place] end
   return (evaluate.clips(model, drawn))
-end
-
--- What clips mean the same: a caption of one is then no wrong answer for the other.
-local function meaning(clip) return clip.group or clip.label or clip.id end
-
--- Probabilities: against a bank of training clips, on captions and clips of the validation set; of
--- the fused similarities where a model compares more than clip and sentence.
-local function calibrate(model, sources, S, clip_of, clips)
-  local rows, matches = {}, {}
-  for t, own in ipairs(clip_of) do
-    local row, positives = {}, 0
-    for n, clip in ipairs(clips) do
-      row[n] = meaning(clip) == meaning(clips[own])
-      positives = positives + (row[n] and 1 or 0)
-    end
-    if positives < #clips then rows[#rows + 1], matches[#matches + 1] = t, row end
-  end
-  local bank = bank_of(model, sources)
-  if #rows == 0 or bank.shape[1] < 2 then return nil end
-  local vectors, index = {}, core.tensor(rows, { dtype = "int64" })
-  for n, sound in ipairs(S.source.sounds) do vectors[n] = sound.vector end
-  local levels = model.head:levels()
-  local several = #levels > 1 or levels[1] ~= "clip"
-  local fused = several and S:fuse().scores:index_select(1, index) or nil
-  return calibration.fit(bank, S.source.encoded.vectors:index_select(1, index),
-    core.stack(vectors, 1), matches, fused)
 end
 
 -- What validation data tell beyond the best epoch: how much each level counts, and probabilities.
@@ -291,7 +262,11 @@ local function finish(o, model, sources, validation, captions_of)
   local S, clip_of, _, clips = evaluate.similarity(model, validation, { generated = captions_of })
   if not S then return clip_of end
   if #model.head:levels() > 1 then model:fit_fusion(S, clip_of, o.fusion) end
-  if o.calibrate then model.calibration = calibrate(model, sources, S, clip_of, clips) end
+  if not o.calibrate then return end
+  local meanings, owners = {}, {}
+  for i, clip in ipairs(clips) do meanings[i] = judge.meaning(clip) end
+  for t, clip in ipairs(clip_of) do owners[t] = { clip } end
+  model.calibration = judge.calibrate(model, bank_of(model, sources), S, owners, meanings)
 end
 
 --- Trains and writes the model: the best epoch's where there is a validation set, else the last.

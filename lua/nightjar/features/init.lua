@@ -1,0 +1,169 @@
+--- What a frozen audio encoder makes of sound files, computed once and kept on disk: what lies behind the
+--- encoder then trains in minutes.
+---
+---     local store = assert(nj.features("runs/features", { model = model }))
+---     local set = store:all(dataset.clips, { progress = function(done, total) … end })
+---     local a = model.head:audio(set:take { 1, 7, 3 })      -- frames, mask and clip vectors of a batch
+---     local S = model:similarity(texts, { set:encode(model, 1) })
+---
+--- Frames and clip vectors are those of model:audio: long sounds go through the encoder in tiles, and
+--- nothing depends on which sounds stand beside. Each file has an entry of its own (see data/entries.lua):
+--- work that was interrupted goes on where it stopped; a file that changed, another encoder, other weights or
+--- another front-end are computed anew; a damaged entry is noticed. Entries hold float16, and what is
+--- computed is rounded the same way before it is used: the first run has the numbers of all later ones.
+local core = require "nightjar.core"
+local entries = require "nightjar.data.entries"
+local half = require "nightjar.features.half"
+local opts = require "nightjar.opts"
+local parts = require "nightjar.model.parts"
+local pool = require "nightjar.features.pool"
+local set = require "nightjar.features.set"
+local tiles = require "nightjar.model.tiles"
+local towers = require "nightjar.model.towers"
+
+---@class nightjar.FeatureStore
+local Store = {}
+Store.__index = Store
+Store.__name = "nightjar.FeatureStore"
+
+local features = {}
+
+-- 32 digits of a network's weights and running statistics.
+local function digest_of(encoder)
+  local state, names, list = encoder:state(), {}, {}
+  for name in pairs(state) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    list[#list + 1] = name
+    list[#list + 1] = state[name]
+  end
+  return core.digest(table.unpack(list))
+end
+
+-- All that an entry depends on beside the sound. A change of what is kept changes the first line.
+local function made_with(tower, o)
+  return table.concat({
+    "nightjar features 1, " .. o.dtype,
+    "front-end: " .. entries.line(tower.front_end:descriptor()),
+    "encoder: " .. entries.line(tower.encoder:descriptor()) .. ", weights " .. digest_of(tower.encoder),
+    ("clip: %s; at most %g seconds"):format(tower.clip or "pool", o.max_seconds),
+  }, "\n")
+end
+
+local function tower_of(o)
+  if o.model then
+    if o.encoder or o.front_end then
+      error("features: give 'model', or 'encoder' and 'front_end', not both", 3)
+    end
+    local tower = o.model.audio_tower
+    if not tower then
+      error(("features: option 'model' must have an audio tower, a %s has none"):format(
+        opts.type_name(o.model)), 3)
+    end
+    return tower
+  end
+  if not o.encoder then error("features: option 'model' is required (or 'encoder')", 3) end
+  return towers.listener { encoder = o.encoder, front_end = o.front_end and o.front_end:descriptor() }
+end
+
+--- Opens a store, making its folder. Several encoders may share one.
+---@param dir string
+---@param options table
+---  model        whose audio tower is used: a nightjar.Model or a captioner; or
+---  encoder      an audio encoder, with front_end (of nj.audio.mel), by default that which goes with it
+---  max_seconds  longer sounds are cut (30)
+---  dtype        "float16" (default: half the space, eleven bits) or "float32"
+---  check        a file is known by its path, size and time ("stat", default) or by its bytes ("content",
+---               which finds it under any name, and reads every file)
+---@return nightjar.FeatureStore?
+---@return string? message
+---@return string? code
+function features.open(dir, options)
+  opts.arg("features", 1, "dir", dir, "string")
+  local o = opts.check("features", options, {
+    model = "any", encoder = "nightjar.Encoder", front_end = "any",
+    max_seconds = { type = "number", default = 30, above = 0, below = math.huge },
+    dtype = { type = "string", default = "float16", one_of = { "float16", "float32" } },
+    check = { type = "string", default = "stat", one_of = { "stat", "content" } },
+  })
+  local tower = tower_of(o)
+  local found, message, code = entries.open(dir, made_with(tower, o), o.check)
+  if not found then return nil, "features: " .. message, code end
+  return setmetatable({ dir = dir, tower = tower, entries = found, max_seconds = o.max_seconds,
+    round = o.dtype == "float16" and half or nil, dtype = o.dtype }, Store)
+end
+
+-- What the encoder makes of a file: tensors and metadata, or nil, message, code.
+local function listen(self, path)
+  local tower = self.tower
+  local rate = tower.front_end:descriptor().rate
+  local wave, message, code = core.audio.decode(path, { rate = rate, to = self.max_seconds })
+  if not wave then return nil, message, code end
+  if wave.shape[1] == 0 then return nil, path .. ": the sound is empty", "EFORMAT" end
+  return parts.infer({ { net = tower.encoder } }, function()
+    local frames, step = tiles.frames(tower, wave)
+    local clip = tower:pool(frames:unsqueeze(1))[1]
+    frames = tower:lift(frames)
+    if not (frames:isfinite():all() and clip:isfinite():all()) then
+      return nil, path .. ": the sound holds values that are no numbers", "EFORMAT"
+    end
+    if self.round then frames, clip = self.round(frames), self.round(clip) end
+    return { frames = frames, clip = clip },
+      { step = ("%.17g"):format(step), seconds = ("%.17g"):format(wave.shape[1] / rate) }
+  end)
+end
+
+--- What the encoder makes of a sound file.
+---@param path string
+---@return { frames: nightjar.Tensor, clip: nightjar.Tensor, step: number, seconds: number }? found frames
+---  (N, C), clip (C), as the head takes them; seconds from frame to frame, and of the sound
+---@return boolean|string hit_or_message whether it came from the disk
+---@return string? code
+function Store:get(path)
+  opts.arg("features:get", 1, "path", path, "string")
+  local tensors, metadata, hit = self.entries:get(path, function() return listen(self, path) end,
+    self.dtype)
+  if not tensors then return nil, metadata, hit end
+  return { frames = tensors.frames, clip = tensors.clip, step = tonumber(metadata.step),
+    seconds = tonumber(metadata.seconds) }, hit
+end
+
+--- The features of a list of clips. Those whose sound cannot be read are left out and listed.
+---@param clips nightjar.Clip[] with `path`, `id` and what else they have
+---@param options? table memory_mb: what stays in memory (512); progress: function(done, total)
+---@return nightjar.FeatureSet
+function Store:all(clips, options)
+  opts.arg("features:all", 1, "clips", clips, "table")
+  local o = opts.check("features:all", options, {
+    memory_mb = { type = "number", default = 512, min = 0 }, progress = "callable",
+  })
+  local out = set.new(self, math.floor(o.memory_mb * (1 << 20)))
+  for i, clip in ipairs(clips) do
+    local found, message
+    if clip.path then
+      found, message = self:get(clip.path)
+    else
+      message = "no sound file"
+    end
+    if found then
+      set.add(out, clip, found)
+    else
+      out.failures[#out.failures + 1] = { id = clip.id or ("clip %d"):format(i), message = message }
+    end
+    if o.progress then o.progress(i, #clips) end
+  end
+  return out
+end
+
+--- Removes every entry, those of other encoders too.
+---@return integer removed
+function Store:clear() return self.entries:clear() end
+
+--- What happened since the store was opened: `unwritten` is what went wrong when an entry could not be
+--- written, on a full disk say.
+---@return { hits: integer, misses: integer, damaged: integer, unwritten: table? }
+function Store:stats() return self.entries:stats() end
+
+features.collect, features.join = pool.collect, pool.join
+
+return setmetatable(features, { __call = function(_, ...) return features.open(...) end })

@@ -1,0 +1,125 @@
+--- The model that fine-tuning begins with: one that there is, or a new one behind an encoder with weights of
+--- others.
+local core = require "nightjar.core"
+local encoders = require "nightjar.encoders"
+local models = require "nightjar.model"
+local opts = require "nightjar.opts"
+
+local start = {}
+
+-- A vocabulary: its size (learnt from the texts), a file, or the words themselves.
+local function words_of(given, texts)
+  if math.type(given) == "integer" then
+    return core.text.train_wordpiece(texts, { size = given, min_frequency = 1 })
+  end
+  local tokenizer, message, code = core.text.wordpiece(given)
+  if not tokenizer then return nil, message, code end
+  return tokenizer:vocabulary()
+end
+
+-- A text tower that knows nothing yet.
+local function fresh_text(o, texts)
+  local words, message, code = words_of(o.vocabulary or 2000, texts)
+  if not words then return nil, message, code end
+  local t = opts.check("finetune: option 'text'", o.text or {}, {
+    width = { type = "integer", default = 128, min = 1 },
+    layers = { type = "integer", default = 2, min = 0 },
+    heads = { type = "integer", default = 4, min = 1 },
+    feed_forward = { type = "integer", min = 1 },
+    dropout = { type = "number", default = 0.1, min = 0, below = 1 },
+    max = { type = "integer", default = 48, min = 2 },
+  }, 0)
+  return {
+    vocabulary = words, sentence = "mean", max = t.max,
+    encoder = { kind = "bert", width = t.width, layers = t.layers, heads = t.heads,
+      feed_forward = t.feed_forward or 2 * t.width, positions = math.max(64, t.max), types = 1,
+      dropout = t.dropout },
+  }
+end
+
+-- The text tower of a model, to be put into another one: network, vocabulary and what goes with them.
+local function text_of(tower)
+  local d = tower:descriptor()
+  d.encoder, d.vocabulary, d.merges = tower.encoder, tower.vocabulary, tower.merges
+  return d
+end
+
+local function audio_of(tower)
+  local d = tower:descriptor()
+  d.encoder = tower.encoder
+  return d
+end
+
+-- The encoder as nj.encoders.from reads it: without the classifier of what it was trained for.
+local function new_model(o, texts)
+  local e = opts.check("finetune: option 'encoder'", o.encoder, {
+    name = { type = "string|table", required = true },
+    checkpoint = { type = "string|table", required = true },
+    prefix = "string",
+  }, 0)
+  local net, about, code = encoders.from(e.name, { checkpoint = e.checkpoint, prefix = e.prefix,
+    encoder = { classes = 0 } })
+  if not net then return nil, about, code end
+  local text, message, why = fresh_text(o, texts)
+  if not text then return nil, message, why end
+  return models.new({
+    name = o.name, dim = o.dim or 256, text = text, hci = o.hci,
+    audio = { front_end = about.front_end, encoder = net },
+    projection = { form = "mlp", dropout = o.dropout },
+  }, { rng = core.rng(o.seed) })
+end
+
+-- Whether a given section says anything else than a model's own.
+local function is_new(given, own) return given ~= nil and given ~= own end
+
+--- Makes or loads the model.
+---@param o table of nj.finetune: model or encoder; vocabulary, text, hci, dim, seed, name
+---@param texts string[] the training captions
+---@return table? start { model, fresh_text (its text encoder is new), fresh_head (so is all behind the
+---  encoders) }
+---@return string? message
+---@return string? code
+function start.make(o, texts)
+  if (o.model == nil) == (o.encoder == nil) then
+    error("finetune: give either 'model' (to go on with) or 'encoder' (to begin with)", 0)
+  end
+  if o.encoder then
+    local model, message, code = new_model(o, texts)
+    if not model then return nil, message, code end
+    return { model = model, fresh_text = true, fresh_head = true }
+  end
+  local model = o.model
+  if type(model) == "string" then
+    local message, code
+    model, message, code = models.load(o.model)
+    if not model then return nil, message, code end
+  end
+  opts.arg("finetune", 1, "model", model, "nightjar.Model")
+  local fresh = o.vocabulary ~= nil or o.text ~= nil
+  local resized = is_new(o.dim, model.dim)
+  if not (fresh or resized or o.hci) then return { model = model } end
+  local text, message, code
+  if fresh then
+    text, message, code = fresh_text(o, texts)
+    if not text then return nil, message, code end
+  else
+    text = text_of(model.text_tower)
+  end
+  local d = model:descriptor()
+  local built = models.new({ name = o.name, dim = o.dim or d.dim, projection = d.projection,
+    temperature = d.temperature, audio = audio_of(model.audio_tower), text = text, hci = o.hci or d.hci },
+    { rng = core.rng(o.seed) })
+  if not fresh and not resized then
+    -- What both have stays: levels that are new begin as drawn.
+    local own, kept = built:state(), {}
+    for name, tensor in pairs(model:state()) do
+      if own[name] and table.concat(own[name].shape, ",") == table.concat(tensor.shape, ",") then
+        kept[name] = tensor
+      end
+    end
+    built:load_state(kept, { missing = "keep" })
+  end
+  return { model = built, fresh_text = fresh, fresh_head = fresh or resized }
+end
+
+return start
