@@ -88,6 +88,28 @@ describe("nj.features", function()
     end))
   end)
 
+  it("reads ahead, and cuts what is too long, to the bits of each file by itself", function()
+    for i = 4, 24 do
+      local id = ("c%d.wav"):format(i)
+      clips[i] = { id = id, path = sound(id, 0.2 + i % 3, i), captions = { "rain" } }
+    end
+    clips[25] = { id = "again", path = clips[24].path, captions = { "rain" } }
+    temporary.write(clips[7].path, "no sound")
+    local set
+    assert.equal(23, heard(function() set = all { max_seconds = 1.2 } end))
+    assert.equal(24, #set)
+    assert.equal("c7.wav", set.failures[1].id)
+    dir = folder .. "/others"
+    local store = open { max_seconds = 1.2 }
+    for i, clip in ipairs(set.clips) do
+      local own = assert(store:get(clip.path))
+      assert.equal(own.frames:bytes(), set:get(i).frames:bytes())
+      assert.equal(own.clip:bytes(), set:get(i).clip:bytes())
+      assert.equal(own.seconds, set:get(i).seconds)
+      assert.is_true(own.seconds <= 1.2)
+    end
+  end)
+
   it("goes on where it stopped", function()
     local store = open()
     assert.error_matches(function()

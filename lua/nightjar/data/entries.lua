@@ -73,6 +73,14 @@ local function digest_of(tensors)
   return core.digest(table.unpack(parts))
 end
 
+--- Whether there is an entry, whole or not.
+---@param path string the sound file
+---@return boolean
+function Entries:has(path)
+  local identity = self:identity(path)
+  return identity ~= nil and fs.kind(entry_path(self, identity)) == "file"
+end
+
 --- The tensors of an entry, when it is whole and made of what is asked for.
 ---@param identity string
 ---@return table<string, nightjar.Tensor>? tensors

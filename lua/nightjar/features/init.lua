@@ -93,24 +93,36 @@ function features.open(dir, options)
     round = o.dtype == "float16" and half or nil, dtype = o.dtype }, Store)
 end
 
--- What the encoder makes of a file: tensors and metadata, or nil, message, code.
-local function listen(self, path)
-  local tower = self.tower
-  local rate = tower.front_end:descriptor().rate
-  local wave, message, code = core.audio.decode(path, { rate = rate, to = self.max_seconds })
-  if not wave then return nil, message, code end
-  if wave.shape[1] == 0 then return nil, path .. ": the sound is empty", "EFORMAT" end
-  return parts.infer({ { net = tower.encoder } }, function()
-    local frames, step = tiles.frames(tower, wave)
-    local clip = tower:pool(frames:unsqueeze(1))[1]
-    frames = tower:lift(frames)
+-- What the encoder makes of a sound, tile by tile: tensors and metadata, or nil, message, code.
+local function hear(self, path, next_tile, wave)
+  return parts.infer({ { net = self.tower.encoder } }, function()
+    local heard, message, code = tiles.hear(self.tower, next_tile, wave)
+    if not heard then return nil, message, code end
+    local frames, clip = heard.lifted, heard.clip
     if not (frames:isfinite():all() and clip:isfinite():all()) then
       return nil, path .. ": the sound holds values that are no numbers", "EFORMAT"
     end
     if self.round then frames, clip = self.round(frames), self.round(clip) end
     return { frames = frames, clip = clip },
-      { step = ("%.17g"):format(step), seconds = ("%.17g"):format(wave.shape[1] / rate) }
+      { step = ("%.17g"):format(heard.step), seconds = ("%.17g"):format(heard.seconds) }
   end)
+end
+
+-- The same of a file, which is cut where it is too long.
+local function listen(self, path)
+  local wave, message, code = core.audio.decode(path,
+    { rate = self.tower.front_end.rate, to = self.max_seconds })
+  if not wave then return nil, message, code end
+  if wave.shape[1] == 0 then return nil, path .. ": the sound is empty", "EFORMAT" end
+  return hear(self, path, tiles.of_wave(self.tower, wave), function() return wave end)
+end
+
+-- The features of a file by their entry, or by what `compute` gives.
+local function find(self, path, compute)
+  local tensors, metadata, hit = self.entries:get(path, compute, self.dtype)
+  if not tensors then return nil, metadata, hit end
+  return { frames = tensors.frames, clip = tensors.clip, step = tonumber(metadata.step),
+    seconds = tonumber(metadata.seconds) }, hit
 end
 
 --- What the encoder makes of a sound file.
@@ -121,11 +133,54 @@ end
 ---@return string? code
 function Store:get(path)
   opts.arg("features:get", 1, "path", path, "string")
-  local tensors, metadata, hit = self.entries:get(path, function() return listen(self, path) end,
-    self.dtype)
-  if not tensors then return nil, metadata, hit end
-  return { frames = tensors.frames, clip = tensors.clip, step = tonumber(metadata.step),
-    seconds = tonumber(metadata.seconds) }, hit
+  return find(self, path, function() return listen(self, path) end)
+end
+
+-- Files behind the one at work are read on threads of their own (nj.audio.reader), those that have no entry;
+-- of an encoder that fuses views, which needs whole waves, none.
+local AHEAD = 16
+
+local Ahead = {}
+Ahead.__index = Ahead
+
+local function read_ahead(store, clips)
+  local size, step = tiles.size(store.tower)
+  return setmetatable({ store = store, clips = clips, submitted = {}, last = 0,
+    reader = core.audio.reader { front_end = store.tower.front_end, tile = size, step = step,
+      ahead = AHEAD, max_seconds = store.max_seconds } }, Ahead)
+end
+
+function Ahead:__close() self.reader:close() end
+
+-- Sets the reader to work on what comes behind clip i.
+function Ahead:fill(i)
+  while self.last < math.min(#self.clips, i + AHEAD - 1) do
+    self.last = self.last + 1
+    local path = self.clips[self.last].path
+    if path and not self.store.tower.fuses and not self.store.entries:has(path) then
+      self.reader:submit(path)
+      self.submitted[self.last] = true
+    end
+  end
+end
+
+-- The features of clip i. What the reader cannot read, as it is too long for one, is read here.
+function Ahead:get(i)
+  local path, waiting = self.clips[i].path, self.submitted[i]
+  local function next_tile()
+    local mel, n, code = self.reader:next()
+    waiting = mel ~= nil
+    return mel, n, code
+  end
+  local found, message, code = find(self.store, path, function()
+    if waiting then
+      local tensors, metadata = hear(self.store, path, next_tile)
+      if tensors then return tensors, metadata end
+    end
+    return listen(self.store, path)
+  end)
+  while waiting do next_tile() end -- of a file whose entry appeared in the meantime
+  return found, message, code
 end
 
 --- The features of a list of clips. Those whose sound cannot be read are left out and listed.
@@ -138,13 +193,11 @@ function Store:all(clips, options)
     memory_mb = { type = "number", default = 512, min = 0 }, progress = "callable",
   })
   local out = set.new(self, math.floor(o.memory_mb * (1 << 20)))
+  local ahead <close> = read_ahead(self, clips)
   for i, clip in ipairs(clips) do
-    local found, message
-    if clip.path then
-      found, message = self:get(clip.path)
-    else
-      message = "no sound file"
-    end
+    local found, message = nil, "no sound file"
+    ahead:fill(i)
+    if clip.path then found, message = ahead:get(i) end
     if found then
       set.add(out, clip, found)
     else

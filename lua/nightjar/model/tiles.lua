@@ -189,6 +189,23 @@ local function frame_times(n, step, duration)
   return times
 end
 
+--- What a tower makes of one sound, before any head.
+---@param tower table the audio tower
+---@param next_tile function as tiles.of_wave makes it, of a sound that is not empty
+---@param wave? fun(): any gives the whole waveform behind the last tile, for an encoder that fuses views
+---@return table? heard { frames (N, C): the encoder's own, lifted (N, width) and clip (width): as the head
+---  takes them, step: seconds from frame to frame, seconds }; or nil, message, code
+---@return string? message
+---@return string? code
+function tiles.hear(tower, next_tile, wave)
+  local frames, step, samples, whole = gather(tower, next_tile)
+  if not frames then return nil, step, samples end
+  whole = whole or fused_clip(tower, samples, wave)
+  local clip = whole and tower:lift_clip(whole:unsqueeze(1))[1] or pool(tower, frames)
+  return { frames = frames, lifted = tower:lift(frames), clip = clip, step = step,
+    seconds = samples / tower.front_end.rate }
+end
+
 --- Encodes one sound; see Model:audio.
 ---@param tower table the audio tower
 ---@param head table nj.head
@@ -197,16 +214,13 @@ end
 ---@param captions? table what head:audio takes of one clip's captions
 ---@return table
 function tiles.encode(tower, head, next_tile, wave, captions)
-  local frames, step, samples, whole = gather(tower, next_tile)
-  if not frames then return { error = step, code = samples } end
-  whole = whole or fused_clip(tower, samples, wave)
-  local duration = samples / tower.front_end.rate
+  local heard, message, code = tiles.hear(tower, next_tile, wave)
+  if not heard then return { error = message, code = code } end
+  local frames, step, duration, lifted = heard.frames, heard.step, heard.seconds, heard.lifted
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration
-  local lifted = tower:lift(frames)
-  local clip = whole and tower:lift_clip(whole:unsqueeze(1))[1] or pool(tower, frames)
-  local a, groups = levels.of_sound(head, lifted, clip, step, captions)
+  local a, groups = levels.of_sound(head, lifted, heard.clip, step, captions)
   local vectors = window_vectors(tower, head, frames, lifted, list)
   if not (vectors:isfinite():all() and a.clip:isfinite():all()) then
     return { error = "the sound holds values that are no numbers", code = "EFORMAT" }
