@@ -535,7 +535,8 @@ function nj.audio.crop(wave, length, options) end
 ---@field power? number of the magnitude: 1 or 2
 ---@field mels? integer
 ---@field fmin? number Hz
----@field fmax? number Hz, at most rate / 2
+---@field fmax? number Hz, at most bank_rate / 2
+---@field bank_rate? integer Hz that the bank takes waves to have; rate when left out, but 32000 for msclap2023
 ---@field scale? "slaney"|"htk"|"kaldi"
 ---@field norm? "none"|"slaney" the area of each triangle
 ---@field log? "db"|"ln"|"log10"|"none" 10 log10(max(x, amin)), ln(x + eps), log10(max(x, amin)), x

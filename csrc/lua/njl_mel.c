@@ -36,6 +36,7 @@ static const option options[] = {
     {"mels", INTEGER, AT(mels), NULL},
     {"fmin", NUMBER, AT(fmin), NULL},
     {"fmax", NUMBER, AT(fmax), NULL},
+    {"bank_rate", LONG, AT(bank_rate), NULL},
     {"scale", NAME, AT(scale), scales},
     {"norm", NAME, AT(area_norm), norms},
     {"log", NAME, AT(log), logs},
@@ -128,11 +129,13 @@ static int l_mel(lua_State *L) {
   nj_mel_options o;
   const char *const *presets = nj_mel_preset_names();
   nj_mel_preset(presets[njl_opt_enum(L, 1, "mel", "preset", presets, 0)], &o);
-  int whole_window = o.win_length == o.n_fft;
+  int whole_window = o.win_length == o.n_fft, own_bank = o.bank_rate == o.rate;
   for (int i = 0; i < N_OPTIONS; i++)
     read_option(L, 1, &options[i], &o);
   if (whole_window && has(L, 1, "n_fft") && !has(L, 1, "win_length"))
     o.win_length = o.n_fft; /* the window follows where the preset has one of full length */
+  if (own_bank && has(L, 1, "rate") && !has(L, 1, "bank_rate"))
+    o.bank_rate = o.rate; /* and so does the bank */
   void **slot = njl_new_handle(L, NJL_MEL);
   nj_mel *fe = NULL;
   NJL_CALL(L, nj_mel_new(njl_ctx(L), &o, &fe));

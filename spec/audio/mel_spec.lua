@@ -344,7 +344,7 @@ describe("nj.audio.mel: as an object", function()
     has("laion", { rate = 48000, hop = 480, scale = "slaney", norm = "slaney", quantize = true })
     has("laion_fusion", { rate = 48000, hop = 480, scale = "htk", norm = "none", quantize = true })
     has("msclap2022", { rate = 44100, hop = 320, fmax = 14000.0 })
-    has("msclap2023", { rate = 44100, hop = 320, fmax = 8000.0 })
+    has("msclap2023", { rate = 44100, hop = 320, fmax = 14000.0, bank_rate = 32000 })
     has("dcase", { rate = 44100, win_length = 1764, n_fft = 2048, hop = 882, log = "ln" })
     has("act", { rate = 32000, hop = 640, top_db = 80.0, drop_last = true })
     has("convnext", { rate = 32000, n_fft = 1024, hop = 320, mels = 224, fmin = 50.0, fmax = 14000.0 })
@@ -352,6 +352,20 @@ describe("nj.audio.mel: as an object", function()
       norm = "none",
       preemphasis = 0.97, mels = 128, fmax = 15000.0, log = "ln", eps = 1e-5, add = 4.5,
         mul = 0.2 })
+  end)
+
+  it("may take its bank from another rate, which otherwise follows", function()
+    assert.equal(16000, nj.audio.mel { preset = "panns", rate = 16000, fmax = 8000 }.bank_rate)
+    assert.equal(32000, nj.audio.mel { preset = "msclap2023", rate = 48000 }.bank_rate)
+    local there, here = nj.audio.mel { preset = "msclap2023" }, nj.audio.mel { preset = "panns" }
+    near(here:bank(), there:bank(), { atol = 0 })
+    local x = sound.noise_tensor(5000)
+    near(here(x), there(x), { atol = 0 })
+    assert.near(320 / 44100, there:seconds(2), 1e-12)
+    assert.error_matches(function() nj.audio.mel { bank_rate = 10 } end,
+      "mel: bank_rate must be in [1000, 1000000] Hz, got 10", nil, true)
+    assert.error_matches(function() nj.audio.mel { rate = 48000, bank_rate = 16000 } end,
+      "mel: expected 0 <= fmin < fmax <= rate / 2 = 8000, got fmin 50 and fmax 14000", nil, true)
   end)
 
   it("prints and has fields", function()

@@ -30,6 +30,9 @@ static nj_status check_time(nj_ctx *ctx, const nj_mel_options *o) {
   if (o->rate < 1000 || o->rate > 1000000)
     return nj_fail(ctx, NJ_EARG, "mel: rate must be in [1000, 1000000] Hz, got %lld",
                    (long long)o->rate);
+  if (o->bank_rate < 1000 || o->bank_rate > 1000000)
+    return nj_fail(ctx, NJ_EARG, "mel: bank_rate must be in [1000, 1000000] Hz, got %lld",
+                   (long long)o->bank_rate);
   if (o->n_fft < 16 || o->n_fft > 32768)
     return nj_fail(ctx, NJ_EARG, "mel: n_fft must be in [16, 32768], got %d", o->n_fft);
   if (o->win_length < 1 || o->win_length > o->n_fft)
@@ -102,7 +105,7 @@ nj_status nj_mel_new(nj_ctx *ctx, const nj_mel_options *o, nj_mel **out) {
   fe->fft = nj_ctx_kernels(ctx)->fft;
   fe->mel = nj_ctx_kernels(ctx)->mel;
   fe->curve = make_curve(o);
-  nj_filterbank_options bank = {.rate = o->rate,
+  nj_filterbank_options bank = {.rate = o->bank_rate,
                                 .n_fft = o->n_fft,
                                 .bands = o->mels,
                                 .fmin = o->fmin,

@@ -45,6 +45,8 @@ typedef struct {
   double power;   /* of the magnitude: 1 or 2 */
   int mels;
   double fmin, fmax; /* Hz */
+  int64_t bank_rate; /* Hz that the bank takes the wave to have: `rate`, but where published weights
+                      * were made with another */
   nj_mel_scale scale;
   int area_norm; /* Slaney's norm */
   nj_mel_log log;

@@ -10,6 +10,7 @@
 /* torchlibrosa's defaults, and PANNs' numbers at 32 kHz. */
 static const nj_mel_options panns = {
     .rate = 32000,
+    .bank_rate = 32000,
     .n_fft = 1024,
     .win_length = 1024,
     .hop = 320,
@@ -37,7 +38,7 @@ static const char *const names[] = {"panns",        "htsat",      "panns16k",   
 const char *const *nj_mel_preset_names(void) { return names; }
 
 static void set_time(nj_mel_options *o, int64_t rate, int window, int hop) {
-  o->rate = rate;
+  o->rate = o->bank_rate = rate;
   o->n_fft = o->win_length = window;
   o->hop = hop;
 }
@@ -82,7 +83,9 @@ int nj_mel_preset(const char *name, nj_mel_options *o) {
     }
   } else if (strcmp(name, "msclap2022") == 0 || strcmp(name, "msclap2023") == 0) {
     set_time(o, 44100, 1024, 320);
-    o->fmax = name[9] == '3' ? 8000 : 14000;
+    if (name[9] ==
+        '3') /* HTS-AT there takes its bank from its own settings, whatever it is given */
+      o->bank_rate = 32000;
   } else if (strcmp(name, "dcase") == 0) {
     set_time(o, 44100, 2048, 882);
     o->win_length = 1764; /* 40 ms, in the next power of two */
