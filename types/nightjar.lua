@@ -4369,7 +4369,7 @@ nj.head = {}
 ---@field audio_width integer channels of the audio encoder's frames
 ---@field text_width integer channels of the text encoder's words
 ---@field dim? integer width of the shared space; 256 when left out
----@field projection? "linear"|"mlp"|"gated" mlp when left out
+---@field projection? "linear"|"mlp"|"gated"|"norm_mlp" mlp when left out
 ---@field temperature? number that all levels start at; 0.07 when left out
 ---@field hci? nightjar.HciOptions levels finer than the clip's
 ---@field ac? nightjar.AcOptions captions of the clips
@@ -4383,7 +4383,8 @@ nj.head = {}
 ---@field segments? table options of nj.hci.aggregator for frames; { kind = "cluster", tokens = 8 } when left out
 ---@field phrases? table the same for words; { kind = "cluster", tokens = 5 } when left out
 ---@field token_scale? number what layer-normalised tokens are multiplied by before slots divide them; 1 when left out, 0: tokens as they are
----@field top? "encoder"|"aggregate" where clip and sentence vectors come from
+---@field top? "encoder"|"aggregate"|"codebook" where clip and sentence vectors come from: the encoders', attention pooling, or nj.hci.codebook over frames and words; encoder when left out
+---@field codebook? table with top = "codebook": `codes` (4096), `temperature`; `word_floor` (false): no code's best word counts as less than 0, as in MGA-CLAP's code
 ---@field interaction? "weighted"|"max"|"attention" weighted (max with learnt token weights) when left out
 ---@field attention_temperature? number 0.01 when left out
 ---@field projections? "separate"|"shared" by levels

@@ -57,6 +57,11 @@ local KINDS = {
   frames = { hci = hci { levels = { "frame", "clip" } } },
   segments = { hci = hci { levels = { "segment" },
     segments = { kind = "window", tokens = 2 }, phrases = { kind = "dpc", ratio = 0.5 } } },
+  codebook = { projection = "norm_mlp", hci = hci { levels = { "clip", "frame" }, top = "codebook",
+    codebook = { codes = 16, temperature = 0.5 } } },
+  codes_of_levels = { hci = hci { top = "codebook", projections = "shared",
+    codebook = { codes = 12, temperature = 0.3, word_floor = true } },
+    ac = { interaction = { heads = 2, layers = 1 }, matching = { kind = "best" } } },
   matching = { ac = { matching = true } },
   both = { hci = hci(), ac = { interaction = { heads = 2, layers = 1 },
     matching = { kind = "transformer", heads = 2, layers = 1 }, alpha = "learn" } },
@@ -221,6 +226,31 @@ describe("nj.head", function()
     end
   end)
 
+  it("makes clips and sentences by one book of codes", function()
+    for _, floor in ipairs { false, true } do
+      local options = { codes = 16, temperature = 0.5, word_floor = floor }
+      local head, f = make { hci = hci { top = "codebook", codebook = options } }, features()
+      local book = head.nets.codebook
+      assert.is_nil(head.nets["audio.projection"])
+      f.audio.clip, f.text.sentence = nil, nil
+      local a, t = head:audio(f.audio), head:text(f.text)
+      local frames = head.nets["audio.frame_projection"](f.audio.frames)
+      local words = head.nets["text.word_projection"](f.text.words)
+      near(book(frames, f.audio.mask):normalize(-1), a.clip, { atol = 1e-6 })
+      near(book(words, f.text.mask, { floor = floor }):normalize(-1), t.sentence, { atol = 1e-6 })
+      assert.is_truthy(a.segments and t.phrases)
+      -- A text without words: its first token, or, with a floor, the mean of all codes.
+      local none = head:text { words = f.text.words, mask = f.text.mask * 0 }
+      local want = floor and book:state().codes:mean(1) or book(words[{ {}, { 1, 1 } }])[2]
+      near(want:normalize(-1):detach(), none.sentence[2]:detach(), { atol = 1e-6 })
+      -- What fills clips up makes them, too, where the caller says so.
+      local filled = head:audio(with(f.audio, { clip_mask = nj.ones(4, 7) }))
+      near(book(frames):normalize(-1), filled.clip, { atol = 1e-6 })
+      near(a.frames, filled.frames, { atol = 0 })
+      assert.equal(f.audio.mask:bytes(), filled.frame_mask:bytes())
+    end
+  end)
+
   it("says what a state lacks", function()
     local head = make(KINDS.frames)
     local state = head:state()
@@ -327,16 +357,18 @@ describe("nj.head", function()
   end)
 
   it("learns from features that were computed once", function()
-    local head = make(KINDS.levels)
-    local f = features()
-    local result = nj.train {
-      model = head, optimizer = nj.optim.adamw(head, { lr = 0.02 }), max_steps = 30,
-      batches = { f }, step = function(batch)
-        return (head:loss(similarity(head, batch)))
-      end,
-    }
-    assert.is_true(result.loss < 1, "loss " .. result.loss)
-    assert.is_false(head:is_training())
+    for _, options in ipairs { KINDS.levels, KINDS.codebook } do
+      local head = make(options)
+      local f = features()
+      local result = nj.train {
+        model = head, optimizer = nj.optim.adamw(head, { lr = 0.02 }), max_steps = 30,
+        batches = { f }, step = function(batch)
+          return (head:loss(similarity(head, batch)))
+        end,
+      }
+      assert.is_true(result.loss < 1, "loss " .. result.loss)
+      assert.is_false(head:is_training())
+    end
   end)
 
   it("says what was wrong", function()
@@ -353,6 +385,16 @@ describe("nj.head", function()
       function() make { ac = { alpha = 2 } } end)
     fails("head: option 'ac.matching.layers' goes with kind 'transformer', not with 'mean'",
       function() make { ac = { matching = { layers = 2 } } } end)
+    fails("head: option 'hci.codebook' goes with top = \"codebook\", not with \"encoder\"",
+      function() make { hci = { codebook = { codes = 4 } } } end)
+    fails("head: option 'hci.codebook' has a width, but that is the head's 'dim'",
+      function() make { hci = { top = "codebook", codebook = { width = 4 } } } end)
+    fails("head: option 'hci.codebook': unknown option 'code' (did you mean 'codes'?)",
+      function() make { hci = { top = "codebook", codebook = { code = 4 } } } end)
+    fails("head: option 'hci.codebook': option 'codes' must be an integer in [1, 1048576], got 0",
+      function() make { hci = { top = "codebook", codebook = { codes = 0 } } } end)
+    fails("head: option 'hci': option 'top' must be one of 'encoder', 'aggregate', 'codebook', got 'codebok' "
+      .. "(did you mean 'codebook'?)", function() make { hci = { top = "codebok" } } end)
     fails("head: unknown option 'hic' (did you mean 'hci'?)", function() make { hic = {} } end)
     local head = make(KINDS.frames)
     fails("head:audio: option 'frames' is required ((B, N, C))",

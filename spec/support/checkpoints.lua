@@ -40,15 +40,15 @@ local function filled(net, seed)
   return net
 end
 
-function checkpoints.htsat(fit, fusion)
+function checkpoints.htsat(fit, fusion, frames)
   return filled(nj.encoders.htsat { width = 4, depths = { 2, 2, 1, 1 }, heads = { 1, 2, 2, 4 },
-    window = 2, mels = 32, side = 64, fit = fit, fusion = fusion, rng = false }, 1)
+    window = 2, mels = 32, side = 64, fit = fit, fusion = fusion, frames = frames, rng = false }, 1)
 end
 
-function checkpoints.cnn14(last_pool, classes)
+function checkpoints.cnn14(last_pool, classes, frames)
   local pools = { 2, 2, 2, 2, 2, last_pool }
   return filled(nj.encoders.convnet { channels = { 2, 3, 3, 4, 4, 5 }, pool_time = pools,
-    pool_mel = pools, mels = 64, classes = classes, rng = false }, 2)
+    pool_mel = pools, mels = 64, classes = classes, frames = frames, rng = false }, 2)
 end
 
 function checkpoints.cnn10()
@@ -76,6 +76,29 @@ end
 function checkpoints.projection(form, input, hidden, seed)
   return filled(nj.encoders.projection { form = form, input = input, hidden = hidden, output = 6,
     rng = nj.rng(1) }, seed)
+end
+
+--- MGA-CLAP: its parts, and its tensors under `prefix`. HTS-AT of width 4, or CNN14.
+function checkpoints.mga(kind, prefix)
+  local c = { text = checkpoints.text { vocabulary = 15 } }
+  c.audio = kind == "htsat" and checkpoints.htsat("stretch", nil, "values")
+    or checkpoints.cnn14(1, nil, "neighbours")
+  c.frames = checkpoints.projection("norm_mlp", kind == "htsat" and 32 or 5, 6, 5)
+  c.words = checkpoints.projection("norm_mlp", 8, 6, 6)
+  c.codes = nj.randn({ 9, 6 }, { rng = nj.rng(77) }) * 800
+  c.all = { [prefix .. "codebook"] = c.codes, [prefix .. "temp"] = nj.tensor { 0.06 }:reshape {} }
+  checkpoints.add(c.all, prefix .. "audio_encoder.audio_enc.", c.audio)
+  checkpoints.add(c.all, prefix .. "text_encoder.text_encoder.", c.text)
+  checkpoints.add(c.all, prefix .. "frame_proj.", c.frames)
+  checkpoints.add(c.all, prefix .. "word_proj.", c.words)
+  return c
+end
+
+--- Its authors' way from projected tokens (B, N, D) to vectors of unit length; `mask` multiplies.
+function checkpoints.mga_pool(tokens, codes, mask)
+  local fits = tokens:matmul(codes:transpose(1, 2)) / math.sqrt(codes.shape[2])
+  if mask then fits = fits * mask:unsqueeze(3) end
+  return (fits / 1000):max(2):sparsemax(2):matmul(codes):normalize(-1)
 end
 
 --- Adds the tensors of a network to a checkpoint, under a prefix; `rename` turns names into theirs.

@@ -1,8 +1,8 @@
 --- A head's first half: what the encoders gave, into vectors of unit length for every level.
 ---
----     frames ─ projection ─ (captions' interaction) ─┬─ frames
+---     frames ─ projection ─ (captions' interaction) ─┬─ frames (─ codebook ─ clip)
 ---                                                    └─ aggregation ─ segments ─ (aggregation ─ clip)
----     words ─ projection ─┬─ words
+---     words ─ projection ─┬─ words (─ codebook ─ sentence)
 ---                         └─ aggregation ─ phrases ─ (aggregation ─ sentence)
 ---     the encoder's own clip and sentence vectors ─ projection ─ clip, sentence
 ---
@@ -88,13 +88,21 @@ local function top(self, net, tokens, mask, rng)
   return self.nets[net](tokens, mask, { rng = rng })[{ {}, 1 }]:normalize(-1)
 end
 
+-- Sentences out of words by the codebook. With a floor a text without any word is the mean of all codes,
+-- as in MGA-CLAP's code; without one its first token stands for it, as elsewhere.
+local function by_codes(self, words, mask, never_empty_mask)
+  local floor = self.o.hci.codebook.word_floor
+  local sentence = self.nets.codebook(words, floor and mask or never_empty_mask, { floor = floor })
+  return sentence:normalize(-1)
+end
+
 local function add_weights(self, out, net, key, x, mask)
   local weights = self.nets[net]
   if weights then out[key .. "_weights"] = weights(x, mask) end
 end
 
 local AUDIO = {
-  frames = "tensor", mask = "tensor", clip = "tensor", captions = "tensor",
+  frames = "tensor", mask = "tensor", clip = "tensor", clip_mask = "tensor", captions = "tensor",
   caption_mask = "tensor", caption_words = "tensor", caption_word_mask = "tensor",
   tokens = { type = "boolean", default = false }, rng = "nightjar.Rng",
 }
@@ -113,14 +121,15 @@ local function check_audio(self, o)
   if not batch then error("head:audio: give 'frames', 'clip' or both", 3) end
   if o.frames then
     check_tokens("head:audio", "frames", o.frames, o.mask, "mask", self.o.audio_width)
+    check_tokens("head:audio", "frames", o.frames, o.clip_mask, "clip_mask", self.o.audio_width)
   end
   if o.clip then check_vector("head:audio", "clip", o.clip, self.o.audio_width, batch) end
   check_captions(self, o, batch)
   local on = self.o.on
-  if on.segment or on.frame or self.nets["ac.interaction"] or self.o.hci.top == "aggregate" then
+  if on.segment or on.frame or self.nets["ac.interaction"] or self.o.from_tokens then
     needed("head:audio", "frames", o.frames, "(B, N, C)")
   end
-  if on.clip and self.o.hci.top == "encoder" then
+  if on.clip and not self.o.from_tokens then
     needed("head:audio", "clip", o.clip, "(B, C), the encoder's own vectors of the clips")
   end
 end
@@ -147,6 +156,8 @@ local function add_frames(self, a, o)
   end
   if self.o.hci.top == "aggregate" then
     a.clip = top(self, "audio.top", tokens, mask, o.rng)
+  elseif self.o.hci.top == "codebook" then
+    a.clip = self.nets.codebook(x, o.clip_mask or o.mask):normalize(-1)
   end
   return self.nets["ac.interaction"] and masked_mean(x - plain, o.mask) or nil
 end
@@ -192,7 +203,9 @@ end
 ---@param given table
 ---  frames    (B, N, C) of the encoder; needed by every level but the clip's
 ---  mask      (B, N), 1 where a frame is sound and 0 where it is padding; none: all are sound
----  clip      (B, C) of the encoder; needed for the clip level unless that is an aggregate
+---  clip_mask (B, N), the frames that a codebook makes clips of, where these are more than the mask's: of
+---            what fills a clip up, too
+---  clip      (B, C) of the encoder; needed for the clip level unless that is made of frames
 ---  captions  (B, K, D) sentence vectors of each clip's captions (head:text(…).sentence), and
 ---            caption_mask (B, K); a clip may have none. caption_words (B, L, D) and
 ---            caption_word_mask (B, L): the words of all captions of a clip, for matching by tokens
@@ -207,10 +220,10 @@ function encode.audio(self, given)
   local a, moved = {}, nil
   local on = self.o.on
   if o.frames and (o.tokens or on.segment or on.frame or self.nets["ac.interaction"]
-    or self.o.hci.top == "aggregate") then
+    or self.o.from_tokens) then
     moved = add_frames(self, a, o)
   end
-  if o.clip and self.o.hci.top == "encoder" then
+  if o.clip and not self.o.from_tokens then
     local clip = self.nets["audio.projection"](o.clip, { rng = o.rng })
     if moved then clip = clip + moved * self.scalar.clip_gate end
     a.clip = clip:normalize(-1)
@@ -235,13 +248,13 @@ local function check_text(self, o)
   end
   local on, matching = self.o.on, self.o.ac and self.o.ac.matching
   local by_words = matching and matching.kind == "tokens"
-  if on.segment or on.frame or by_words or self.o.hci.top == "aggregate" then
+  if on.segment or on.frame or by_words or self.o.from_tokens then
     needed("head:text", "words", o.words, "(B, W, C)")
   end
-  if (on.clip or self.o.ac) and self.o.hci.top == "encoder" then
+  if (on.clip or self.o.ac) and not self.o.from_tokens then
     needed("head:text", "sentence", o.sentence, "(B, C), the encoder's own vectors of the texts")
   end
-  return on.segment or on.frame or by_words or self.o.hci.top == "aggregate"
+  return on.segment or on.frame or by_words or self.o.from_tokens
 end
 
 --- Texts in the shared space, all levels of unit length.
@@ -270,9 +283,11 @@ function encode.text(self, given)
     end
     if self.o.hci.top == "aggregate" then
       t.sentence = top(self, "text.top", tokens, token_mask, o.rng)
+    elseif self.o.hci.top == "codebook" then
+      t.sentence = by_codes(self, x, o.mask, mask)
     end
   end
-  if o.sentence and self.o.hci.top == "encoder" then
+  if o.sentence and not self.o.from_tokens then
     t.sentence = self.nets["text.projection"](o.sentence, { rng = o.rng }):normalize(-1)
   end
   return t

@@ -10,7 +10,8 @@ local RULES = {
   audio_width = { type = "integer", required = true, min = 1, max = 65536 },
   text_width = { type = "integer", required = true, min = 1, max = 65536 },
   dim = { type = "integer", default = 256, min = 1, max = 65536 },
-  projection = { type = "string", default = "mlp", one_of = { "linear", "mlp", "gated" } },
+  projection = { type = "string", default = "mlp",
+    one_of = { "linear", "mlp", "gated", "norm_mlp" } },
   temperature = { type = "number", default = 0.07, above = 0 },
   frame_gain = { type = "number", default = 1, above = 0 },
   hci = "table",
@@ -25,12 +26,20 @@ local HCI = {
   segments = { type = "table", default = { kind = "cluster", tokens = 8 } },
   phrases = { type = "table", default = { kind = "cluster", tokens = 5 } },
   token_scale = { type = "number", default = 1, min = 0, below = math.huge },
-  top = { type = "string", default = "encoder", one_of = { "encoder", "aggregate" } },
+  top = { type = "string", default = "encoder",
+    one_of = { "encoder", "aggregate", "codebook" } },
+  codebook = "table",
   interaction = { type = "string", default = "weighted", one_of = { "max", "weighted", "attention" } },
   attention_temperature = { type = "number", default = 0.01, above = 0 },
   projections = { type = "string", default = "separate", one_of = { "separate", "shared" } },
   temperature = { type = "string|number|table", default = "learn" },
   weights = { type = "table", default = {} },
+}
+
+local CODEBOOK = {
+  codes = { type = "integer", default = 4096, min = 1, max = 1 << 20 },
+  temperature = { type = "number", above = 0, below = math.huge },
+  word_floor = { type = "boolean", default = false },
 }
 
 local AC = {
@@ -100,11 +109,22 @@ local function check_network(name, given)
   end
 end
 
+-- The options of the codebook where clips and sentences come from one; nil elsewhere.
+local function check_codebook(top, given)
+  if top ~= "codebook" then
+    if not given then return nil end
+    error(("head: option 'hci.codebook' goes with top = \"codebook\", not with \"%s\""):format(top), 0)
+  end
+  check_network("hci.codebook", given)
+  return opts.check("head: option 'hci.codebook'", given, CODEBOOK, 0)
+end
+
 local function check_hci(given)
   local o = opts.check("head: option 'hci'", given, HCI, 0)
   o.levels = check_levels(o.levels)
   check_network("hci.segments", o.segments)
   check_network("hci.phrases", o.phrases)
+  o.codebook = check_codebook(o.top, o.codebook)
   temperatures(o.temperature)
   o.weights = options.level_weights("head: option 'hci.weights'", o.weights)
   return o
@@ -148,6 +168,7 @@ function options.check(given)
   o.hci = check_hci(o.hci or { levels = { "clip" } })
   o.ac = o.ac and check_ac(o.ac) or nil
   o.temperatures = temperatures(o.hci.temperature)
+  o.from_tokens = o.hci.top ~= "encoder" -- clips and sentences are made of frames and words
   o.on = {}
   for _, name in ipairs(o.hci.levels) do o.on[name] = true end
   return o

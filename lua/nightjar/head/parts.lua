@@ -3,10 +3,11 @@
 --- Their names are the prefixes of their parameters, in a model's file too:
 ---   audio.projection, text.projection               clip and sentence (a model without levels has
 ---                                                   these two alone); absent when those are
----                                                   aggregates and nothing is shared
+---                                                   made of tokens and nothing is shared
 ---   audio.frame_projection, text.word_projection    frames and words; absent when shared
 ---   audio.segments, text.phrases                    aggregators
 ---   audio.top, text.top                             the last step, with top = "aggregate"
+---   codebook                                        the last step of both, with top = "codebook"
 ---   {audio,text}.{frame,word,segment,phrase}_weights  with interaction = "weighted"
 ---   ac.interaction, ac.pool
 local core = require "nightjar.core"
@@ -22,7 +23,7 @@ end
 
 -- Which side needs tokens of its own: frames, words.
 local function needs_tokens(o)
-  local both = o.on.segment or o.on.frame or o.hci.top == "aggregate" or false
+  local both = o.on.segment or o.on.frame or o.from_tokens
   local ac = o.ac or {}
   return both or ac.interaction ~= nil,
     both or ac.matching ~= nil and ac.matching.kind == "tokens"
@@ -60,7 +61,7 @@ function parts.make(o)
   local made = o.projections or {}
   local list = {}
   local separate = o.hci.projections == "separate"
-  if o.hci.top == "encoder" or not separate then
+  if not o.from_tokens or not separate then
     list[1] = projection("audio.projection", o.audio_width, made.audio)
     list[2] = projection("text.projection", o.text_width, made.text)
   end
@@ -84,6 +85,9 @@ function parts.make(o)
     local pooled = { kind = "attention", tokens = 1, heads = o.dim % 4 == 0 and 4 or 1 }
     aggregator("audio.top", pooled)
     aggregator("text.top", pooled)
+  elseif o.hci.top == "codebook" then
+    list[#list + 1] = { name = "codebook", net = core.hci.codebook { width = o.dim, rng = o.rng,
+      codes = o.hci.codebook.codes, temperature = o.hci.codebook.temperature } }
   end
   add_weights(list, o, "segment", "audio.segment_weights", "text.phrase_weights")
   add_weights(list, o, "frame", "audio.frame_weights", "text.word_weights")
@@ -112,7 +116,7 @@ function parts.scalars(o)
   temperature "clip" -- also what a fused matrix is divided by
   if o.on.segment then temperature "segment" end
   if o.on.frame then temperature "frame" end
-  if o.ac and o.ac.interaction and o.hci.top == "encoder" then add("clip_gate", 0.1, false) end
+  if o.ac and o.ac.interaction and not o.from_tokens then add("clip_gate", 0.1, false) end
   if o.ac and o.ac.matching then
     temperature "caption"
     if o.ac.alpha == "learn" then add("alpha_logit", math.log(0.73 / 0.27), false) end

@@ -40,8 +40,9 @@ end
 function encode:audio_levels(mel, lengths, options)
   local o = opts.check("model:audio_levels", options,
     { rng = "nightjar.Rng", captions = "table", tokens = "boolean", longer = "tensor" })
-  local frames, mask, clip = self.audio_tower:features(mel, lengths, o.rng, o.longer)
-  local given = { frames = frames, mask = mask, clip = clip, tokens = o.tokens, rng = o.rng }
+  local frames, mask, clip, clip_mask = self.audio_tower:features(mel, lengths, o.rng, o.longer)
+  local given = { frames = frames, mask = mask, clip = clip, clip_mask = clip_mask, tokens = o.tokens,
+    rng = o.rng }
   for key, value in pairs(o.captions or {}) do given[key] = value end
   return self.head:audio(given)
 end

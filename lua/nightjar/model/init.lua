@@ -33,7 +33,8 @@ local model = {}
 -- The form of `projection`: itself, or in a table with `hidden` and `dropout`.
 local function projection_form(given)
   local p = opts.check("model: projection", type(given) == "table" and given or { form = given }, {
-    form = { type = "string", default = "mlp", one_of = { "linear", "mlp", "gated" } },
+    form = { type = "string", default = "mlp",
+      one_of = { "linear", "mlp", "gated", "norm_mlp" } },
     hidden = "integer|table",
     dropout = { type = "number", min = 0, below = 1 },
   })
@@ -57,8 +58,8 @@ end
 ---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} },
 ---  `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, encoder = {kind = "bert", …},
 ---  sentence = "mean"|"cls"|"pooler"|"last" } (see towers.lua), `dim` (256) the shared space,
----  `projection` ("mlp", "linear", "gated", or that as `form` with `dropout` and `hidden`, a
----  width or { audio = , text = }),
+---  `projection` ("mlp", "linear", "gated", "norm_mlp", or that as `form` with `dropout` and
+---  `hidden`, a width or { audio = , text = }),
 ---  `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `classification` =
 ---  { temperature = … } of classifiers, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights; false: they stay zero, since they
@@ -101,7 +102,7 @@ function model.new(descriptor, options)
   return setmetatable(self, Model)
 end
 
---- Makes a model of the checkpoint of another retrieval system: WavCaps, audio-text_retrieval,
+--- Makes a model of the checkpoint of another retrieval system: WavCaps, MGA-CLAP, audio-text_retrieval,
 --- LAION-CLAP, Hugging Face's ClapModel, MS-CLAP. See model/checkpoint/init.lua.
 ---@param source string|table a path, or tensors by name
 ---@param options? table vocabulary, merges, partial, audio, text, front_end, name

@@ -94,13 +94,13 @@ local function unstretch(frames, n)
   return core.stack(list, 1)
 end
 
---- Frames (N, C) of one tile that the front-end fills up, and the encoder's clip vector (C).
+--- Frames (N, C) of one tile that the front-end fills up, and all that the encoder gave: clip (C), frames.
 local function filled_frames(tower, mel, own)
   local frames, clip, left = tower:encode(mel:unsqueeze(1), core.tensor({ own }, { dtype = "int64" }))
-  return frames[{ 1, { 1, left[1] } }], clip[1]
+  return frames[{ 1, { 1, left[1] } }], { clip = clip[1], frames = frames[1] }
 end
 
---- Frames (N, C) of one tile, and the encoder's clip vector (C) where those do not pool to it. A tile
+--- Frames (N, C) of one tile, and what the encoder gave, clip (C) and frames, where that is more. A tile
 --- too short for the encoder (for one frame, or for one that looks at a fixed length) is filled up
 --- behind its end, which the encoder is told.
 local function tile_frames(tower, mel, own, g)
@@ -113,12 +113,12 @@ local function tile_frames(tower, mel, own, g)
   local n = (length + g.mels - 1) // g.mels
   frames = frames[{ 1, { 1, left[1] } }]
   if left[1] <= n then return frames end
-  return unstretch(frames, n), clip[1]
+  return unstretch(frames, n), { clip = clip[1], frames = frames }
 end
 
--- All frames (N, C) of tiles with overlaps resolved, seconds per frame, samples, and the encoder's clip
--- vector (C) where it is more than what those frames pool to. nil, message and code where `next_tile`
--- says that the sound cannot be read.
+-- All frames (N, C) of tiles with overlaps resolved, seconds per frame, samples, and, of a sound in one
+-- tile, what the encoder gave where that is more. nil, message and code where `next_tile` says that the
+-- sound cannot be read.
 local function gather(tower, next_tile)
   local g, parts = grid(tower), {}
   local first, before, whole, several = 1, nil, nil, false
@@ -140,11 +140,10 @@ local function gather(tower, next_tile)
   end
 end
 
---- All frames (N, C) of a waveform with overlaps resolved, seconds per frame, and the encoder's clip
---- vector (C) where it is more than what those frames pool to.
+--- All frames (N, C) of a waveform with overlaps resolved, and seconds per frame.
 function tiles.frames(tower, wave)
-  local frames, seconds, _, whole = gather(tower, tiles.of_wave(tower, wave))
-  return frames, seconds, whole
+  local frames, seconds = gather(tower, tiles.of_wave(tower, wave))
+  return frames, seconds
 end
 
 --- The encoder's clip vector (C) of the views of a sound that is longer than the window, or nil.
@@ -166,10 +165,17 @@ end
 
 local function pool(tower, frames) return tower:pool(frames:unsqueeze(1))[1] end
 
+-- The clip vector (1, D) of all frames, those of what fills the sound up too.
+local function whole_clip(head, frames, captions)
+  local given = { frames = frames:unsqueeze(1) }
+  for key, value in pairs(captions or {}) do given[key] = value end
+  return head:audio(given).clip
+end
+
 -- Vectors (S, D) of windows of the frames: as if each were a clip.
 local function window_vectors(tower, head, frames, lifted, list)
   local net = head.nets["audio.projection"]
-  if net and head.o.hci.top == "encoder" then
+  if net and not head.o.from_tokens then
     local pooled = {}
     for i, w in ipairs(list) do pooled[i] = pool(tower, frames[{ { w[1], w[2] } }]) end
     return net(core.stack(pooled, 1)):normalize(-1)
@@ -194,16 +200,17 @@ end
 ---@param next_tile function as tiles.of_wave makes it, of a sound that is not empty
 ---@param wave? fun(): any gives the whole waveform behind the last tile, for an encoder that fuses views
 ---@return table? heard { frames (N, C): the encoder's own, lifted (N, width) and clip (width): as the head
----  takes them, step: seconds from frame to frame, seconds }; or nil, message, code
+---  takes them, whole (M, width): all frames that the clip is made of, where those are more, step: seconds
+---  from frame to frame, seconds }; or nil, message, code
 ---@return string? message
 ---@return string? code
 function tiles.hear(tower, next_tile, wave)
   local frames, step, samples, whole = gather(tower, next_tile)
   if not frames then return nil, step, samples end
-  whole = whole or fused_clip(tower, samples, wave)
-  local clip = whole and tower:lift_clip(whole:unsqueeze(1))[1] or pool(tower, frames)
+  local own = whole and whole.clip or fused_clip(tower, samples, wave)
+  local clip = own and tower:lift_clip(own:unsqueeze(1))[1] or pool(tower, frames)
   return { frames = frames, lifted = tower:lift(frames), clip = clip, step = step,
-    seconds = samples / tower.front_end.rate }
+    whole = whole and tower:lift(whole.frames), seconds = samples / tower.front_end.rate }
 end
 
 --- Encodes one sound; see Model:audio.
@@ -221,6 +228,9 @@ function tiles.encode(tower, head, next_tile, wave, captions)
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration
   local a, groups = levels.of_sound(head, lifted, heard.clip, step, captions)
+  if heard.whole and head.o.hci.top == "codebook" then
+    a.clip = whole_clip(head, heard.whole, captions)
+  end
   local vectors = window_vectors(tower, head, frames, lifted, list)
   if not (vectors:isfinite():all() and a.clip:isfinite():all()) then
     return { error = "the sound holds values that are no numbers", code = "EFORMAT" }

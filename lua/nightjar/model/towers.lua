@@ -159,12 +159,12 @@ end
 local function encode_filled(self, mel, lengths, rng)
   local window, given = self.front_end:frames(0), nil
   if lengths and mel.shape[2] > window then given = lengths:maximum(window) end
-  local frames, clip = self.encoder(mel, given, { rng = rng })
-  return frames, clip, lengths and own_frames(self, lengths, frames.shape[2])
+  local frames, clip, heard = self.encoder(mel, given, { rng = rng })
+  return frames, clip, lengths and own_frames(self, lengths, frames.shape[2]), heard
 end
 
---- What the encoder makes of log-mels (B, T, M): its own frames (B, N, C), clip (B, C), and how many
---- frames are each clip's own, int64 (B), or nil.
+--- What the encoder makes of log-mels (B, T, M): its own frames (B, N, C), clip (B, C), how many frames
+--- are each clip's own, int64 (B), or nil, and, where clips are filled up, how many the encoder heard.
 ---@param mel any
 ---@param lengths? any int64 (B), as the front-end's batch gives them
 ---@param rng? any
@@ -192,19 +192,21 @@ end
 
 --- What the encoder makes of log-mels (B, T, M), or of views (B, 4, T, M), as the head takes it.
 ---@param longer? any (B) which clips' views are fused
----@return any frames (B, N, C), any mask (B, N) or nil without lengths, any clip (B, C)
+---@return any frames (B, N, C), any mask (B, N) or nil without lengths, any clip (B, C), any clip_mask
+---  (B, N) of the frames that the clip is made of, where clips are filled up; else nil
 function AudioTower:features(mel, lengths, rng, longer)
-  local frames, clip, frame_lengths
+  local frames, clip, frame_lengths, heard
   if mel.ndim == 4 and self.fuses or longer then
     frames, clip = self:encode_views(mel, longer, rng)
     frame_lengths = lengths and own_frames(self, lengths, frames.shape[2])
   else
-    frames, clip, frame_lengths = self:encode(mel, lengths, rng)
+    frames, clip, frame_lengths, heard = self:encode(mel, lengths, rng)
   end
   frames, clip = self:lift(frames, rng), self:lift_clip(clip, rng)
   if not (lengths and frame_lengths) then return frames, nil, clip end
   local places = core.arange(1, frames.shape[2], { dtype = "int64" }):reshape(1, -1)
-  return frames, places:le(frame_lengths:reshape(-1, 1)), clip
+  local function first(n) return places:le(n:reshape(-1, 1)) end
+  return frames, first(frame_lengths), clip, heard and first(heard)
 end
 
 -- ---------------------------------------------------------------------------------------------

@@ -49,6 +49,10 @@ local function recognise(tensors)
   if not audio or not text then
     return nil, ("this is %s, whose way from encoders to similarity is not there yet"):format(found.title)
   end
+  if audio.only and found.audio.title ~= audio.only then
+    return nil, ("this is %s, whose authors' code has no frames of a %s to compare with words"):format(
+      found.title, found.audio.title)
+  end
   local fusion = found.audio.details.fusion
   if fusion and not (fusion == "aff_2d" and audio.fused) then
     return nil, ("this is %s; of ways to fuse several views of a long sound there is aff_2d, which the "
@@ -92,15 +96,31 @@ local function encoder_of(found, part, own, given, tensors, rng)
   return net
 end
 
+-- The last and the first matrix of a projection.
+local MATRICES = { gated = { "linear1.weight" }, mlp = { "2.weight", "0.weight" },
+  norm_mlp = { "4.weight", "1.weight" } }
+
 -- The widths of a projection's result and, of an mlp, of its hidden layer.
 local function widths_of(tensors, prefix, system)
-  local names = system.projection.form == "gated" and { "linear1.weight" }
-    or system.heads.names and { "linear2.weight", "linear1.weight" } or { "2.weight", "0.weight" }
+  local names = system.heads.names and { "linear2.weight", "linear1.weight" }
+    or MATRICES[system.projection.form]
   local last, first = tensors[prefix .. names[1]], tensors[prefix .. (names[2] or names[1])]
   if not last or #last.shape ~= 2 or not first or #first.shape ~= 2 then
     return nil, ("'%s%s' is missing or no matrix"):format(prefix, names[1])
   end
   return last.shape[1], system.projection.form ~= "gated" and first.shape[1] or nil
+end
+
+-- Options of nj.head: those of the family, with the number of codes.
+local function hci_of(tensors, prefix, system, dim)
+  if not system.codebook then return system.hci end
+  local name = prefix .. system.codebook.name
+  local shape = tensors[name].shape
+  if #shape ~= 2 or shape[1] == 0 or shape[2] ~= dim then
+    return nil, ("'%s' must have shape (codes, %d), got (%s)"):format(name, dim,
+      table.concat(shape, ", "))
+  end
+  return with(system.hci, { codebook = with(system.codebook.options, { codes = shape[1] }) })
 end
 
 local function temperature_of(tensors, prefix, wanted)
@@ -139,6 +159,8 @@ local function describe(found, own, tensors, o)
   temperature, from = temperature_of(tensors, found.prefix, own.system.temperature)
   if not temperature then return nil, ("this is %s, but %s"):format(found.title, from) end
   local front_end = found.audio.details.fusion and own.audio.fused or own.audio.front_end
+  local hci, wrong = hci_of(tensors, found.prefix, own.system, dim)
+  if wrong then return nil, ("this is %s, but %s"):format(found.title, wrong) end
   local d = text:descriptor()
   local room = d.positions - (d.roberta and d.padding_id + 1 or 0)
   if #tokenizer > d.vocabulary then
@@ -146,7 +168,7 @@ local function describe(found, own, tensors, o)
       d.vocabulary, #tokenizer)
   end
   return {
-    name = o.name, dim = dim, temperature = temperature,
+    name = o.name, dim = dim, temperature = temperature, hci = hci, fusion = own.system.fusion,
     projection = with(own.system.projection, { hidden = hidden }),
     audio = { encoder = audio, front_end = with(front_end, o.front_end or {}),
       clip = own.audio.clip },
@@ -160,11 +182,17 @@ end
 -- ---- weights and the account of them ----
 
 local function fill(model, tensors, found, system, temperature)
-  local heads, account = system.heads, accounts.new(tensors, found)
+  local heads, account, nets = system.heads, accounts.new(tensors, found), model.head.nets
+  local into = heads.into or { audio = "audio.projection", text = "text.projection" }
   account:network(model.audio_tower.encoder, found.audio.prefix)
   account:network(model.text_tower.encoder, found.text.prefix)
-  account:network(model.audio_tower.projection, found.prefix .. heads.audio, heads.names)
-  account:network(model.text_tower.projection, found.prefix .. heads.text, heads.names)
+  account:network(nets[into.audio], found.prefix .. heads.audio, heads.names)
+  account:network(nets[into.text], found.prefix .. heads.text, heads.names)
+  if system.codebook then -- one tensor, whose shape made the network
+    local name = found.prefix .. system.codebook.name
+    nets.codebook:load { codes = tensors[name] }
+    account:take(name)
+  end
   if temperature then account:take(temperature) end
   return account:report(system.skipped)
 end

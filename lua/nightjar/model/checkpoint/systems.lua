@@ -2,15 +2,21 @@
 ---
 ---   audio       by kind of encoder (as nj.families calls it): front_end, options of nj.audio.mel;
 ---               options of the encoder that no shape tells; last_pool of CNN14; clip, what is
----               projected (towers.lua); fused: the front-end of models that fuse views of a clip
+---               projected (towers.lua); fused: the front-end of models that fuse views of a clip;
+---               only, the one network of the kind that they have
 ---   text        by kind of encoder: sentence, max (tokens), and what is done to texts
 ---   projection  form, and dropout while training
----   heads       the prefixes of both projections; names, where they are called otherwise
+---   heads       the prefixes of both projections; names, where they are called otherwise; into, the
+---               parts of nj.head that they are, where they project no clips and sentences
+---   codebook    name of the tensor of the codes that clips and sentences are mixtures of; options of
+---               nj.head's hci.codebook beside their number
+---   hci, fusion options of nj.head
 ---   temperature a number; or the tensor that holds it, raw, or as the logarithm of its inverse
 ---   skipped     reasons why tensors of these names are left out
 ---
 --- Facts from XinhaoMei/WavCaps (retrieval), XinhaoMei/audio-text_retrieval, LAION-AI/CLAP,
---- huggingface/transformers (models/clap), microsoft/CLAP (configs, models/clap.py, CLAPWrapper.py).
+--- huggingface/transformers (models/clap), microsoft/CLAP (configs, models/clap.py, CLAPWrapper.py),
+--- Ming-er/MGA-CLAP (models, example.py).
 local systems = {}
 
 systems.wavcaps = {
@@ -23,6 +29,29 @@ systems.wavcaps = {
   },
   projection = { form = "mlp" },
   heads = { audio = "audio_proj.", text = "text_proj." },
+  temperature = { name = "temp", form = "raw" },
+}
+
+systems["mga-clap"] = {
+  audio = {
+    -- Waveforms are filled up with zeros, as its classification does (that of moments repeats them).
+    htsat = { front_end = { preset = "htsat", fill = "pad", duration = 10 },
+      encoder = { fit = "stretch", frames = "values" } },
+    panns = { front_end = { preset = "panns", fill = "pad", duration = 10 }, only = "CNN14",
+      last_pool = 1, encoder = { classes = 0, frames = "neighbours" } },
+  },
+  text = {
+    -- The encoder's own sentence is not used: words make it.
+    bert = { sentence = "cls", max = 30, clean = "wavcaps" },
+  },
+  projection = { form = "norm_mlp" },
+  heads = { audio = "frame_proj.", text = "word_proj.",
+    into = { audio = "audio.frame_projection", text = "text.word_projection" } },
+  codebook = { name = "codebook", options = { temperature = 1000, word_floor = true } },
+  -- Frames and words are in the space of clips and sentences, but compared with these alone, and the
+  -- loss is theirs.
+  hci = { levels = { "clip", "frame" }, top = "codebook", interaction = "max", weights = { frame = 0 } },
+  fusion = { weights = { frame = 0 } },
   temperature = { name = "temp", form = "raw" },
 }
 
