@@ -3459,7 +3459,8 @@ function nj.data.esc50(root, options) end
 ---Opens a folder of sounds.
 ---
 ---With `csv` (a path, or a name inside the folder) every row names a file, relative to the folder
----and with or without its extension, and a caption; many rows may name one file. Without it every
+---and with or without its extension, and a caption; many rows may name one file. Rows may also name clips
+---of videos, as AudioCaps has them (youtube_id, start_time). Without `csv` every
 ---sound file below the folder is a clip, and its caption is made of its name ("Dog_Bark-03.wav"
 ---gives "dog bark"), or of the folder's when the name says nothing ("rain/0001.wav" gives "rain").
 ---@param dir string
@@ -3475,8 +3476,8 @@ function nj.data.folder(dir, options) end
 ---@param set nightjar.Dataset
 ---@param options? { validation?: number, test?: number, seed?: integer } shares, where nothing is given: 0.2 and 0
 ---@return nightjar.Dataset? train
----@return nightjar.Dataset|string validation or message; it may be empty where clips say their split
----@return nightjar.Dataset|string test or code; often empty
+---@return nightjar.Dataset|string validation or message
+---@return nightjar.Dataset|string test or code; each may be empty
 function nj.data.split(set, options) end
 
 ---Opens one split of AudioCaps.

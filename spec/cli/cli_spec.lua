@@ -292,7 +292,10 @@ describe("nightjar", function()
     assert.equal(0, code)
     local by_level = assert(json.decode(out)).levels
     assert.truthy(by_level.clip and by_level.frame and not by_level.segment)
-    for _, case in ipairs { { "a folder has no splits", "--split", "x" },
+    temporary.write(sounds .. "/split.csv", "file,caption,split\nsub dir/ß 1.wav,a dog,test\n")
+    for _, case in ipairs { { "a folder has splits only by the column 'split' of a CSV", "--split", "x" },
+      { "a folder's splits are train, validation and test, got 'x'", "--captions", "split.csv",
+        "--split", "x" },
       { "its clips have no classes; name the column with --label-column", "--zero-shot" },
       { "labels are a column of a CSV of captions", "--label-column", "kind" },
       { "no label column 'kind'", "--captions", "captions.csv", "--label-column", "kind" } } do
@@ -300,7 +303,11 @@ describe("nightjar", function()
       assert.same({ 1, "" }, { code, out })
       assert.matches(case[1], err, 1, true)
     end
+    code, out = run({}, "eval", sounds, "--captions", "split.csv", "--split", "test", "--json", "--model",
+      model_file)
+    assert.same({ 0, 1 }, { code, json.decode(out).clips })
     os.remove(sounds .. "/captions.csv")
+    os.remove(sounds .. "/split.csv")
   end)
 
   it("measures ESC-50's layout", function()

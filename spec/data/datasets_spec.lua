@@ -402,6 +402,22 @@ describe("nj.data.folder", function()
     assert.equal(" no split column 'split'; there are 'file', 'caption'", message "file,caption\na,b\n")
   end)
 
+  it("finds clips of videos by the names that downloaders give them", function()
+    local videos = temporary.folder()
+    for _, name in ipairs { "aB-1_30.wav", "train/Y_x2_70_80.wav" } do
+      temporary.write(fs.join(videos, name), "sound")
+    end
+    temporary.write(videos .. "/c.csv", "audiocap_id,youtube_id,start_time,caption\n1,aB-1,30,a dog\n"
+      .. "2,_x2,70,rain\n3,aB-1,30,a hound\n4,gone,10,wind\n5,../../etc/passwd,0,x\n")
+    local set = assert(data.folder(videos, { csv = "c.csv" }))
+    assert.equal(2, #set.clips)
+    assert.equal("aB-1_30", set.clips[1].id)
+    assert.same({ "a dog", "a hound" }, set.clips[1].captions)
+    assert.equal(fs.join(videos, "train/Y_x2_70_80.wav"), set.clips[2].path)
+    assert.same({ 5, 6 }, { set.missing[1].line, set.missing[2].line })
+    temporary.remove(videos)
+  end)
+
   it("tells clips their split and the line that names them first", function()
     temporary.write(dir .. "/c.csv",
       "file,caption,part\nnone.wav,\"two\nlines\",val\ncarHorn.mp3,a,train\ncarHorn.mp3,b,train\n")

@@ -7,34 +7,12 @@ local dataset = require "nightjar.data.dataset"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
 local sounds = require "nightjar.data.sounds"
+local youtube = require "nightjar.data.youtube"
 
 local function first_file(paths)
   for _, path in ipairs(paths) do
     if fs.kind(path) == "file" then return path end
   end
-end
-
--- What downloaders call the clip of a video that starts at `start` seconds.
-local function names_of(id, start, row)
-  local from = tonumber(start) or 0
-  local whole = ("%d"):format(from // 1)
-  local to = ("%d"):format(from // 1 + 10)
-  local names = {}
-  for _, stem in ipairs { id, "Y" .. id } do
-    for _, name in ipairs {
-      stem .. "_" .. start,
-      stem .. "_" .. whole,
-      stem .. "_" .. whole .. "_" .. to,
-      ("%s_%.3f_%.3f"):format(stem, from, from + 10),
-      ("%s_%d_%d"):format(stem, from * 1000 // 1, (from + 10) * 1000 // 1),
-      ("%s_%d"):format(stem, from * 1000 // 1),
-      stem,
-    } do
-      names[#names + 1] = name
-    end
-  end
-  names[#names + 1] = row.audiocap_id
-  return names
 end
 
 --- Opens one split of AudioCaps.
@@ -84,7 +62,7 @@ return function(root, options)
       clip = {
         id = id, captions = {}, youtube_id = row.youtube_id,
         start = tonumber(row.start_time), audiocap_ids = {},
-        path = sounds.find(index, table.unpack(names_of(row.youtube_id, row.start_time, row))),
+        path = sounds.find(index, table.unpack(youtube.names(row))),
       }
       by_id[id] = clip
       listed[#listed + 1] = clip

@@ -5,6 +5,7 @@ local fs = require "nightjar.fs"
 local names = require "nightjar.data.names"
 local opts = require "nightjar.opts"
 local sounds = require "nightjar.data.sounds"
+local youtube = require "nightjar.data.youtube"
 
 local file_columns = { "file", "file_name", "filename", "fname", "path", "audio", "name" }
 local caption_columns = { "caption", "text", "captions", "description", "sentence", "raw_text" }
@@ -46,9 +47,19 @@ local function stays_inside(path)
   return true
 end
 
+-- Whether rows name clips of videos, as AudioCaps' do.
+local function names_videos(columns)
+  local found = 0
+  for _, name in ipairs(columns) do
+    for _, wanted in ipairs(youtube.columns) do found = found + (name == wanted and 1 or 0) end
+  end
+  return found == #youtube.columns
+end
+
 local function columns_of(reader, o)
   local file, why = choose("file", o.file_column, reader.columns, file_columns)
-  if not file then return nil, why end
+  local videos = not file and not o.file_column and names_videos(reader.columns)
+  if not (file or videos) then return nil, why end
   local captions = {}
   if not o.caption_column then
     local has = {}
@@ -71,7 +82,7 @@ local function columns_of(reader, o)
       if not found then return nil, why end
     end
   end
-  return { file = file, captions = captions, label = o.label_column, split = o.split_column }
+  return { file = file, videos = videos, captions = captions, label = o.label_column, split = o.split_column }
 end
 
 -- The captions of a row, its label and its split; a message when it contradicts an earlier row.
@@ -100,6 +111,27 @@ local function locate(dir, name)
   end
 end
 
+-- What a row names: the clip's id and its sound file, if there is one; nil and what is wrong.
+local function name_of(row, columns, o, dir, index)
+  if columns.videos then
+    return youtube.id(row), sounds.find(index, table.unpack(youtube.names(row)))
+  end
+  local name = row[columns.file]
+  if name == "" then return nil, "no file name" end
+  if not (stays_inside(name) or (o.outside and not name:find("\0", 1, true))) then
+    return nil, ("the path %q leaves the folder (option 'outside' allows it)"):format(name)
+  end
+  return name, locate(dir, name)
+end
+
+-- Where the files of videos lie.
+local function index_of(dir, columns)
+  if not columns.videos then return nil end
+  local folders = { dir }
+  for i, name in ipairs { "audio", "train", "val", "test" } do folders[i + 1] = fs.join(dir, name) end
+  return sounds.index(folders)
+end
+
 local function from_csv(dir, o)
   local path = fs.kind(o.csv) == "file" and o.csv or fs.join(dir, o.csv)
   local reader, message, code = csv.open(path, { separator = o.separator })
@@ -109,7 +141,7 @@ local function from_csv(dir, o)
     reader:close()
     return nil, ("folder: %s: %s"):format(path, why), "EFORMAT"
   end
-  local listed, by_name = {}, {}
+  local listed, by_name, index = {}, {}, index_of(dir, columns)
   while true do
     local row, line, failed = reader:read()
     if not row then
@@ -117,23 +149,14 @@ local function from_csv(dir, o)
       if line then return nil, "folder: " .. line, failed end
       return listed
     end
-    local name = row[columns.file]
-    if name == "" then
-      reader:close()
-      return nil, ("folder: %s:%d: no file name"):format(path, line), "EFORMAT"
-    end
-    if not (stays_inside(name) or (o.outside and not name:find("\0", 1, true))) then
-      reader:close()
-      return nil, ("folder: %s:%d: the path %q leaves the folder (option 'outside' allows it)")
-        :format(path, line, name), "EFORMAT"
-    end
-    local clip = by_name[name]
-    if not clip then
-      clip = { id = name, captions = {}, path = locate(dir, name), line = line }
+    local name, found = name_of(row, columns, o, dir, index)
+    local clip = name and by_name[name]
+    if name and not clip then
+      clip = { id = name, captions = {}, path = found, line = line }
       by_name[name] = clip
       listed[#listed + 1] = clip
     end
-    why = add_row(clip, row, columns)
+    why = not name and found or name and add_row(clip, row, columns)
     if why then
       reader:close()
       return nil, ("folder: %s:%d: %s"):format(path, line, why), "EFORMAT"
@@ -144,7 +167,8 @@ end
 --- Opens a folder of sounds.
 ---
 --- With `csv` (a path, or a name inside the folder) every row names a file, relative to the folder
---- and with or without its extension, and a caption; many rows may name one file. Without it every
+--- and with or without its extension, and a caption; many rows may name one file. Rows may also name clips
+--- of videos, as AudioCaps has them (youtube_id, start_time). Without `csv` every
 --- sound file below the folder is a clip, and its caption is made of its name ("Dog_Bark-03.wav"
 --- gives "dog bark"), or of the folder's when the name says nothing ("rain/0001.wav" gives "rain").
 ---@param dir string

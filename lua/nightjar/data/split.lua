@@ -59,8 +59,8 @@ end
 ---@param options? { validation?: number, test?: number, seed?: integer } shares, where nothing is given:
 ---  0.2 and 0
 ---@return nightjar.Dataset? train
----@return nightjar.Dataset|string validation or message; it may be empty where clips say their split
----@return nightjar.Dataset|string test or code; often empty
+---@return nightjar.Dataset|string validation or message
+---@return nightjar.Dataset|string test or code; each may be empty
 return function(set, options)
   opts.arg("split", 1, "dataset", set, "nightjar.Dataset")
   local share = { type = "number", min = 0, below = 1 }
@@ -85,9 +85,6 @@ return function(set, options)
       if parts[i] == part then clips[#clips + 1] = clip end
     end
     out[part] = dataset.new { name = set.name, split = part, clips = clips, root = set.root }
-  end
-  if #out.train.clips == 0 then
-    return nil, ("split: nothing is left for training of %d clips"):format(#set.clips), "EARG"
   end
   return out.train, out.validation, out.test
 end

@@ -69,8 +69,38 @@ local function new_model(o, texts)
   }, { rng = core.rng(o.seed) })
 end
 
--- Whether a given section says anything else than a model's own.
-local function is_new(given, own) return given ~= nil and given ~= own end
+-- Weights of one model that another has in the same shape.
+local function shared_weights(from, to)
+  local own, kept = to:state(), {}
+  for name, tensor in pairs(from:state()) do
+    if own[name] and table.concat(own[name].shape, ",") == table.concat(tensor.shape, ",") then
+      kept[name] = tensor
+    end
+  end
+  return kept
+end
+
+-- A model over the encoders of another, with other levels, another width or a text encoder of its own.
+-- Levels that are new begin as drawn; so does the whole head where the width or the text encoder is new.
+local function rebuilt(model, o, texts)
+  local fresh = o.vocabulary ~= nil or o.text ~= nil
+  local fresh_head = fresh or o.dim ~= nil and o.dim ~= model.dim
+  local text, message, code
+  if fresh then
+    text, message, code = fresh_text(o, texts)
+    if not text then return nil, message, code end
+  else
+    text = text_of(model.text_tower)
+  end
+  local d = model:descriptor()
+  local built = models.new({ name = o.name, dim = o.dim or d.dim, projection = d.projection,
+    temperature = d.temperature, audio = audio_of(model.audio_tower), text = text, hci = o.hci or d.hci,
+    ac = d.ac }, { rng = core.rng(o.seed) })
+  if not fresh_head then
+    built:load_state(shared_weights(model, built), { missing = "keep" })
+  end
+  return { model = built, fresh_text = fresh, fresh_head = fresh_head }
+end
 
 --- Makes or loads the model.
 ---@param o table of nj.finetune: model or encoder; vocabulary, text, hci, dim, seed, name
@@ -94,32 +124,8 @@ function start.make(o, texts)
     model, message, code = models.load(o.model)
     if not model then return nil, message, code end
   end
-  opts.arg("finetune", 1, "model", model, "nightjar.Model")
-  local fresh = o.vocabulary ~= nil or o.text ~= nil
-  local resized = is_new(o.dim, model.dim)
-  if not (fresh or resized or o.hci) then return { model = model } end
-  local text, message, code
-  if fresh then
-    text, message, code = fresh_text(o, texts)
-    if not text then return nil, message, code end
-  else
-    text = text_of(model.text_tower)
-  end
-  local d = model:descriptor()
-  local built = models.new({ name = o.name, dim = o.dim or d.dim, projection = d.projection,
-    temperature = d.temperature, audio = audio_of(model.audio_tower), text = text, hci = o.hci or d.hci },
-    { rng = core.rng(o.seed) })
-  if not fresh and not resized then
-    -- What both have stays: levels that are new begin as drawn.
-    local own, kept = built:state(), {}
-    for name, tensor in pairs(model:state()) do
-      if own[name] and table.concat(own[name].shape, ",") == table.concat(tensor.shape, ",") then
-        kept[name] = tensor
-      end
-    end
-    built:load_state(kept, { missing = "keep" })
-  end
-  return { model = built, fresh_text = fresh, fresh_head = fresh or resized }
+  if o.vocabulary or o.text or o.hci or o.dim then return rebuilt(model, o, texts) end
+  return { model = model }
 end
 
 return start
