@@ -80,6 +80,30 @@ describe("nj.families.recognise", function()
       found.details)
   end)
 
+  it("knows captioners by their decoders, with and without an audio part", function()
+    local function decoder(prefix, into)
+      below(prefix, into, { ["decoder.emb_layer.weight"] = { 4000, 256 },
+        ["decoder.classifier.weight"] = { 4000, 256 }, ["projection.2.weight"] = { 256, 768 } })
+      for i = 0, 5 do
+        into[("%sdecoder.layers.%d.multihead_attn.in_proj_weight"):format(prefix, i)] = { 768, 256 }
+      end
+      return into
+    end
+    local all = below("preprocessor.encoder.", decoder("model.", {}), convnext(96, { 3, 3, 9, 3 }))
+    local found = nj.families.recognise(entries(all))
+    assert.same({ "conette", "CoNeTTE: ConvNeXt tiny + decoder of 6 layers", "" },
+      { found.family, found.title, found.prefix })
+    assert.same({ prefix = "model.", layers = 6, width = 256, vocabulary = 4000 }, found.decoder)
+    assert.equal("preprocessor.encoder.", found.audio.prefix)
+    found = nj.families.recognise(entries(decoder("state_dict/", {})))
+    assert.same({ "CoNeTTE: decoder of 6 layers", "state_dict/", "state_dict/" },
+      { found.title, found.prefix, found.decoder.prefix })
+    assert.is_nil(found.audio)
+    local without = decoder("", {})
+    without["projection.2.weight"] = nil
+    assert.is_nil(nj.families.recognise(entries(without)))
+  end)
+
   it("knows whole models by both of their parts", function()
     local function whole(audio_prefix, audio, text_prefix, text, rest)
       local t = below(audio_prefix, {}, audio)

@@ -3851,6 +3851,7 @@ nj.captioner = {}
 ---@field forbid? string[] tokens that no caption holds; bos, pad, unk and tasks' when left out
 ---@field repeatable? string[] what may come twice with repeat_words = false; articles, prepositions and the like when left out
 ---@field tasks? table<string, string> tokens by name that begin captions in bos's place
+---@field task? string the one that does so where a call names none
 
 ---@class nightjar.Captioner
 ---@field tokenizer nightjar.Tokenizer
@@ -3866,12 +3867,31 @@ local Captioner = {}
 ---@return nightjar.Captioner
 function nj.captioner.new(descriptor, options) end
 
----Reads a captioner from its file, or one that comes with nightjar by its name.
----@param path string
+---@class nightjar.CaptionerCheckpointOptions
+---@field vocabulary? string|string[] a path (one token a line, or JSON: a list, token to id, CoNeTTE's config.json), or the tokens; of Lightning's checkpoints it may be left out
+---@field task? string what begins captions where a call does not say
+---@field encoder? nightjar.Encoder that hears, for a checkpoint without an audio part, which takes frames otherwise
+---@field audio? table options of the audio encoder that replace what the shapes say
+---@field decoder? table options of nj.ac.decoder that replace what was found: heads, which no shape tells
+---@field front_end? table options of nj.audio.mel that replace the family's
+---@field partial? boolean tensors may be missing or have other shapes, and stay zero
+---@field name? string
+
+---Makes a captioner of the checkpoint of another captioning system: CoNeTTE.
+---@param source string|table<string, nightjar.Tensor> a path, or tensors by name
+---@param options? nightjar.CaptionerCheckpointOptions
 ---@return nightjar.Captioner?
----@return string? message
+---@return table|string report { family, title, prefix, used, skipped = {{ name, why }}, missing, mismatched }; or a message
 ---@return string? code
-function nj.captioner.load(path) end
+function nj.captioner.from_checkpoint(source, options) end
+
+---Reads a captioner from its file, or one that comes with nightjar by its name. A checkpoint of another captioning system is read as from_checkpoint does.
+---@param path string
+---@param options? nightjar.CaptionerCheckpointOptions
+---@return nightjar.Captioner?
+---@return table|string? report of another's checkpoint; or a message
+---@return string? code
+function nj.captioner.load(path, options) end
 
 ---What rebuilds the captioner without its weights and its vocabulary.
 ---@return nightjar.CaptionerDescriptor

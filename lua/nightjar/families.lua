@@ -154,6 +154,18 @@ local whole = {
     needs = { "audio_encoder.projection.linear1.weight" } },
 }
 
+-- ---- captioners: a decoder that writes, and the audio part in front of it where the file has one ----
+
+--- `layer`: what a layer of the decoder has, N being its number; `words`: the embeddings.
+local captioners = {
+  { family = "conette", title = "CoNeTTE", anchor = "model.decoder.emb_layer.weight", decoder = "model.",
+    audio = { "preprocessor.encoder." }, words = "decoder.emb_layer.weight",
+    needs = { "projection.2.weight", "decoder.classifier.weight" }, layer = "decoder.layers." },
+  { family = "conette", title = "CoNeTTE", anchor = "decoder.emb_layer.weight", decoder = "",
+    words = "decoder.emb_layer.weight",
+    needs = { "projection.2.weight", "decoder.classifier.weight" }, layer = "decoder.layers." },
+}
+
 --- Encoders alone, by a name that each has.
 local single = {
   { family = "htsat", kind = "htsat", anchor = "patch_embed.proj.weight" },
@@ -195,6 +207,25 @@ local function match_whole(has, names, entry)
   }
 end
 
+local function match_captioner(has, names, entry)
+  local prefix = find_prefix(names, entry.anchor)
+  if not prefix then return nil end
+  local below = prefix .. entry.decoder
+  for _, name in ipairs(entry.needs) do
+    if not has(below .. name) then return nil end
+  end
+  local words = has(below .. entry.words)
+  local layers = count(has, below, entry.layer, ".multihead_attn.in_proj_weight")
+  if layers == 0 or #words ~= 2 then return nil end
+  local audio = entry.audio and first_part(has, prefix, entry.audio, "convnext")
+  return {
+    family = entry.family, prefix = prefix, audio = audio,
+    decoder = { prefix = below, layers = layers, width = words[2], vocabulary = words[1] },
+    title = ("%s: %sdecoder of %d layers"):format(entry.title,
+      audio and audio.title .. " + " or "", layers),
+  }
+end
+
 local function match_single(has, names, entry)
   local prefix = find_prefix(names, entry.anchor)
   local part = prefix and any(has, prefix, entry.kind)
@@ -206,7 +237,8 @@ end
 
 --- The family of a checkpoint, or nil when it is none that nightjar knows.
 ---@param entries {name: string, shape: integer[]}[] as nj.store.info gives them
----@return {family: string, title: string, prefix: string, details: table?, audio: table?, text: table?}?
+---@return table? { family, title, prefix }, and `details` of an encoder by itself; `audio` and `text`, the
+---  parts of a retrieval model; `decoder`, and `audio` where it has one, of a captioner
 function families.recognise(entries)
   opts.arg("families.recognise", 1, "entries", entries, "table")
   local shapes, names = {}, {}
@@ -220,6 +252,10 @@ function families.recognise(entries)
   local function has(name) return shapes[name] end
   for _, entry in ipairs(whole) do
     local found = match_whole(has, names, entry)
+    if found then return found end
+  end
+  for _, entry in ipairs(captioners) do
+    local found = match_captioner(has, names, entry)
     if found then return found end
   end
   for _, entry in ipairs(single) do

@@ -161,7 +161,7 @@ describe("nj.captioner", function()
   describe("with a vocabulary of whole words", function()
     local vocabulary = { "<pad>", "<bos>", "<eos>", "<unk>", "a", "dog", "barks", "then", "well", "-",
       "known", "n't", "<bos_clotho>", "<bos_audiocaps>", "," }
-    local words = { bos = "<bos_clotho>", eos = "<eos>", pad = "<pad>", unk = "<unk>",
+    local words = { bos = "<bos>", task = "clotho", eos = "<eos>", pad = "<pad>", unk = "<unk>",
       tasks = { clotho = "<bos_clotho>", audiocaps = "<bos_audiocaps>" }, repeatable = { "a", "then" } }
     local function new(options)
       local d = { vocabulary = vocabulary, words = words, memory_width = 6, max = 8,
@@ -199,7 +199,7 @@ describe("nj.captioner", function()
 
     it("repeats only what it may, and says nothing special", function()
       local captioner, twice = new(), {}
-      local special = { [0] = true, [3] = true, [12] = true, [13] = true }
+      local special = { [0] = true, [1] = true, [3] = true, [12] = true, [13] = true }
       for _, list in ipairs(captioner:caption(frames, { method = "nucleus", n = 30, rng = nj.rng(1),
         temperature = 3, repeat_words = false })) do
         for _, caption in ipairs(list) do
@@ -234,6 +234,8 @@ describe("nj.captioner", function()
     it("says what is wrong with it", function()
       message("captioner: words.eos: the vocabulary has no token '<end>'",
         function() new { words = { bos = "<bos>", eos = "<end>" } } end)
+      message("captioner: words.task: no task is called 'macs'",
+        function() new { words = { bos = "<bos>", eos = "<eos>", task = "macs" } } end)
       message("captioner: words: option 'bos' is required (a string)",
         function() new { words = { eos = "<eos>" } } end)
       message("captioner: generation: unknown option 'beams' (did you mean 'beam'?)",

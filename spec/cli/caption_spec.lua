@@ -1,4 +1,5 @@
 -- nightjar caption, as a process of its own.
+local captioners = require "spec.support.captioners"
 local child = require "spec.support.child"
 local json = require "dkjson"
 local nj = require "nightjar"
@@ -97,5 +98,44 @@ describe("nightjar caption", function()
   it("is known to nightjar info", function()
     local out = child.run("bin/nightjar", "info", model)
     assert.matches("nightjar captioner 'tiny', 20 tokens, hears sound files", out, 1, true)
+  end)
+
+  it("reads a captioner of others with its words, and converts it", function()
+    local net = nj.encoders.convnext { depths = { 1, 1, 1, 1 }, widths = { 4, 4, 4, 6 }, mels = 224,
+      rng = nj.rng(1) }
+    local all, path = captioners.conette_decoder("model.", 6), folder .. "/conette.safetensors"
+    for name, x in pairs(net:state()) do all["preprocessor.encoder." .. name] = x:detach() end
+    assert(nj.store.save(path, all))
+    local list = captioners.conette_words()
+    local words = temporary.write(folder .. "/words.txt", table.concat(list, "\n"))
+    local options = { "--model", path, "--vocabulary", words }
+    local conette = assert(nj.captioner.load(path, { vocabulary = words }))
+    local function printed(task)
+      local caption = conette:caption(one, { task = task })[1][1]
+      return ("%s\n  %.2f  %s\n"):format(one, math.exp(caption.mean), caption.text)
+    end
+    local code, out, err = run(options[1], options[2], options[3], options[4], one)
+    assert.equal(0, code, err)
+    assert.equal(printed(), out)
+    code, out = run(options[1], options[2], options[3], options[4], "--task", "macs", one)
+    assert.equal(0, code)
+    assert.equal(printed "macs", out)
+    code, out, err = run(options[1], options[2], options[3], options[4], "--task", "sounds", one)
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("this captioner has no task called 'sounds'", err, 1, true)
+    code, out, err = run("--model", path, one)
+    assert.same({ 1, "" }, { code, out })
+    assert.matches("its words are in a file of their own", err, 1, true)
+
+    local converted = folder .. "/converted.safetensors"
+    local answer = io.popen(child.command("bin/nightjar", "convert", path, converted, "--vocabulary",
+      words))
+    out = answer:read "a"
+    answer:close()
+    assert.matches("a nightjar captioner of CoNeTTE: ConvNeXt of width 4 + decoder of 2 layers, 39 tokens",
+      out, 1, true)
+    code, out = run("--model", converted, one)
+    assert.equal(0, code)
+    assert.equal(printed(), out)
   end)
 end)

@@ -4,7 +4,9 @@
 ---
 --- With an audio tower it takes sound files. Without one it takes frames, so that it trains on those
 --- that a frozen encoder gave once.
+local checkpoint = require "nightjar.captioner.checkpoint"
 local core = require "nightjar.core"
+local families = require "nightjar.families"
 local file = require "nightjar.captioner.file"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
@@ -53,7 +55,7 @@ local function decoder_of(d, vocabulary, memory_width, rng)
   local options = { frame_positions = true }
   for key, value in pairs(d.decoder) do options[key] = value end
   options.positions = options.positions or math.max(64, d.max)
-  options.vocabulary, options.memory_width, options.rng = #vocabulary, memory_width, rng
+  options.vocabulary, options.memory_width, options.rng = #vocabulary, memory_width, rng or nil
   return core.ac.decoder(options)
 end
 
@@ -102,17 +104,42 @@ function captioner.new(descriptor, options)
   return self
 end
 
---- Reads a captioner from its file, or one that comes with nightjar by its name.
----@param path string
+--- Makes a captioner of the checkpoint of another captioning system: CoNeTTE. See
+--- captioner/checkpoint.lua.
+---@param source string|table a path, or tensors by name
+---@param options? table vocabulary, task, encoder, decoder, audio, front_end, partial, name
 ---@return table|nil captioner
----@return string? message
+---@return table|string report what became of every tensor; or a message
+---@return string? code
+function captioner.from_checkpoint(source, options)
+  opts.arg("captioner.from_checkpoint", 1, "source", source, "string|table")
+  return checkpoint.load(source, captioner.new, options)
+end
+
+-- Whether a file is a captioner of others that nightjar knows, and no file of its own.
+local function is_foreign(path)
+  local info = core.store.info(path)
+  if not info or tostring(info.metadata.format or ""):find "^nightjar" then return false end
+  local found = families.recognise(info.entries)
+  return found ~= nil and found.decoder ~= nil
+end
+
+--- Reads a captioner from its file, or one that comes with nightjar by its name. A checkpoint of
+--- another captioning system is read as from_checkpoint does.
+---@param path string
+---@param options? table as from_checkpoint takes them: `vocabulary`, `task`, …
+---@return table|nil captioner
+---@return table|string? report of another's checkpoint; or a message
 ---@return string? code ENOTFOUND, EIO, EFORMAT (no captioner, or a broken one), …
-function captioner.load(path)
+function captioner.load(path, options)
   opts.arg("captioner.load", 1, "path", path, "string")
   if not path:find "[/.]" and not fs.kind(path) then
     local found, message, code = shipped.path(path)
     if not found then return nil, message, code end
     path = found
+  end
+  if options ~= nil or is_foreign(path) then
+    return checkpoint.load(path, captioner.new, options)
   end
   return file.load(path, captioner.new)
 end
@@ -291,8 +318,10 @@ end
 
 -- What decoder:generate takes.
 local function generate_options(self, o)
+  local bos = bos_of(self, o.task)
+  local forbid = table.move(self.words.forbid, 1, #self.words.forbid, 2, { bos })
   local options = {
-    bos = bos_of(self, o.task), eos = self.words.eos, forbid = self.words.forbid, max = o.max or self.max,
+    bos = bos, eos = self.words.eos, forbid = forbid, max = o.max or self.max,
     once = not o.repeat_words and self.words.content or nil,
   }
   for _, key in ipairs { "method", "n", "beam", "groups", "diversity", "length_penalty", "p", "k",

@@ -85,6 +85,7 @@ local function whole(vocabulary, options)
   local o = opts.check("captioner: words", options, {
     bos = { type = "string", required = true }, eos = { type = "string", required = true },
     pad = "string", unk = "string", forbid = "table", repeatable = "table", tasks = "table",
+    task = "string",
   })
   local id = ids_by_token(vocabulary)
   o.pad, o.unk = o.pad or o.eos, o.unk or o.eos
@@ -93,15 +94,19 @@ local function whole(vocabulary, options)
     tasks[name] = id(token, "tasks." .. tostring(name))
     specials[#specials + 1] = token
   end
-  local special, forbid = { [id(o.eos, "eos")] = true }, { id(o.bos, "bos") }
+  if o.task and not tasks[o.task] then
+    error(("captioner: words.task: no task is called '%s'"):format(o.task), 0)
+  end
+  local first = o.task and o.tasks[o.task] or o.bos
+  local special, forbid = { [id(o.eos, "eos")] = true }, {}
   for _, token in ipairs(texts("forbid", o.forbid or specials)) do
     forbid[#forbid + 1] = id(token, "forbid")
   end
   for _, token in ipairs(specials) do special[id(token, "specials")] = true end
   return {
-    tokenizer = tokens.make { vocabulary = vocabulary, clean = "wavcaps", tokenizer = { cls = o.bos,
+    tokenizer = tokens.make { vocabulary = vocabulary, clean = "wavcaps", tokenizer = { cls = first,
       sep = o.eos, pad = o.pad, unk = o.unk, specials = specials, strip_accents = false } },
-    bos = id(o.bos, "bos"), eos = id(o.eos, "eos"), pad = id(o.pad, "pad"), forbid = forbid,
+    bos = id(first, "bos"), eos = id(o.eos, "eos"), pad = id(o.pad, "pad"), forbid = forbid,
     content = o.repeatable and once_of(vocabulary, texts("repeatable", o.repeatable), o.eos)
       or content_of(vocabulary, common_words()),
     tasks = tasks, text = joined(vocabulary, special),
@@ -112,9 +117,10 @@ end
 --- needs. Without options the vocabulary is WordPiece's, with [CLS] and [SEP].
 ---@param vocabulary string[]
 ---@param options? table of a vocabulary of whole words: `bos`, `eos`, `pad` (eos), `unk` (eos), tokens;
----  `forbid`: tokens that no caption holds (those, and tasks'), bos always among them; `repeatable`:
+---  `forbid`: tokens that no caption holds beside the one that it begins with (those, and tasks');
+---  `repeatable`:
 ---  tokens that may come twice (articles, prepositions and the like); `tasks`: tokens by name that
----  begin captions in bos's place
+---  begin captions in bos's place, `task`: the one that does so where a call names none
 ---@return table { tokenizer, bos, eos, pad, forbid, content, tasks, text }: forbid: ids that are no words;
 ---  content: ids that a caption has little reason to say twice; text: function(ids), nil: the
 ---  tokeniser's

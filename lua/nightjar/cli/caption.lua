@@ -18,10 +18,14 @@ function command.declare(parser)
   parser:argument("files", "The sound files."):argname("FILE"):args "+"
   parser:option("--model", "The captioner: a file, or the name of one that comes with nightjar.")
     :argname "FILE"
+  parser:option("--vocabulary", "The words of a captioner of others: one a line, or CoNeTTE's config.json.")
+    :argname "FILE"
+  parser:option("--task", "What captions are to be like, of a captioner that has tasks, such as clotho.")
+    :argname "NAME"
   parser:option("-n --n", "Captions of each file."):argname("K"):default("1")
     :convert(integer("n", 1))
   parser:option("--method", "How they are found: beam, greedy, nucleus or top_k (the last two draw).")
-    :default("beam"):choices { "beam", "greedy", "nucleus", "top_k" }
+    :choices { "beam", "greedy", "nucleus", "top_k" }
   parser:option("--beam", "Hypotheses of the beam (default: 5, or K)."):argname("N")
     :convert(integer("beam", 1))
   parser:option("--seed", "Of what nucleus and top_k draw."):argname("N"):default("1")
@@ -51,7 +55,8 @@ end
 
 function command.run(arguments)
   local nj = require "nightjar"
-  local captioner, message, code = nj.captioner.load(arguments.model or "nightjar-captioner")
+  local captioner, message, code = nj.captioner.load(arguments.model or "nightjar-captioner",
+    arguments.vocabulary and { vocabulary = arguments.vocabulary })
   if not captioner and code == "ENOTFOUND" and not arguments.model then
     return output.fail("no captioner comes with this nightjar; name a file with --model "
       .. "(examples/train_captioner.lua trains one)")
@@ -62,10 +67,15 @@ function command.run(arguments)
     return output.fail(("%s: this captioner takes frames; it has no audio encoder to read files with")
       :format(captioner.path))
   end
+  if arguments.task and not (captioner.words.tasks or {})[arguments.task] then
+    return output.fail(("%s: this captioner has no task called '%s'"):format(captioner.path,
+      arguments.task))
+  end
   local bar = progress.new { label = "listening", total = #arguments.files }
   local results = captioner:caption(arguments.files, {
     n = arguments.n, method = arguments.method, beam = arguments.beam, max = arguments.max,
-    rng = nj.rng(arguments.seed), repeat_words = not arguments.no_repeat,
+    rng = nj.rng(arguments.seed), task = arguments.task,
+    repeat_words = not arguments.no_repeat and captioner.generation.repeat_words ~= false,
     progress = function(done) bar:update(done) end,
   })
   bar:finish()

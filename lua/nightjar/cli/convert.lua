@@ -1,4 +1,6 @@
---- nightjar convert IN OUT: the weights of a checkpoint, or, with a vocabulary, a nightjar model of it.
+--- nightjar convert IN OUT: the weights of a checkpoint, or, with a vocabulary, a nightjar model or
+--- captioner of it.
+local captioners = require "nightjar.captioner"
 local core = require "nightjar.core"
 local families = require "nightjar.families"
 local models = require "nightjar.model"
@@ -13,8 +15,8 @@ function command.declare(parser)
   parser:option("--select", "Keep only tensors whose names begin with this."):argname "PREFIX"
   parser:option("--strip-prefix", "Take this off the names that begin with it."):argname "PREFIX"
     :target "strip"
-  parser:option("--vocabulary", "Make a nightjar model of a whole retrieval model, whose words are in this "
-    .. "vocab.txt or vocab.json."):argname "FILE"
+  parser:option("--vocabulary", "Make a nightjar model of a whole retrieval model, or a captioner of one of "
+    .. "others, whose words are in this file (vocab.txt, vocab.json, config.json)."):argname "FILE"
   parser:option("--merges", "merges.txt, beside a vocab.json."):argname "FILE"
   parser:flag("--json", "Print JSON for machines.")
 end
@@ -97,18 +99,23 @@ local function convert_model(arguments)
         name == "strip" and "strip-prefix" or name)
     end
   end
-  local model, account = models.from_checkpoint(arguments.input,
-    { vocabulary = arguments.vocabulary, merges = arguments.merges })
+  local info = core.store.info(arguments.input)
+  local found = info and families.recognise(info.entries)
+  local made, options = models, { vocabulary = arguments.vocabulary, merges = arguments.merges }
+  if found and found.decoder then made, options.merges = captioners, nil end
+  local model, account = made.from_checkpoint(arguments.input, options)
   if not model then return nil, account end
   local ok, message = model:save(arguments.output)
   if not ok then return nil, message end
   return { input = arguments.input, output = arguments.output, family = account.title,
-    used = #account.used, skipped = account.skipped, dim = model.dim }
+    used = #account.used, skipped = account.skipped, dim = model.dim,
+    tokens = not model.dim and #model.vocabulary or nil }
 end
 
 local function report_model(done)
-  print(("%s: a nightjar model of %s, %d dimensions, %d tensors used"):format(done.output, done.family,
-    done.dim, done.used))
+  print(("%s: a nightjar %s of %s, %s, %d tensors used"):format(done.output,
+    done.dim and "model" or "captioner", done.family,
+    done.dim and done.dim .. " dimensions" or done.tokens .. " tokens", done.used))
   for _, s in ipairs(done.skipped) do print(("  left out %s: %s"):format(s.name, s.why)) end
 end
 

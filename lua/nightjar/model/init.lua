@@ -119,7 +119,7 @@ local function is_foreign(path)
   local info = core.store.info(path)
   if not info or tostring(info.metadata.format or ""):find "^nightjar" then return false end
   local found = families.recognise(info.entries)
-  return found ~= nil and found.audio ~= nil
+  return found ~= nil and (found.audio or found.decoder) ~= nil
 end
 
 --- Reads a model from its file, or one that comes with nightjar by its name ("nightjar-small"). A

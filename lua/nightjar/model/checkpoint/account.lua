@@ -57,15 +57,14 @@ end
 -- Why a tensor was left out; the rules of its family come before what is known of names in general.
 local function reason_of(self, name, rules)
   local prefix = self.found.prefix
-  local known = self.why[name]
-  if not known and not begins(name, prefix) then
-    return ("not under '%s': no part of the model"):format(prefix)
+  if not begins(name, prefix) then
+    return self.why[name] or ("not under '%s': no part of the model"):format(prefix)
   end
   local own = name:sub(#prefix + 1)
-  for _, rule in ipairs(not known and rules or {}) do
+  for _, rule in ipairs(rules or {}) do
     if own:find(rule[1]) then return rule[2] end
   end
-  return known or weights.reason(own) or "the model has no tensor of that name"
+  return self.why[name] or weights.reason(own) or "the model has no tensor of that name"
 end
 
 --- The account.

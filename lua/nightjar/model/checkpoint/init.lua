@@ -40,6 +40,9 @@ local function recognise(tensors)
   if not found then
     return nil, "these are weights, but neither a nightjar model nor a retrieval model of a known family"
   end
+  if found.decoder then
+    return nil, ("this is %s, a captioner; nj.captioner.load reads it"):format(found.title)
+  end
   if not found.audio then
     return nil, ("this is %s, an encoder by itself; nj.encoders.from reads it"):format(found.title)
   end
@@ -80,21 +83,6 @@ local function tokenizer_of(found, o)
 end
 
 -- ---- the model ----
-
--- `rng`: what draws the weights, or false where all will be loaded.
-local function encoder_of(found, part, own, given, tensors, rng)
-  local function shape(name)
-    local tensor = tensors[part.prefix .. name]
-    return tensor and tensor.shape
-  end
-  local ok, options = pcall(sizes[part.kind], shape, own.last_pool)
-  if not ok then return nil, ("this is %s, but %s: %s"):format(found.title, part.title, options) end
-  local settings = with(options, own.encoder or {}, given or {})
-  settings.kind, settings.rng = options.kind, rng
-  local made, net = pcall(core.encoders[options.kind], settings)
-  if not made then return nil, ("this is %s, but %s"):format(found.title, net) end
-  return net
-end
 
 -- The last and the first matrix of a projection.
 local MATRICES = { gated = { "linear1.weight" }, mlp = { "2.weight", "0.weight" },
@@ -143,13 +131,13 @@ local function describe(found, own, tensors, o)
   local tokenizer, message, code = tokenizer_of(found, o)
   if not tokenizer then return nil, message, code end
   local audio, text, dim, hidden, temperature, from
-  audio, message = encoder_of(found, found.audio, own.audio, o.audio, tensors, o.rng)
+  audio, message = sizes.encoder(found, found.audio, own.audio, o.audio, tensors, o.rng)
   if not audio then return nil, message end
   local text_own = own.text
   if text_own.sentence == "pooler" then
     text_own = with(text_own, { encoder = with(text_own.encoder or {}, { pooler = true }) })
   end
-  text, message = encoder_of(found, found.text, text_own, o.text, tensors, o.rng)
+  text, message = sizes.encoder(found, found.text, text_own, o.text, tensors, o.rng)
   if not text then return nil, message end
   local heads = own.system.heads
   dim, hidden = widths_of(tensors, found.prefix .. heads.audio, own.system)

@@ -3,6 +3,8 @@
 --- Each function takes `shape(name)`, the shape of a tensor below the encoder's prefix or nil, and
 --- raises what is wrong with it. What no shape tells (the heads of a text encoder) follows the published
 --- sizes.
+local core = require "nightjar.core"
+
 local sizes = {}
 
 -- Size `k` of a tensor of `n` dimensions.
@@ -124,6 +126,32 @@ function sizes.gpt2(shape)
     heads = heads_of(width), positions = size(shape, "wpe.weight", 1, 2),
     layers = count(shape, "h.%d.attn.c_attn.weight"),
     feed_forward = size(shape, "h.0.mlp.c_fc.weight", 2, 2) }
+end
+
+--- An encoder as a checkpoint's shapes say.
+---@param found table what families.recognise gave
+---@param part table { title, kind, prefix }
+---@param own table its family's `encoder` options and `last_pool`
+---@param given? table options of the caller, which come last
+---@param tensors table<string, any>
+---@param rng any what draws the weights, or false where all will be loaded
+---@return any|nil net
+---@return string? message
+function sizes.encoder(found, part, own, given, tensors, rng)
+  local function shape(name)
+    local tensor = tensors[part.prefix .. name]
+    return tensor and tensor.shape
+  end
+  local ok, options = pcall(sizes[part.kind], shape, own.last_pool)
+  if not ok then return nil, ("this is %s, but %s: %s"):format(found.title, part.title, options) end
+  local settings = {}
+  for _, source in ipairs { options, own.encoder or {}, given or {} } do
+    for key, value in pairs(source) do settings[key] = value end
+  end
+  settings.kind, settings.rng = options.kind, rng
+  local made, net = pcall(core.encoders[options.kind], settings)
+  if not made then return nil, ("this is %s, but %s"):format(found.title, net) end
+  return net
 end
 
 return sizes
