@@ -129,10 +129,7 @@ if options.encoder and not options.checkpoint then
   fail "--encoder needs --checkpoint: a frozen encoder that was never trained hears nothing"
 end
 local run = options.run or options.out:gsub("%.safetensors$", "") .. "-run"
-check(fs.make_folders(run))
 local train, validation, test = open_sets()
-local split_path = fs.join(run, "split.csv")
-write_split(split_path, { train, validation, test })
 
 local ok, result, message = pcall(nj.finetune, {
   model = options.model,
@@ -147,6 +144,8 @@ local ok, result, message = pcall(nj.finetune, {
 })
 if not ok then fail(result) end
 check(result, message)
+local split_path = fs.join(run, "split.csv")
+write_split(split_path, { train, validation, test })
 
 for _, failure in ipairs(result.failures) do
   io.stderr:write(("left out: %s: %s\n"):format(failure.id, failure.message))
@@ -162,6 +161,7 @@ end
 local out, sounds = quoted(options.out), quoted(options.sounds)
 print(("\nwrote %s; now\n"):format(options.out))
 print(("  nightjar index %s --model %s"):format(sounds, out))
-print(("  nightjar search %q %s --model %s"):format(validation.clips[1].captions[1] or "a sound", sounds, out))
+local query = validation.clips[1].captions[1] or "a sound"
+print(("  nightjar search %s %s --model %s"):format(quoted(query), sounds, out))
 print(("  nightjar eval %s --captions %s --split %s --model %s"):format(sounds, quoted(split_path),
   result.after.test and "test" or "validation", out))
