@@ -4488,7 +4488,7 @@ function Head:temperature(level) end
 function Head:alpha() end
 
 ---Sounds in the shared space, all levels of unit length.
----@param given table `frames` (B, N, C), `mask` (B, N), `clip` (B, C), `captions` (B, K, D), `caption_mask` (B, K), `caption_words`, `caption_word_mask`, `tokens`, `rng`
+---@param given table `frames` (B, N, C), `mask` (B, N), `clip` (B, C), `clip_mask` (B, N) of the frames that a codebook makes clips of (as mask when left out), `captions` (B, K, D), `caption_mask` (B, K), `caption_words`, `caption_word_mask`, `tokens`, `rng`
 ---@return table a clip; segments, segment_mask, segment_assignment, segment_weights; frames, frame_mask, frame_weights; caption or captions; captioned
 function Head:audio(given) end
 

@@ -14,7 +14,11 @@ local small = {
     classes = 2, bottleneck = true },
   htsat = { kind = "htsat", width = 2, heads = { 1, 1, 1, 1 }, depths = { 2, 1, 1, 1 }, window = 4,
     mels = 16, side = 32, patch = 1, classes = 2 },
+  ["htsat with frames of values"] = { kind = "htsat", width = 2, heads = { 1, 1, 1, 1 },
+    depths = { 1, 1, 1, 1 }, window = 4, mels = 16, side = 32, patch = 1, classes = 2, frames = "values" },
   convnet = { kind = "convnet", channels = { 2, 3 }, mels = 16, classes = 2 },
+  ["convnet with neighbours"] = { kind = "convnet", channels = { 2 }, mels = 16, classes = 2,
+    frames = "neighbours" },
 }
 
 local function run(options, mel, lengths)
@@ -29,8 +33,8 @@ local function run(options, mel, lengths)
 end
 
 describe("audio encoders", function()
-  for kind, options in pairs(small) do
-    it("give memory back, and survive failing requests for it: " .. kind, function()
+  for name, options in pairs(small) do
+    it("give memory back, and survive failing requests for it: " .. name, function()
       local mel = nj.randn({ 2, 40, options.mels }, { rng = nj.rng(1) })
       local lengths = nj.tensor({ 40, 17 }, { dtype = "int64" })
       run(options, mel, lengths)
