@@ -55,6 +55,22 @@ describe("nj.experiment.features", function()
     end
   end)
 
+  it("hears all that fills a short clip up, where the front-end does", function()
+    local net = nj.encoders.htsat { width = 4, heads = { 1, 1, 2, 2 }, depths = { 1, 1, 1, 1 }, window = 4,
+      mels = 16, side = 32, patch = 1, rng = nj.rng(2) }
+    local fe = nj.audio.mel { rate = 8000, n_fft = 256, hop = 80, mels = 16, fmin = 0, fmax = 4000,
+      fill = "repeat", duration = 0.6 }
+    local set = make { encoder = net, front_end = fe, max_seconds = 0.6 }
+    assert.near(0.6 / 8, set.seconds_per_frame, 1e-12)
+    assert.same({ 8, 7, 8 }, set.lengths:totable())
+    local wave = assert(nj.audio.decode(source.clips[2].path, { rate = 8000 }))
+    nj.no_grad(function()
+      local frames, vector = net(fe(wave):unsqueeze(1))
+      assert.is_true(vector[1]:allclose(set.clip[2], { atol = 1e-5 }))
+      assert.is_true(frames[1]:allclose(set.frames[2], { atol = 1e-5 }))
+    end)
+  end)
+
   it("is read from its file the next time", function()
     local first = make()
     local second = make()

@@ -17,6 +17,7 @@ local opts = require "nightjar.opts"
 local pool = require "nightjar.features.pool"
 local random = require "nightjar.data.random"
 local record = require "nightjar.experiment.record"
+local towers = require "nightjar.model.towers"
 
 -- A digest of weights that notices every change: the bits of two sums of each tensor.
 local function digest(encoder)
@@ -86,8 +87,8 @@ local function compute(o)
     front_end = o.front_end, max_seconds = o.max_seconds, crop = "start",
     on_error = o.on_error,
   })
-  local front = o.front_end:descriptor()
-  local seconds_per_frame = o.encoder:stride() * front.hop / front.rate
+  local seconds_per_frame = towers.listener { front_end = o.front_end:descriptor(),
+    encoder = o.encoder }.frame_seconds
   local found = pool.collect(o.encoder, batches, {
     progress = o.progress and function(done) o.progress(done, #o.source) end,
   })

@@ -2,6 +2,7 @@
 --- longest.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local towers = require "nightjar.model.towers"
 
 ---@class nightjar.FeaturePool
 ---@field frames nightjar.Tensor (N, T, C); nothing that means anything behind a clip's length
@@ -37,6 +38,15 @@ function pool.join(list)
     lengths = core.cat(lengths, 1), clips = clips }, Pool)
 end
 
+-- What the encoder makes of batches: where the loader's front-end fills clips up, all that fills them is
+-- heard, as in a model.
+local function hearing(encoder, loader)
+  local front_end = loader.options.front_end
+  if not front_end or front_end.fill == "none" then return encoder end
+  local tower = towers.listener { front_end = front_end:descriptor(), encoder = encoder }
+  return function(mel, lengths) return tower:encode(mel, lengths) end
+end
+
 --- The frames and vectors of all that a loader gives in its first epochs. Sets the encoder to inference.
 ---@param encoder any called with (mel, lengths), gives frames, clip and lengths
 ---@param loader nightjar.Loader without shuffling, where the order matters
@@ -51,10 +61,11 @@ function pool.collect(encoder, loader, options)
   local parts, done = {}, 0
   -- Frozen: no graph is recorded, and encoders may fold their batch norms.
   encoder:eval()
+  local hear = hearing(encoder, loader)
   core.no_grad(function()
     for epoch = 1, o.epochs do
       for batch in loader:batches(epoch) do
-        local frames, clip, lengths = encoder(batch.mel, batch.lengths)
+        local frames, clip, lengths = hear(batch.mel, batch.lengths)
         parts[#parts + 1] = { frames = frames, clip = clip, lengths = lengths, clips = batch.clips }
         done = done + #batch.clips
         if o.progress then o.progress(done) end
