@@ -3881,7 +3881,7 @@ function nj.captioner.new(descriptor, options) end
 ---@param source string|table<string, nightjar.Tensor> a path, or tensors by name
 ---@param options? nightjar.CaptionerCheckpointOptions
 ---@return nightjar.Captioner?
----@return table|string report { family, title, prefix, used, skipped = {{ name, why }}, missing, mismatched }; or a message
+---@return table|string report { family, title, prefix, used, skipped = {{ name, why }}, missing, mismatched, front_end = what is wrong with its filter bank, if anything }; or a message
 ---@return string? code
 function nj.captioner.from_checkpoint(source, options) end
 

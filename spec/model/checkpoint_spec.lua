@@ -1,6 +1,7 @@
 local nj = require "nightjar"
 local checkpoints = require "spec.support.checkpoints"
 local near = require "spec.support.near"
+local shared = require "spec.support.shared"
 local temporary = require "spec.support.temporary"
 
 local TEXTS = { "a dog barks", "rain falling", "a dog , loudly" }
@@ -303,6 +304,53 @@ describe("nj.load of another system's checkpoint", function()
     c.all["text_encoder.text_encoder." .. name] = nil
     local model = assert(nj.model.from_checkpoint(c.all, options))
     assert.is_true(model.text_tower.encoder:state()[name]:abs():max():item() > 0)
+  end)
+
+  it("compares the filter bank that its authors' code computes with", function()
+    local name = "state_dict/module.audio_branch.logmel_extractor.melW"
+    local function load(title, bank, front_end)
+      local c = cases[title]()
+      c.all[name] = bank
+      local options = options_of(c)
+      for key, value in pairs(front_end or {}) do options.front_end[key] = value end
+      local _, report = assert(nj.model.from_checkpoint(c.all, options))
+      for _, s in ipairs(report.skipped) do
+        if s.name == name then return s.why, report.front_end end
+      end
+    end
+    local title = "LAION-CLAP: HTS-AT of width 4 + RoBERTa"
+    local function bank(options)
+      local o = { preset = "laion", mels = 32 }
+      for key, value in pairs(options or {}) do o[key] = value end
+      return nj.audio.mel(o):bank():transpose(1, 2):contiguous()
+    end
+    local why, differs = load(title, bank())
+    assert.equal("the front-end: its filter bank is nj.audio.mel's", why)
+    assert.is_nil(differs)
+    why, differs = load(title, bank { fmax = 18000 })
+    assert.equal(why, differs)
+    assert.matches("^its filter bank differs from the front%-end's by up to %d+ %% of the largest weight: "
+      .. "front_end = {…} is wanted$", differs)
+    assert.is_nil(select(2, load(title, bank { fmax = 18000 }, { fmax = 18000 })))
+    assert.equal("its filter bank has shape (257, 32), the front-end's (513, 32): front_end = {…} is wanted",
+      select(2, load(title, bank { n_fft = 512 })))
+    -- Fused models hold one that they do not use.
+    why, differs = load("LAION-CLAP: HTS-AT of width 4, fused + RoBERTa", bank())
+    assert.equal("the front-end: nj.audio.mel computes it", why)
+    assert.is_nil(differs)
+  end)
+
+  it("finds torchlibrosa's own banks equal", function()
+    local bank = require "nightjar.model.checkpoint.bank"
+    for file, prefix in pairs { ["03_htsat_small.ckpt"] = "state_dict/sed_model.",
+      ["02_cnn14_small.pth"] = "model/" } do
+      local path = shared.path("golden/" .. file)
+      if not path then return pending "needs ../shared" end
+      local tensors = assert(nj.store.load(path)).tensors
+      local name, differs = bank.compare(tensors, prefix, nj.audio.mel { preset = "panns" })
+      assert.equal(prefix .. "logmel_extractor.melW", name)
+      assert.is_nil(differs)
+    end
   end)
 
   it("refuses other ways to fuse several views", function()

@@ -108,7 +108,7 @@ local function convert_model(arguments)
   local ok, message = model:save(arguments.output)
   if not ok then return nil, message end
   return { input = arguments.input, output = arguments.output, family = account.title,
-    used = #account.used, skipped = account.skipped, dim = model.dim,
+    used = #account.used, skipped = account.skipped, front_end = account.front_end, dim = model.dim,
     tokens = not model.dim and #model.vocabulary or nil }
 end
 
@@ -117,6 +117,7 @@ local function report_model(done)
     done.dim and "model" or "captioner", done.family,
     done.dim and done.dim .. " dimensions" or done.tokens .. " tokens", done.used))
   for _, s in ipairs(done.skipped) do print(("  left out %s: %s"):format(s.name, s.why)) end
+  if done.front_end then print("warning: " .. done.front_end) end
 end
 
 function command.run(arguments)

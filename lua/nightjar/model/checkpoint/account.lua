@@ -54,6 +54,11 @@ function Account:take(name)
   self.taken[name], self.why[name] = true, nil
 end
 
+--- Says why a tensor is left out.
+---@param name string
+---@param why string
+function Account:explain(name, why) self.why[name] = why end
+
 -- Why a tensor was left out; the rules of its family come before what is known of names in general.
 local function reason_of(self, name, rules)
   local prefix = self.found.prefix

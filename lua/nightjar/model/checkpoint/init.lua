@@ -6,6 +6,7 @@
 --- The family is told by the names of the tensors (nj.families), sizes by their shapes, and all that
 --- neither tells comes with the family (systems.lua). Vocabularies are not in checkpoints: they are
 --- files of their own, vocab.txt for WordPiece, vocab.json and merges.txt for byte-level BPE.
+local banks = require "nightjar.model.checkpoint.bank"
 local core = require "nightjar.core"
 local accounts = require "nightjar.model.checkpoint.account"
 local families = require "nightjar.families"
@@ -182,7 +183,15 @@ local function fill(model, tensors, found, system, temperature)
     account:take(name)
   end
   if temperature then account:take(temperature) end
-  return account:report(system.skipped)
+  -- Models that fuse views hold a bank of torchlibrosa's, which they do not use.
+  local bank, differs
+  if not found.audio.details.fusion then
+    bank, differs = banks.compare(tensors, found.audio.prefix, model.audio_tower.front_end)
+  end
+  if bank then account:explain(bank, differs or "the front-end: its filter bank is nj.audio.mel's") end
+  local report = account:report(system.skipped)
+  report.front_end = differs
+  return report
 end
 
 --- Makes a model of a checkpoint of another retrieval system.
@@ -194,7 +203,8 @@ end
 ---  (heads of unusual sizes); `front_end`: the same of nj.audio.mel; `name` of the model
 ---@return table|nil model
 ---@return table|string report { family, title, prefix, used = {names}, skipped = {{ name, why }},
----  missing = {names}, mismatched = {…} }; or a message
+---  missing = {names}, mismatched = {…}, front_end = what is wrong with its filter bank, if anything };
+---  or a message
 ---@return string? code ENOTFOUND, EFORMAT, EARG (no vocabulary given), …
 function checkpoint.load(source, make, options)
   local o = opts.check("load", options, {
