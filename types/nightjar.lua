@@ -581,8 +581,8 @@ function nj.audio.renderer(options) end
 ---@field tile? integer samples of a tile, at most; 30 seconds when left out
 ---@field step? number samples from the beginning of a tile to that of the next (the k-th, from 0, begins at k * step, rounded); `tile` when left out
 ---@field ahead? integer files begun and not taken, at most; 16 when left out
----@field jobs? integer threads; half of nj.threads() when left out, 0: files are read when asked for, on the calling thread
----@field memory_mb? number MiB of tiles that wait, at most; 64 when left out
+---@field jobs? integer threads; nj.threads() when left out, at most 8; 0: files are read when asked for, on the calling thread
+---@field memory_mb? number MiB of tiles that wait, at most; 32 when left out
 ---@field max_seconds? number of a file, a longer one is an error; 14400 when left out
 
 ---Reads files ahead on threads of its own, tile by tile: no file is held whole.
@@ -4175,7 +4175,7 @@ function Model:audio(sounds, options) end
 
 ---Vectors of any number of sounds, for a loop: `for i, clip in model:stream(paths) do … end`. While the network works on a sound, files behind it are decoded and made into log-mels on other threads. Each clip has the bits that `audio` gives.
 ---@param sounds (string|nightjar.Tensor)[]|fun(): (string|nightjar.Tensor)? paths or waveforms, or a function that gives the next each time, nil at the end; a table with `error` comes out in its place
----@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (one for two of the pool's; 0: none); `memory_mb` (64): of log-mels that wait; `max_seconds` (14400): a longer file is an error; `progress`: function(done, total), called after every sound, or true for a bar on standard error; `total`: how many a function will give; `captions`: a list for each sound as for `audio`, or function(sound, i) that gives it
+---@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (as many as the pool has, at most 8; 0: none); `memory_mb` (32): of log-mels that wait; `max_seconds` (14400): a longer file is an error; `progress`: function(done, total), called after every sound, or true for a bar on standard error; `total`: how many a function will give; `captions`: a list for each sound as for `audio`, or function(sound, i) that gives it
 ---@return fun(): integer?, table? next
 ---@return nil
 ---@return nil

@@ -32,9 +32,9 @@ static nj_reader_options read_options(lua_State *L) {
   t->size = njl_opt_integer(L, 1, f, "tile", 1, (lua_Integer)1 << 32, 30 * t->rate);
   t->step = njl_opt_number(L, 1, f, "step", 1, (double)t->size, (double)t->size);
   t->max_seconds = njl_opt_number(L, 1, f, "max_seconds", 1e-6, 1e6, NJ_DECODE_MAX_SECONDS);
-  o.jobs = (int)njl_opt_integer(L, 1, f, "jobs", 0, 64, threads > 2 ? threads / 2 : 1);
+  o.jobs = (int)njl_opt_integer(L, 1, f, "jobs", 0, 64, threads < 8 ? threads : 8);
   o.ahead = (int)njl_opt_integer(L, 1, f, "ahead", 1, 4096, 16);
-  o.bytes = (size_t)(1048576 * njl_opt_number(L, 1, f, "memory_mb", 0, 1e6, 64));
+  o.bytes = (size_t)(1048576 * njl_opt_number(L, 1, f, "memory_mb", 0, 1e6, 32));
   return o;
 }
 

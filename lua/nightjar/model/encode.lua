@@ -186,11 +186,11 @@ end
 --- loop ends, the threads end with it.
 ---@param sounds (string|any)[]|fun(): (string|any)? paths or waveforms (L) at the model's rate; or a
 ---  function that gives the next each time, nil at the end. A table with `error` comes out in its place
----@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (one
----  for two of the pool's; 0: none); `memory_mb` (64): of log-mels that wait; `max_seconds` (14400): a
----  longer file is an error; `progress`: function(done, total), called after every sound, or true for a
----  bar on standard error; `total`: how many sounds a function will give; `captions`: a list for each
----  sound as for model:audio, or function(sound, i) that gives it
+---@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (as many
+---  as the pool has, at most 8; 0: none); `memory_mb` (32): of log-mels that wait; `max_seconds`
+---  (14400): a longer file is an error; `progress`: function(done, total), called after every sound, or
+---  true for a bar on standard error; `total`: how many sounds a function will give; `captions`: a list
+---  for each sound as for model:audio, or function(sound, i) that gives it
 ---@return fun(): integer?, table? next for a loop: i, clip as model:audio gives it
 ---@return nil
 ---@return nil
