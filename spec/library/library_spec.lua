@@ -280,6 +280,26 @@ describe("nj.library", function()
     assert.equal(70, #assert(lib:search("rain", { k = 99 })))
   end)
 
+  it("tries again what found no memory", function()
+    for i = 1, 3 do temporary.write(("%s/%d.wav"):format(folder, i), wav(i)) end
+    local lib <close> = assert(open())
+    local stream = model.stream
+    rawset(model, "stream", function(...)
+      local next_clip, state, first, closing = stream(...)
+      return function()
+        local i, clip = next_clip()
+        if i == 2 then clip = { error = "decode: out of memory", code = "ENOMEM" } end
+        return i, clip
+      end, state, first, closing
+    end)
+    local ok, report = pcall(lib.add, lib, folder)
+    rawset(model, "stream", nil)
+    assert(ok, report)
+    assert.same({ 2, 0, 0, 0, 1 }, counts(report))
+    assert.equal(2, #lib:sounds())
+    assert.same({ 1, 0, 2, 0, 0 }, counts(assert(lib:add(folder))))
+  end)
+
   it("leaves nothing behind when memory runs out", function()
     if not nj._fail_after then return pending "needs failing allocations" end
     temporary.write(folder .. "/a.wav", wav(1))

@@ -141,12 +141,13 @@ local function plan(self, root, files)
 end
 
 --- Puts an encoded sound into the catalogue; a sound that cannot be read is kept with its error, so
---- that it is not tried again until it changes.
+--- that it is not tried again until it changes. One that found no memory is, the next time.
 local function keep(self, item, clip, report)
   local record = { path = item.path, size = item.size, mtime = item.mtime }
   if clip.error then
     record.error = clip.error
     report.failed[#report.failed + 1] = { path = item.path, error = clip.error, code = clip.code }
+    if clip.code == "ENOMEM" then return true end -- which says nothing about the file
   else
     record.seconds, record.vector, record.segments = clip.seconds, clip.vector, clip.segments
     record.times = core.tensor(clip.times)
