@@ -173,13 +173,40 @@ describe("views of a sound", function()
     temporary.remove(folder)
   end)
 
+  it("are put together from pieces of a wave, with the bits of the whole", function()
+    local views = require "nightjar.model.views"
+    for _, o in ipairs { {}, { hop = 331 }, { center = false, n_fft = 700 },
+      { pad = "zero", quantize = false } } do
+      local given = { preset = "laion_fusion", mels = 8, fill = "repeat", duration = 0.2 }
+      for key, value in pairs(o) do given[key] = value end
+      local fe = nj.audio.mel(given)
+      for _, n in ipairs { 9600, 12000, 14401, 33333, 48000 } do
+        local x, size, step, start = wave(n), 9600, 4811, 0
+        local whole = views.whole(fe)
+        while true do
+          whole:add(x[{ { start + 1, math.min(n, start + size) } }], start)
+          if start + size >= n then break end
+          start = start + step
+        end
+        assert.equal(fe(x):bytes(), whole:finish():bytes())
+      end
+    end
+  end)
+
   it("need an encoder that fuses them, and a window", function()
-    assert.error_matches(function()
-      nj.model { audio = { encoder = { kind = "htsat", width = 4, heads = { 1, 2, 2, 4 }, window = 2,
-        mels = 32, side = 64, depths = { 1, 1, 1, 1 }, fusion = "aff_2d" }, front_end = { mels = 32 } },
-        text = { vocabulary = checkpoints.wordpiece, encoder = { kind = "bert", width = 8, heads = 2 } } }
-    end, "model: audio.encoder fuses views of sounds that are longer than a window, but audio.front_end has "
-      .. "none (fill and duration)", nil, true)
+    local function refused(text, front_end)
+      front_end.mels = 32
+      assert.error_matches(function()
+        nj.model { audio = { encoder = { kind = "htsat", width = 4, heads = { 1, 2, 2, 4 }, window = 2,
+          mels = 32, side = 64, depths = { 1, 1, 1, 1 }, fusion = "aff_2d" }, front_end = front_end },
+          text = { vocabulary = checkpoints.wordpiece, encoder = { kind = "bert", width = 8, heads = 2 } } }
+      end, "model: audio.encoder fuses views" .. text, nil, true)
+    end
+    refused(" of sounds that are longer than a window, but audio.front_end has none (fill and duration)", {})
+    refused(", which takes windows of 3328 samples or more; audio.front_end's has 3200",
+      { fill = "pad", duration = 0.1 })
+    refused(", which takes a front-end without top_db and drop_last",
+      { fill = "pad", duration = 1, top_db = 80 })
     local m = nj.model(tiny_model.descriptor())
     assert.error_matches(function() m:views(wave(10)) end,
       "model:views: this model's encoder fuses no views", nil, true)

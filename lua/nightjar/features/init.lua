@@ -94,9 +94,9 @@ function features.open(dir, options)
 end
 
 -- What the encoder makes of a sound, tile by tile: tensors and metadata, or nil, message, code.
-local function hear(self, path, next_tile, wave)
+local function hear(self, path, next_tile, all)
   return parts.infer({ { net = self.tower.encoder } }, function()
-    local heard, message, code = tiles.hear(self.tower, next_tile, wave)
+    local heard, message, code = tiles.hear(self.tower, next_tile, all)
     if not heard then return nil, message, code end
     local frames, clip = heard.lifted, heard.clip
     if not (frames:isfinite():all() and clip:isfinite():all()) then
@@ -114,7 +114,8 @@ local function listen(self, path)
     { rate = self.tower.front_end.rate, to = self.max_seconds })
   if not wave then return nil, message, code end
   if wave.shape[1] == 0 then return nil, path .. ": the sound is empty", "EFORMAT" end
-  return hear(self, path, tiles.of_wave(self.tower, wave), function() return wave end)
+  return hear(self, path, tiles.of_wave(self.tower, wave),
+    function() return self.tower.front_end(wave) end)
 end
 
 -- The features of a file by their entry, or by what `compute` gives.

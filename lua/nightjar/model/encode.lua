@@ -231,7 +231,8 @@ function encode:views(sound, options)
   end
   local wave, message, code = waveform(self.audio_tower, sound)
   if not wave then return nil, message, code end
-  return views.of(self.audio_tower.front_end, wave, o.rng)
+  local front_end = self.audio_tower.front_end
+  return views.of(front_end, front_end(wave), o.rng)
 end
 
 local function list_of(fname, texts)

@@ -74,11 +74,11 @@ local function fill(self)
   end
 end
 
--- Tiles of the oldest sound, and its waveform, as tiles.encode takes them.
+-- Tiles of the oldest sound, and its log-mel as a whole, as tiles.encode takes them.
 local function tiles_of(self, sound)
   local tower = self.model.audio_tower
   if type(sound) ~= "string" then
-    return tiles.of_wave(tower, sound), function() return sound end
+    return tiles.of_wave(tower, sound), function() return tower.front_end(sound) end
   end
   local function next_tile() return self.reader:next() end
   if tower.fuses then return tiles.of_pieces(tower, next_tile) end
@@ -100,8 +100,8 @@ local function encode(self, sound, i)
   if type(sound) ~= "string" and sound.shape[1] == 0 then
     return { error = "the sound is empty", code = "EFORMAT" }
   end
-  local next_tile, wave = tiles_of(self, sound)
-  local clip = tiles.encode(model.audio_tower, model.head, next_tile, wave,
+  local next_tile, all = tiles_of(self, sound)
+  local clip = tiles.encode(model.audio_tower, model.head, next_tile, all,
     captions_of(self, sound, i))
   if type(sound) == "string" then clip.path = sound end
   return clip

@@ -63,25 +63,24 @@ function tiles.of_wave(tower, wave)
   end
 end
 
---- The same of what nj.audio.reader gives of a file whose tiles are waves; and what gives the whole wave
---- (L) when all have been taken.
+--- The same of what nj.audio.reader gives of a file whose tiles are waves; and what gives the log-mel of the
+--- whole sound (frames, M) when all have been taken.
 ---@param tower table
 ---@param next_piece fun(): any, integer, string?
 ---@return fun(): any, integer, string?
 ---@return fun(): any
 function tiles.of_pieces(tower, next_piece)
   local _, step = tiles.size(tower)
-  local kept, covered, count = {}, 0, 0
+  local whole, count = views.whole(tower.front_end), 0
   local function next_tile()
     local piece, n, code = next_piece()
     if not piece then return nil, n, code end
-    local start = math.floor(count * step + 0.5)
-    kept[#kept + 1] = piece[{ { covered - start + 1, n } }]
-    covered, count = start + n, count + 1
+    whole:add(piece, math.floor(count * step + 0.5))
+    count = count + 1
     local mel, own = tower.front_end:batch { piece }
     return mel[1], own(1)
   end
-  return next_tile, function() return core.cat(kept, 1) end
+  return next_tile, function() return whole:finish() end
 end
 
 --- Frames of a clip that was stretched lie closer than the encoder's stride: n of them instead, means
@@ -147,9 +146,9 @@ function tiles.frames(tower, wave)
 end
 
 --- The encoder's clip vector (C) of the views of a sound that is longer than the window, or nil.
-local function fused_clip(tower, samples, wave)
+local function fused_clip(tower, samples, all)
   if not tower.fuses or samples <= grid(tower).size then return nil end
-  local seen, longer = views.of(tower.front_end, wave())
+  local seen, longer = views.of(tower.front_end, all())
   local _, clip = tower:encode_views(seen:unsqueeze(1), core.tensor { longer and 1 or 0 })
   return clip[1]
 end
@@ -198,16 +197,17 @@ end
 --- What a tower makes of one sound, before any head.
 ---@param tower table the audio tower
 ---@param next_tile function as tiles.of_wave makes it, of a sound that is not empty
----@param wave? fun(): any gives the whole waveform behind the last tile, for an encoder that fuses views
+---@param all? fun(): any gives the whole sound's log-mel behind the last tile; an encoder that fuses views
+---  needs it
 ---@return table? heard { frames (N, C): the encoder's own, lifted (N, width) and clip (width): as the head
 ---  takes them, whole (M, width): all frames that the clip is made of, where those are more, step: seconds
 ---  from frame to frame, seconds }; or nil, message, code
 ---@return string? message
 ---@return string? code
-function tiles.hear(tower, next_tile, wave)
+function tiles.hear(tower, next_tile, all)
   local frames, step, samples, whole = gather(tower, next_tile)
   if not frames then return nil, step, samples end
-  local own = whole and whole.clip or fused_clip(tower, samples, wave)
+  local own = whole and whole.clip or fused_clip(tower, samples, all)
   local clip = own and tower:lift_clip(own:unsqueeze(1))[1] or pool(tower, frames)
   return { frames = frames, lifted = tower:lift(frames), clip = clip, step = step,
     whole = whole and tower:lift(whole.frames), seconds = samples / tower.front_end.rate }
@@ -217,11 +217,12 @@ end
 ---@param tower table the audio tower
 ---@param head table nj.head
 ---@param next_tile function as tiles.of_wave makes it, of a sound that is not empty
----@param wave? fun(): any gives the whole waveform behind the last tile, for an encoder that fuses views
+---@param all? fun(): any gives the whole sound's log-mel behind the last tile; an encoder that fuses views
+---  needs it
 ---@param captions? table what head:audio takes of one clip's captions
 ---@return table
-function tiles.encode(tower, head, next_tile, wave, captions)
-  local heard, message, code = tiles.hear(tower, next_tile, wave)
+function tiles.encode(tower, head, next_tile, all, captions)
+  local heard, message, code = tiles.hear(tower, next_tile, all)
   if not heard then return { error = message, code = code } end
   local frames, step, duration, lifted = heard.frames, heard.step, heard.seconds, heard.lifted
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}

@@ -2,6 +2,7 @@
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 local tokens = require "nightjar.model.tokens"
+local views = require "nightjar.model.views"
 
 local towers = {}
 
@@ -80,10 +81,8 @@ function towers.listener(d, rng)
   local front_end = core.audio.mel(d.front_end or { preset = preset })
   local encoder = make_encoder(d.encoder, rng, "audio", towers.audio_encoders)
   local fuses = encoder:descriptor().fusion ~= nil
-  if fuses and front_end.fill == "none" then
-    error("model: audio.encoder fuses views of sounds that are longer than a window, but "
-      .. "audio.front_end has none (fill and duration)", 0)
-  end
+  local problem = fuses and views.problem(front_end:descriptor())
+  if problem then error("model: " .. problem, 0) end
   return setmetatable({
     front_end = front_end, encoder = encoder, clip = o.clip, fuses = fuses,
     filled = front_end.fill ~= "none",
