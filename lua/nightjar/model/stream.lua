@@ -36,7 +36,8 @@ local function supply(sounds)
 end
 
 local function check_sound(fname, sound)
-  if type(sound) == "string" or type(sound) == "table" and sound.error then return sound end
+  if type(sound) == "string" then return sound end
+  if type(sound) == "table" and type(rawget(sound, "error")) == "string" then return sound end
   if opts.type_name(sound) ~= "nightjar.Tensor" then
     error(("%s: sounds are paths or waveforms, got a %s"):format(fname, opts.type_name(sound)), 0)
   end
