@@ -68,7 +68,11 @@ describe("nj.audio and its objects given anything", function()
       "time_stripes time_width freq_stripes freq_width value lengths rng nonsense")
     options("mel", function(o) nj.audio.mel(o)(wave) end,
       "preset rate n_fft win_length hop window periodic center pad power mels fmin fmax scale norm "
-      .. "log amin ref eps top_db preemphasis add mul quantize drop_last nonsense")
+      .. "log amin ref eps top_db preemphasis add mul quantize drop_last bank_rate fill duration nonsense")
+    options("mel", function(o)
+      o.fill = "repeat_pad"
+      return nj.audio.mel(o)(wave)
+    end, "rate n_fft hop preemphasis top_db drop_last")
     options("renderer", function(o)
       o.sources, o.rate = o.sources or { wave }, o.rate or 8000
       nj.audio.renderer(o):close()
