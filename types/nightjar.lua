@@ -4059,7 +4059,7 @@ function nj.load(path, options) end
 function nj.model.from_checkpoint(source, options) end
 
 ---Makes a model with fresh weights.
----@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, tokenizer = its options, clean = "wavcaps", suffix = behind every text, encoder = {kind = "bert", …}, sentence = "mean"|"cls"|"pooler"|"last" }, `dim` (256) the shared space, `projection` ("mlp", or { form, hidden, dropout }; hidden is a width or { audio, text }), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `classification` ({ temperature }) of classifiers, `name`, `provenance`
+---@param descriptor table `audio` = { front_end = {…}, encoder = {kind = "convnet", …} }, `text` = { vocabulary = {tokens}, merges = {…} of byte-level BPE, tokenizer = its options, clean = "wavcaps", suffix = behind every text, parse = special tokens in texts are those, encoder = {kind = "bert", …}, sentence = "mean"|"cls"|"pooler"|"last" }, `dim` (256) the shared space, `projection` ("mlp", or { form, hidden, dropout }; hidden is a width or { audio, text }), `temperature` (0.07), `hci`, `ac` and `fusion` as nj.head takes them, `classification` ({ temperature }) of classifiers, `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights; false leaves them zero, since they are about to be loaded
 ---@return nightjar.Model
 function nj.model.new(descriptor, options) end

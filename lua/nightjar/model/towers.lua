@@ -229,8 +229,9 @@ end
 ---@param d table { vocabulary = {tokens}, merges = {…} of byte-level BPE (none: WordPiece),
 ---  tokenizer = options of nj.text.wordpiece or nj.text.bpe, encoder = {…}, max = 48,
 ---  sentence = "mean", "cls" (the first token), "pooler" (what the encoder's pooler makes of it) or
----  "last" (the last token), clean = "wavcaps" (as nj.text.normalize), suffix = what is put behind
----  every text }
+---  "last" (token number n, where n tokens are not the padding's), clean = "wavcaps" (as
+---  nj.text.normalize), suffix = what is put behind every text, parse = special tokens written in
+---  texts and suffix are those tokens }
 ---@return table
 function towers.text(d, dim, form, rng)
   local t = opts.check("model: text", d, {
@@ -239,6 +240,7 @@ function towers.text(d, dim, form, rng)
     tokenizer = "table",
     clean = { type = "string", one_of = { "none", "wavcaps" } },
     suffix = "string",
+    parse = { type = "boolean", default = false },
     encoder = { type = "table|nightjar.Encoder", required = true },
     sentence = { type = "string", default = "mean", one_of = { "cls", "mean", "pooler", "last" } },
     max = { type = "integer", default = 48 },
@@ -262,7 +264,8 @@ function towers.text(d, dim, form, rng)
     options = t.tokenizer,
     clean = t.clean,
     suffix = t.suffix,
-    special = tokens.special_ids(tokenizer, t.vocabulary),
+    parse = t.parse or nil,
+    special = tokens.special_ids(tokenizer, t.vocabulary, t.tokenizer and t.tokenizer.specials),
     encoder = encoder,
     sentence = t.sentence,
     max = t.max,
@@ -274,7 +277,7 @@ end
 --- Without vocabulary and merges, which a file keeps beside it.
 function TextTower:descriptor()
   return { encoder = self.encoder:descriptor(), sentence = self.sentence, max = self.max,
-    tokenizer = self.options, clean = self.clean, suffix = self.suffix }
+    tokenizer = self.options, clean = self.clean, suffix = self.suffix, parse = self.parse }
 end
 
 --- ids and mask of texts, padded to the longest.
@@ -291,10 +294,12 @@ function TextTower:word_mask(ids, mask)
   return words
 end
 
--- The vector of the last token of each row that is no padding: (B, C) of (B, W, C).
-local function last_of(words, mask)
+-- The vector of token number n of each row, where n tokens are not the padding's, (B, C) of (B, W, C):
+-- the last one, but where parsing finds padding in a text, which moves it to the front by as many.
+local function last_of(words, mask, ids, padding)
   local b, w, c = table.unpack(words.shape)
-  local lengths = mask:to "int64":sum(2)
+  local counted = padding and mask:ne(0) * ids:ne(padding) or mask:ne(0)
+  local lengths = counted:to "int64":sum(2):clamp(1)
   local rows = core.arange(0, b - 1, { dtype = "int64" }) * w + lengths
   return words:reshape(b * w, c):index_select(1, rows)
 end
@@ -312,7 +317,7 @@ function TextTower:features(ids, mask, rng)
   if kind == "cls" then
     sentence = words[{ {}, 1 }]
   elseif kind == "last" then
-    sentence = last_of(words, mask)
+    sentence = last_of(words, mask, ids, self.parse and self.tokenizer:special_ids().pad)
   else -- padding comes last, so a sum of the mask is a length
     sentence = core.encoders.mean_pool(words, mask:to "int64":sum(2))
   end

@@ -163,7 +163,8 @@ local function describe(found, own, tensors, o)
       clip = own.audio.clip },
     text = { encoder = text, vocabulary = tokenizer:vocabulary(), merges = tokenizer:merges(),
       tokenizer = own.text.tokenizer, sentence = own.text.sentence,
-      max = math.min(own.text.max, room), clean = own.text.clean, suffix = own.text.suffix },
+      max = math.min(own.text.max, room), clean = own.text.clean, suffix = own.text.suffix,
+      parse = own.text.parse },
     provenance = { family = found.family, title = found.title },
   }, from
 end

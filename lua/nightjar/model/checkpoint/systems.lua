@@ -107,9 +107,10 @@ systems["ms-clap"] = {
   },
   text = {
     bert = { sentence = "cls", max = 100 },
-    -- A space and the end of the text behind every text, padded with the first token.
-    gpt2 = { sentence = "last", max = 77, suffix = " ",
-      tokenizer = { cls = false, sep = "<|endoftext|>", pad = "!" } },
+    -- Behind every text a space and the end of texts, which a cut text loses; padding is the first
+    -- token, also where a text has it.
+    gpt2 = { sentence = "last", max = 77, suffix = " <|endoftext|>", parse = true,
+      tokenizer = { cls = false, sep = false, pad = "!", specials = { "<|endoftext|>" } } },
   },
   projection = { form = "gated", dropout = 0.5 },
   heads = { audio = "audio_encoder.projection.", text = "caption_encoder.projection." },
