@@ -4406,7 +4406,7 @@ nj.head = {}
 ---@field token_scale? number what layer-normalised tokens are multiplied by before slots divide them; 1 when left out, 0: tokens as they are
 ---@field top? "encoder"|"aggregate"|"codebook" where clip and sentence vectors come from: the encoders', attention pooling, or nj.hci.codebook over frames and words; encoder when left out
 ---@field codebook? table with top = "codebook": `codes` (4096), `temperature`; `word_floor` (false): no code's best word counts as less than 0, as in MGA-CLAP's code
----@field interaction? "weighted"|"max"|"attention" weighted (max with learnt token weights) when left out
+---@field interaction? "weighted"|"max"|"attention"|"weighted_attention" weighted (max with learnt token weights) when left out
 ---@field attention_temperature? number 0.01 when left out
 ---@field projections? "separate"|"shared" by levels
 ---@field temperature? "learn"|number|table or by level

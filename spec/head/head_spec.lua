@@ -121,28 +121,35 @@ describe("nj.head", function()
     assert.are.same({ "clip", "segment", "frame" }, head:levels())
   end)
 
-  -- ½ (Σ_p ω_p max_q E_pq + Σ_q ω_q max_p E_pq) of a text and a clip of these many tokens.
-  local function token_wise(a, t, i, j, words, frames)
-    local E = t.words[{ i, { 1, words } }]:matmul(a.frames[{ j, { 1, frames } }]:transpose(1, 2))
-    local function mean(best, weights, row, n)
-      if not weights then return best:mean() end
-      return (best * weights[{ row, { 1, n } }]):sum()
+  -- ½ (Σ_p ω_p max_q E_pq + Σ_q ω_q max_p E_pq) of a text and a clip of these many tokens; with
+  -- attention the maximum is a mean by the softmax of E / 0.1.
+  local function token_wise(a, t, i, j, words, frames, attention)
+    local function best(E, dim)
+      if attention then return ((E * 10):softmax(dim) * E):sum(dim) end
+      return (E:max(dim))
     end
-    return (mean(E:max(2), t.word_weights, i, words)
-      + mean(E:max(1), a.frame_weights, j, frames)) * 0.5
+    local E = t.words[{ i, { 1, words } }]:matmul(a.frames[{ j, { 1, frames } }]:transpose(1, 2))
+    local function mean(values, weights, row, n)
+      if not weights then return values:mean() end
+      return (values * weights[{ row, { 1, n } }]):sum()
+    end
+    return (mean(best(E, 2), t.word_weights, i, words)
+      + mean(best(E, 1), a.frame_weights, j, frames)) * 0.5
   end
 
-  for _, interaction in ipairs { "max", "weighted" } do
+  for _, interaction in ipairs { "max", "weighted", "weighted_attention" } do
     it("compares frames and words as the formula says: " .. interaction, function()
-      local head = make { hci = hci { levels = { "frame", "clip" }, interaction = interaction } }
+      local head = make { hci = hci { levels = { "frame", "clip" }, interaction = interaction,
+        attention_temperature = 0.1 } }
       local f = features()
       local a, t = head:audio(f.audio), head:text(f.text)
-      assert.are.equal(interaction == "weighted", t.word_weights ~= nil)
+      assert.are.equal(interaction ~= "max", t.word_weights ~= nil)
+      local attention = interaction == "weighted_attention"
       local got = head:similarity(t, a).frame
       local words, frames = { 2, 5, 1, 3 }, { 7, 3, 5, 1 }
       for i = 1, 4 do
         for j = 1, 4 do
-          near(token_wise(a, t, i, j, words[i], frames[j]), got[{ i, j }], { atol = 1e-5 })
+          near(token_wise(a, t, i, j, words[i], frames[j], attention), got[{ i, j }], { atol = 1e-5 })
         end
       end
     end)

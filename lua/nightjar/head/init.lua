@@ -41,10 +41,10 @@ local head = {}
 ---               nj.hci.aggregator), top ("encoder", "aggregate" or "codebook": where clip and sentence
 ---               vectors come from), codebook ({ codes = 4096, temperature =, word_floor = false } of
 ---               the last, see nj.hci.codebook; word_floor: no code's best word counts as less than 0,
----               as in MGA-CLAP's code), interaction ("weighted", "max" or "attention"),
----               attention_temperature (0.01), projections ("separate" or "shared" by levels),
----               temperature ("learn", a number, or a table of them by level), weights (of the levels
----               in the loss, 1 each)
+---               as in MGA-CLAP's code), interaction ("weighted", "max", "attention" or
+---               "weighted_attention"), attention_temperature (0.01), projections ("separate" or
+---               "shared" by levels), temperature ("learn", a number, or a table of them by level),
+---               weights (of the levels in the loss, 1 each)
 ---  ac           interaction (options of nj.ac.interaction), matching ({ kind = "mean",
 ---               "transformer", "best" or "tokens" }), alpha (0.73, or "learn")
 ---  frame_gain   what a frame is multiplied by before the clip's projection (1); 2 for encoders

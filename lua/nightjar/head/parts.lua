@@ -8,7 +8,7 @@
 ---   audio.segments, text.phrases                    aggregators
 ---   audio.top, text.top                             the last step, with top = "aggregate"
 ---   codebook                                        the last step of both, with top = "codebook"
----   {audio,text}.{frame,word,segment,phrase}_weights  with interaction = "weighted"
+---   {audio,text}.{frame,word,segment,phrase}_weights  where interaction weighs tokens
 ---   ac.interaction, ac.pool
 local core = require "nightjar.core"
 
@@ -30,7 +30,7 @@ local function needs_tokens(o)
 end
 
 local function add_weights(list, o, level, audio, text)
-  if not o.on[level] or o.hci.interaction ~= "weighted" then return end
+  if not o.on[level] or not o.hci.interaction:find "^weighted" then return end
   for _, name in ipairs { audio, text } do
     list[#list + 1] = { name = name,
       net = core.hci.token_weights { width = o.dim, rng = o.rng } }

@@ -8,7 +8,7 @@ local function one_vector(texts, clips) return texts:matmul(clips:transpose(1, 2
 
 -- Token-wise similarity of two sets of tokens, as the head's options say.
 local function token_wise(self, texts, clips, o)
-  local kind = self.o.hci.interaction == "attention" and "attention" or "max"
+  local kind = self.o.hci.interaction:find "attention$" and "attention" or "max"
   o.kind = kind
   if kind == "attention" then o.temperature = self.o.hci.attention_temperature end
   return core.hci.interact(texts, clips, o)
