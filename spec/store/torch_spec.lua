@@ -66,6 +66,19 @@ describe("a torch checkpoint", function()
     assert.equal(6, file.tensors.c:item())
   end)
 
+  it("wants of tensors what torch's function takes", function()
+    local function tensor(...)
+      return p.call("torch._utils", "_rebuild_tensor_v2",
+        { p.storage("0", 6), 0, p.tuple { 2 }, p.tuple { 1 }, ... })
+    end
+    local hooks = p.call("collections", "OrderedDict", {})
+    assert(load(tensor(false, hooks)))
+    assert(load(tensor(true, hooks, p.dict {})))
+    local complaint = "a tensor that does not say whether it needs gradients, or no hooks"
+    refused("EFORMAT", complaint, load(tensor(1, hooks)))
+    refused("EFORMAT", complaint, load(tensor(false)))
+  end)
+
   it("names tensors by the levels above them", function()
     local object = p.dict { "model", p.call("collections", "OrderedDict",
       { p.list { p.list { "first", w } } }), 7, p.tuple { w, p.list { w } }, 0.5, w,
@@ -75,6 +88,11 @@ describe("a torch checkpoint", function()
     assert.same({ "root" }, assert(load(w)).names)
     refused("EFORMAT", "two tensors are called 'a/b'",
       load(p.dict { "a/b", w, "a", p.dict { "b", w } }))
+    -- In Python the last value of a key would stand.
+    for _, keys in ipairs { { "a", "a" }, { 1, 1 }, { true, 1 } } do
+      refused("EFORMAT", "a dictionary has a key twice",
+        load(p.dict { keys[1], w, "b", 2, keys[2], 7 }))
+    end
     refused("EFORMAT", "NUL", load(p.dict { "a\0b", w }))
     refused("EFORMAT", "more than 1024 bytes", load(p.dict { ("x"):rep(1025), w }))
   end)

@@ -224,7 +224,17 @@ static nj_status check_view(nj_pickle *p, const nj_pickle_tensor *t) {
   return NJ_OK;
 }
 
+/* Storage, offset, size and stride; since 2018 requires_grad and hooks behind them, since torch 2
+ * more, which says nothing about the numbers. */
+static nj_status check_arguments(nj_pickle *p, uint32_t args) {
+  const nj_pickle_value *grad = argument(p, args, 4);
+  if (grad && (grad->kind != NJ_PICKLE_BOOL || !argument(p, args, 5)))
+    return nj_pickle_fail(p, "a tensor that does not say whether it needs gradients, or no hooks");
+  return NJ_OK;
+}
+
 static nj_status make_tensor(nj_pickle *p, uint32_t args, const known *dtype, uint32_t *result) {
+  NJ_TRY(check_arguments(p, args));
   const nj_pickle_value *storage = argument(p, args, 0), *offset = argument(p, args, 1);
   int strides;
   if (!storage || storage->kind != NJ_PICKLE_STORAGE || !is_integer(offset) ||

@@ -1,8 +1,10 @@
 /* Names for what a pickle holds. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/array.h"
 #include "store/pickle.h"
 
@@ -186,6 +188,42 @@ static int is_container(nj_pickle_kind kind) {
   return kind >= NJ_PICKLE_TUPLE && kind <= NJ_PICKLE_OBJECT;
 }
 
+/* Orders a dictionary's keys: texts, and what counts as a whole number in Python. */
+static int compare_keys(const void *a, const void *b) {
+  const nj_pickle_value *x = *(const nj_pickle_value *const *)a,
+                        *y = *(const nj_pickle_value *const *)b;
+  if ((x->kind == NJ_PICKLE_TEXT) != (y->kind == NJ_PICKLE_TEXT))
+    return x->kind == NJ_PICKLE_TEXT ? 1 : -1;
+  if (x->kind != NJ_PICKLE_TEXT)
+    return (x->is.integer > y->is.integer) - (x->is.integer < y->is.integer);
+  size_t n = x->is.text.length < y->is.text.length ? x->is.text.length : y->is.text.length;
+  int order = n ? memcmp(x->is.text.at, y->is.text.at, n) : 0;
+  return order ? order
+               : (x->is.text.length > y->is.text.length) - (x->is.text.length < y->is.text.length);
+}
+
+/* No key is set twice: in Python the last value would stand, and which was meant is not known. */
+static nj_status check_keys(walk *w, const nj_pickle_value *dict) {
+  size_t n = 0;
+  if (dict->is.list.n < 4)
+    return NJ_OK;
+  const nj_pickle_value **keys = nj_alloc(w->p->ctx, dict->is.list.n / 2 * sizeof *keys);
+  if (!keys)
+    return NJ_ENOMEM;
+  for (size_t i = 0; i < dict->is.list.n; i += 2) {
+    const nj_pickle_value *key = &w->p->values[dict->is.list.items[i]];
+    if (key->kind == NJ_PICKLE_TEXT || key->kind == NJ_PICKLE_INT || key->kind == NJ_PICKLE_BOOL)
+      keys[n++] = key;
+  }
+  qsort(keys, n, sizeof *keys, compare_keys);
+  nj_status st = NJ_OK;
+  for (size_t i = 1; i < n && !st; i++)
+    if (compare_keys(&keys[i - 1], &keys[i]) == 0)
+      st = fail(w, "a dictionary has a key twice");
+  nj_free(w->p->ctx, keys);
+  return st;
+}
+
 /* Takes one value, whose name is the path: enters it, when it is a container. */
 static nj_status visit(walk *w, uint32_t id, size_t path_length) {
   const nj_pickle_value *value = &w->p->values[id];
@@ -194,6 +232,8 @@ static nj_status visit(walk *w, uint32_t id, size_t path_length) {
   if (is_container(value->kind)) {
     if (w->depth == DEPTH_MOST)
       return fail(w, "its containers are nested deeper than 64 levels, or hold themselves");
+    if (value->kind == NJ_PICKLE_DICT)
+      NJ_TRY(check_keys(w, value));
     w->levels[w->depth++] = (level){.container = id, .path_length = w->path_length};
     return NJ_OK;
   }
