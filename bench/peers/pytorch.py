@@ -1,14 +1,18 @@
 # The PyTorch side of bench/: reads commands, one a line, and answers each with a line.
 #   make NAME THREADS EXPRESSION   builds a function by evaluating a Python expression
-#   run NAME COUNT                 calls it COUNT times
+#   run NAME COUNT                 calls it COUNT times; the answer has the processor time
 # Started by torch.lua, beside it, where Python can import torch.
+import ctypes
 import sys
+import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn, randn
 
-from small_model import encode, train_step  # noqa: F401 (called by name)
+from density_peaks import density_peaks_step  # noqa: F401 (called by name)
+from encoders import encoder, kinds, load, onnx_encoder, write  # noqa: F401
+from small_model import encode, train_step  # noqa: F401
 
 
 def train(forward, *leaves):
@@ -83,13 +87,26 @@ def cluster_step(width, slots, x):
     return train(step, x)
 
 
+def set_threads(count):
+    """Also of OpenBLAS, where PyTorch multiplies with it: torch.set_num_threads does not reach it."""
+    torch.set_num_threads(count)
+    with open("/proc/self/maps") as maps:
+        paths = {line.split()[-1] for line in maps if "blas" in line}
+    for path in paths:
+        try:
+            ctypes.CDLL(path).openblas_set_num_threads(count)
+        except (AttributeError, OSError):
+            pass  # another library
+
+
 cases = {}
 for line in sys.stdin:
     command, name, number, *rest = line.rstrip("\n").split(" ", 3)
+    begin = time.process_time()
     if command == "make":
-        torch.set_num_threads(int(number))
+        set_threads(int(number))
         cases[name] = eval(rest[0])
     else:
         for _ in range(int(number)):
             cases[name]()
-    print("ok", flush=True)
+    print("ok", time.process_time() - begin, flush=True)

@@ -1,13 +1,17 @@
 -- PyTorch as a contender, in a process of its own: `torch(threads, expression)` is a function that
--- calls, once, the function that the Python expression makes (see pytorch.py); nil where Python has
--- no torch. A call costs some 50 us for the pipe.
+-- calls, once, the function that the Python expression makes (see pytorch.py), and returns the seconds of
+-- processor time; nil where Python has no torch. A call costs some 50 us for the pipe. A second function,
+-- `has(module)`, says whether that Python has another module, too.
 local peer = {}
+
+local function imports(python, module)
+  return os.execute(([[%s -c 'import importlib.util as u
+raise SystemExit(u.find_spec("%s") is None)' > /dev/null 2>&1]]):format(python, module))
+end
 
 local function find_python()
   for _, python in ipairs { "python3", "/usr/bin/python3" } do
-    local found = os.execute(python .. [[ -c 'import importlib.util as u
-raise SystemExit(u.find_spec("torch") is None)' > /dev/null 2>&1]])
-    if found then return python end
+    if imports(python, "torch") then return python end
   end
 end
 
@@ -26,10 +30,11 @@ end
 local function ask(...)
   peer.commands:write(table.concat({ ... }, " "), "\n")
   peer.commands:flush()
-  assert(peer.answers:read "l" == "ok", "bench: the torch peer has ended")
+  local answer = peer.answers:read "l" or ""
+  return assert(tonumber(answer:match "^ok (.*)"), "bench: the torch peer has ended")
 end
 
-return function(threads, expression)
+local function contender(threads, expression)
   if not python then return nil end
   local name
   return function()
@@ -39,6 +44,8 @@ return function(threads, expression)
       name = "case" .. peer.made
       ask("make", name, threads, expression)
     end
-    ask("run", name, "1")
+    return ask("run", name, "1")
   end
 end
+
+return contender, function(module) return python and imports(python, module) or false end
