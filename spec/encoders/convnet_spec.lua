@@ -1,6 +1,7 @@
 local nj = require "nightjar"
 local network = require "spec.support.network"
 local near = require "spec.support.near"
+local sound_encoder = require "spec.support.sound_encoder"
 
 local function small(options)
   local o = { channels = { 3, 4 }, mels = 8, dropout = 0.3, time_stripes = 1, time_width = 4,
@@ -52,6 +53,13 @@ local function composition(net, x, training)
 end
 
 describe("nj.encoders.convnet", function()
+  sound_encoder.asks {
+    make = nj.encoders.convnet,
+    net = function() return trained(small { channels = { 16, 32 }, classes = 3 }, 50) end,
+    training = function() return small { channels = { 16, 32 }, classes = 3 } end,
+    bands = 8, frames = 60, logits = true,
+  }
+
   for _, case in ipairs { { false }, { true }, { false, "CNN6" }, { true, "CNN6" },
     { false, nil, "neighbours" }, { true, nil, "neighbours" } } do
     local training, cnn6, of = case[1], case[2], case[3]
@@ -152,17 +160,6 @@ describe("nj.encoders.convnet", function()
     assert.same({ 1, 4 }, select(3, net(mel(2, 25, 8), lengths { 1, 25 })):totable())
   end)
 
-  it("does not let what lies behind a clip's end into its vector", function()
-    local net = trained(small(), 30)
-    local x = mel(2, 20, 8)
-    local noisy = x:clone()
-    noisy[{ 1, { 13, 20 } }] = 1e4
-    local frames, clip = net(x, lengths { 12, 20 })
-    local other_frames, other = net(noisy, lengths { 12, 20 })
-    assert.equal(clip:bytes(), other:bytes())
-    assert.equal(frames:contiguous():bytes(), other_frames:contiguous():bytes())
-  end)
-
   it("keeps a padded clip's frames away from its end as they are unpadded", function()
     local net = trained(small(), 40)
     local x = mel(1, 40, 8)
@@ -177,30 +174,6 @@ describe("nj.encoders.convnet", function()
     near(want[{ {}, { 1, 8 } }], frames[{ {}, { 1, 8 } }], { atol = 1e-6 })
     assert(near.max_abs(want_clip, clip) < 1, "the clip vector is far off")
     assert.not_equal(0, (near.max_abs(want_clip, clip)))
-  end)
-
-  it("gives a clip of a batch the bits it has alone", function()
-    local net = trained(small { channels = { 16, 32 } }, 50)
-    local x = mel(3, 24, 8)
-    local frames, clip = net(x)
-    for i = 1, 3 do
-      local f, c = net(x[{ { i, i } }])
-      assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
-      assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
-    end
-  end)
-
-  it("gives the same bits, gradients too, with one thread as with two", function()
-    network.same_bits(function()
-      local net = small { channels = { 16, 32 }, mels = 32 }:train()
-      local _, clip = net(mel(4, 60, 32), nil, { rng = nj.rng(1) })
-      clip:square():sum():backward()
-      local bytes = { clip:detach():bytes() }
-      for _, p in ipairs(net:parameters()) do
-        bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes()
-      end
-      return table.concat(bytes)
-    end)
   end)
 
   it("drops out, masks stripes and follows the batch's statistics while training only", function()
@@ -250,12 +223,5 @@ describe("nj.encoders.convnet", function()
     message("convnet: a block has 1 or 2 convolutions of an odd size, got 2 of size 4",
       function() small { kernel = 4 } end)
     message("did you mean 'channels'", function() small { chanels = { 1 } } end)
-  end)
-
-  it("takes no clips at all", function()
-    local frames, clip, left = small()(nj.zeros(0, 16, 8))
-    assert.same({ 0, 4, 4 }, frames.shape)
-    assert.same({ 0, 4 }, clip.shape)
-    assert.same({ 0 }, left.shape)
   end)
 end)

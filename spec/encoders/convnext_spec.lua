@@ -1,6 +1,7 @@
 local nj = require "nightjar"
 local near = require "spec.support.near"
 local network = require "spec.support.network"
+local sound_encoder = require "spec.support.sound_encoder"
 
 local function small(options)
   local o = { depths = { 1, 2, 1, 1 }, widths = { 4, 6, 6, 8 }, mels = 36, classes = 5,
@@ -57,6 +58,16 @@ local function composition(net, x)
 end
 
 describe("nj.encoders.convnext", function()
+  sound_encoder.asks {
+    make = nj.encoders.convnext,
+    net = function() return small { widths = { 8, 16, 24, 32 } } end,
+    training = function()
+      return small { drop_path = 0.3, freq_stripes = 2, time_stripes = 2, freq_width = 6, patch = { 9, 2 },
+        padding = 4 }
+    end,
+    bands = 36, frames = 90, logits = true,
+  }
+
   it("is what its operations compose to in float64, gradients too", function()
     local net = small()
     local x = mel(2, 77, 36):requires_grad_()
@@ -151,34 +162,6 @@ describe("nj.encoders.convnext", function()
     end)
   end)
 
-  it("gives no gradient to what lies behind a clip's end", function()
-    local net = small()
-    local x = mel(2, 70, 36):requires_grad_()
-    local _, clip = net(x, lengths { 41, 70 })
-    clip:square():sum():backward()
-    assert.equal(0, x.grad[{ 1, { 42, 70 } }]:abs():max():item())
-    assert(x.grad[{ 1, { 1, 41 } }]:abs():max():item() > 0)
-  end)
-
-  it("gives a clip of a batch the bits it has alone", function()
-    local net = small { widths = { 8, 16, 24, 32 } }
-    local x = mel(3, 90, 36)
-    local frames, clip = net(x)
-    for i = 1, 3 do
-      local f, c = net(x[{ { i, i } }])
-      assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
-      assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
-    end
-  end)
-
-  it("gives the same bits, gradients too, with one thread as with two", function()
-    network.same_bits(function()
-      local net = small { drop_path = 0.3, freq_stripes = 2, time_stripes = 2, freq_width = 6 }:train()
-      local _, clip = net(mel(3, 60, 36), nil, { rng = nj.rng(1) })
-      return network.pass(net, (net:logits(clip)))
-    end)
-  end)
-
   it("leaves out branches and covers stripes while training only", function()
     local net = small { drop_path = 0.9 }
     local x = mel(2, 40, 36)
@@ -260,12 +243,5 @@ describe("nj.encoders.convnext", function()
     message("did you mean 'depths'", function() nj.encoders.convnext { depth = 1 } end)
     message("convnext: logits need a classifier (option 'classes')",
       function() small { classes = 0 }:logits(nj.zeros(1, 8)) end)
-  end)
-
-  it("takes no clips at all", function()
-    local frames, clip, left = small()(nj.zeros(0, 60, 36))
-    assert.same({ 0, 2, 8 }, frames.shape)
-    assert.same({ 0, 8 }, clip.shape)
-    assert.same({ 0 }, left.shape)
   end)
 end)

@@ -1,7 +1,7 @@
 local nj = require "nightjar"
-local network = require "spec.support.network"
 local near = require "spec.support.near"
 local shared = require "spec.support.shared"
+local sound_encoder = require "spec.support.sound_encoder"
 
 -- 64 frames of 16 bands as two quarters, 32 x 32 tokens and windows of 4: the first stages shift, the
 -- last is one window.
@@ -152,6 +152,24 @@ end
 
 describe("nj.encoders.htsat", function()
   for _, of in ipairs { "tokens", "values" } do
+    for _, fit in ipairs { "stretch", "repeat", "zero" } do
+      describe(("with frames of %s, fitted by %s,"):format(of, fit), function()
+        sound_encoder.asks {
+          make = nj.encoders.htsat,
+          net = function()
+            return trained(small { width = 16, heads = { 2, 2, 4, 8 }, frames = of, fit = fit }, 50)
+          end,
+          training = function()
+            return trained(small { classes = 3, drop_path = 0.2, frames = of, fit = fit,
+              time_stripes = 1, time_width = 4, freq_stripes = 1, freq_width = 2 }, 60)
+          end,
+          bands = 16, frames = 60,
+        }
+      end)
+    end
+  end
+
+  for _, of in ipairs { "tokens", "values" } do
     it("is what its operations compose to in float64, gradients too: frames of " .. of, function()
       local net = trained(small { classes = 3, frames = of }, 10)
       local x = mel(2, 64, 16)
@@ -258,35 +276,6 @@ describe("nj.encoders.htsat", function()
     end)
   end
 
-  it("gives a clip of a batch the bits it has alone", function()
-    for _, of in ipairs { "tokens", "values" } do
-      local net = trained(small { width = 16, heads = { 2, 2, 4, 8 }, frames = of }, 50)
-      local x = mel(3, 60, 16)
-      local frames, clip = net(x)
-      for i = 1, 3 do
-        local f, c = net(x[{ { i, i } }])
-        assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
-        assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
-      end
-    end
-  end)
-
-  it("gives the same bits, gradients too, with one thread as with two", function()
-    network.same_bits(function()
-      local bytes = {}
-      for _, of in ipairs { "tokens", "values" } do
-        local net = trained(small { drop_path = 0.2, frames = of }, 60):train()
-        local _, clip = net(mel(2, 64, 16), nil, { rng = nj.rng(1) })
-        clip:square():sum():backward()
-        bytes[#bytes + 1] = clip:detach():bytes()
-        for _, p in ipairs(net:parameters()) do
-          if p.tensor.grad then bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes() end
-        end
-      end
-      return table.concat(bytes)
-    end)
-  end)
-
   it("leaves branches out and masks stripes while training only", function()
     for _, o in ipairs { { drop_path = 0.5 }, { drop_path = 0.5, frames = "values" },
       { time_stripes = 1, time_width = 8 }, { freq_stripes = 1, freq_width = 8 } } do
@@ -302,15 +291,6 @@ describe("nj.encoders.htsat", function()
       assert.equal(a, clip(1))
       assert.not_equal(a, b)
     end
-  end)
-
-  it("is rebuilt by its descriptor", function()
-    local net = trained(small { classes = 3, fit = "repeat", drop_path = 0.3, frames = "values" }, 80)
-    local twin = nj.encoders.htsat(net:descriptor())
-    assert.same(net:descriptor(), twin:descriptor())
-    assert.same({}, twin:load(net:state()).missing)
-    local x = mel(1, 40, 16)
-    assert.equal((select(2, net(x))):bytes(), (select(2, twin(x))):bytes())
   end)
 
   it("says what is wrong", function()
@@ -338,13 +318,6 @@ describe("nj.encoders.htsat", function()
       function() net:logits(nj.zeros(1, 16)) end)
     message("htsat: logits need a classifier (option 'classes')",
       function() small():logits(nj.zeros(1, 16, 2, 8)) end)
-  end)
-
-  it("takes no clips at all", function()
-    local frames, clip, left = small()(nj.zeros(0, 64, 16))
-    assert.same({ 0, 8, 16 }, frames.shape)
-    assert.same({ 0, 16 }, clip.shape)
-    assert.same({ 0 }, left.shape)
   end)
 end)
 

@@ -1,7 +1,7 @@
 local nj = require "nightjar"
-local network = require "spec.support.network"
 local near = require "spec.support.near"
 local shared = require "spec.support.shared"
+local sound_encoder = require "spec.support.sound_encoder"
 
 local function small(options)
   local o = { width = 0.1, mels = 16, classes = 5, dropout = 0.3, rng = nj.rng(7) }
@@ -86,6 +86,13 @@ local function composition(net, x, training)
 end
 
 describe("nj.encoders.mobilenet", function()
+  sound_encoder.asks {
+    make = nj.encoders.mobilenet,
+    net = function() return trained(small { width = 0.4 }, 50) end,
+    training = function() return trained(small { strides = { 2, 2, 2, 1 } }, 60) end,
+    bands = 16, frames = 90, logits = true,
+  }
+
   for _, training in ipairs { false, true } do
     local mode = training and "training" or "evaluating"
     it("is what its operations compose to in float64, gradients too, " .. mode, function()
@@ -182,45 +189,6 @@ describe("nj.encoders.mobilenet", function()
     end)
   end)
 
-  it("gives no gradient to what lies behind a clip's end", function()
-    local net = trained(small(), 35)
-    local x = mel(2, 50, 16):requires_grad_()
-    local _, clip = net(x, lengths { 21, 50 })
-    clip:square():sum():backward()
-    assert.equal(0, x.grad[{ 1, { 22, 50 } }]:abs():max():item())
-    assert(x.grad[{ 1, { 1, 21 } }]:abs():max():item() > 0)
-  end)
-
-  it("gives a clip of a batch the bits it has alone", function()
-    local net = trained(small { width = 0.4 }, 50)
-    local x = mel(3, 90, 16)
-    local function compare()
-      local frames, clip = net(x)
-      local logits = net:logits(clip)
-      for i = 1, 3 do
-        local f, c = net(x[{ { i, i } }])
-        assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
-        assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
-        assert.equal(logits[{ { i, i } }]:contiguous():bytes(), net:logits(c):bytes())
-      end
-    end
-    compare()
-    quietly(compare)
-  end)
-
-  it("gives the same bits, gradients too, with one thread as with two", function()
-    network.same_bits(function()
-      local net = trained(small(), 60):train()
-      local _, clip = net(mel(3, 60, 16))
-      net:logits(clip, { rng = nj.rng(1) }):square():sum():backward()
-      local bytes = { clip:detach():bytes() }
-      for _, p in ipairs(net:parameters()) do
-        bytes[#bytes + 1] = p.tensor.grad:contiguous():bytes()
-      end
-      return table.concat(bytes)
-    end)
-  end)
-
   it("drops out and follows the batch's statistics while training only", function()
     local net = trained(small(), 70)
     local x = mel(2, 40, 16)
@@ -286,13 +254,6 @@ describe("nj.encoders.mobilenet", function()
       function() nj.encoders.projection { input = 2, output = 2 }:stride() end)
     message("pool: lengths must be int64 of shape (1), got int64 (2)",
       function() net:pool(nj.zeros(1, 3, 96), lengths { 1, 2 }) end)
-  end)
-
-  it("takes no clips at all", function()
-    local frames, clip, left = small()(nj.zeros(0, 40, 16))
-    assert.same({ 0, 2, 96 }, frames.shape)
-    assert.same({ 0, 96 }, clip.shape)
-    assert.same({ 0 }, left.shape)
   end)
 end)
 

@@ -2,6 +2,7 @@ local nj = require "nightjar"
 local network = require "spec.support.network"
 local near = require "spec.support.near"
 local shared = require "spec.support.shared"
+local sound_encoder = require "spec.support.sound_encoder"
 
 local function small(options)
   local o = { width = 2, blocks = { 1, 2, 1, 1 }, mels = 32, dropout = 0, block_dropout = 0,
@@ -54,6 +55,16 @@ local function composition(net, x, training)
 end
 
 describe("nj.encoders.resnet", function()
+  sound_encoder.asks {
+    make = nj.encoders.resnet,
+    net = function() return trained(small { width = 8, channels = 16, classes = 3 }, 50) end,
+    training = function()
+      return trained(small { bottleneck = true, classes = 3, dropout = 0.2, block_dropout = 0.1,
+        time_stripes = 1, time_width = 4, freq_stripes = 1, freq_width = 2 }, 80)
+    end,
+    bands = 32, frames = 96, logits = true,
+  }
+
   for _, case in ipairs {
     { "basic blocks", false, false }, { "basic blocks", false, true },
     { "bottlenecks", true, false }, { "bottlenecks", true, true },
@@ -111,31 +122,6 @@ describe("nj.encoders.resnet", function()
     assert.equal(0, basic["resnet.layer3.0.bn2.weight"]:abs():max():item())
   end)
 
-  it("does not let what lies behind a clip's end into its vector", function()
-    local net = trained(small(), 30)
-    local x = mel(2, 70, 32)
-    local noisy = x:clone()
-    noisy[{ 1, { 40, 70 } }] = 1e4
-    local _, clip = net(x, lengths { 39, 70 })
-    local _, other = net(noisy, lengths { 39, 70 })
-    assert.equal(clip:bytes(), other:bytes())
-  end)
-
-  it("gives a clip of a batch the bits it has alone", function()
-    local net = trained(small { width = 8, channels = 16, classes = 3 }, 50)
-    local x = mel(3, 64, 32)
-    local frames, clip = net(x)
-    local logits, inner = net:logits(clip)
-    for i = 1, 3 do
-      local f, c = net(x[{ { i, i } }])
-      assert.equal(frames[{ { i, i } }]:contiguous():bytes(), f:contiguous():bytes())
-      assert.equal(clip[{ { i, i } }]:contiguous():bytes(), c:contiguous():bytes())
-      local l, e = net:logits(c)
-      assert.equal(logits[{ { i, i } }]:contiguous():bytes(), l:bytes())
-      assert.equal(inner[{ { i, i } }]:contiguous():bytes(), e:bytes())
-    end
-  end)
-
   it("drops out and masks stripes while training only", function()
     local net = trained(small { dropout = 0.3, block_dropout = 0.2, time_stripes = 1,
       freq_stripes = 1, freq_width = 4, time_width = 8 }, 60)
@@ -145,15 +131,6 @@ describe("nj.encoders.resnet", function()
     net:train()
     assert.equal(clip(1), clip(1))
     assert.not_equal(clip(1), clip(2))
-  end)
-
-  it("is rebuilt by its descriptor", function()
-    local net = trained(small { bottleneck = true, classes = 3 }, 80)
-    local twin = nj.encoders.resnet(net:descriptor())
-    assert.same(net:descriptor(), twin:descriptor())
-    assert.same({}, twin:load(net:state()).missing)
-    local x = mel(1, 40, 32)
-    assert.equal((select(2, net(x))):bytes(), (select(2, twin(x))):bytes())
   end)
 
   it("says what is wrong", function()
@@ -175,13 +152,6 @@ describe("nj.encoders.resnet", function()
     message("resnet: logits need a classifier (option 'classes')",
       function() net:logits(nj.zeros(1, 6)) end)
     message("did you mean 'bottleneck'", function() small { botleneck = true } end)
-  end)
-
-  it("takes no clips at all", function()
-    local frames, clip, left = small()(nj.zeros(0, 64, 32))
-    assert.same({ 0, 2, 6 }, frames.shape)
-    assert.same({ 0, 6 }, clip.shape)
-    assert.same({ 0 }, left.shape)
   end)
 end)
 
