@@ -175,6 +175,9 @@ describe("a torch checkpoint", function()
     assert(load(p.dict { "w", w }, { byteorder = "little" }))
     refused("EUNSUPPORTED", "TorchScript",
       load(p.dict { "w", w }, { ["code/x.py"] = "", ["constants.pkl"] = "" }))
+    temporary.write(path, torch_file.zip({ ["a/data.pkl"] = p.file(p.dict { "w", w }), ["a/data/0"] = FLOATS,
+      ["ab/../../x"] = "" }, ""))
+    refused("EFORMAT", "the archive holds a file outside its folder 'a/'", nj.store.load(path))
     refused("EFORMAT", "2 files called data.pkl", load(p.dict { "w", w }, { ["x/data.pkl"] = "" }))
     temporary.write(path, torch_file.zip({ ["a.npy"] = "x" }, ""))
     refused("EUNSUPPORTED", "a numpy archive", nj.store.load(path))

@@ -33,6 +33,17 @@ static nj_status refuse_other(const reader *r) {
   return nj_fail(r->archive->ctx, NJ_EUNSUPPORTED, "%s: this is %s", r->archive->path, what);
 }
 
+/* Every entry lies in the folder of data.pkl, as torch wants it: what else would be there is not
+ * torch's, and another reader might take it for the checkpoint. */
+static nj_status check_folder(const reader *r) {
+  for (size_t i = 0; i < nj_zip_count(r->zip); i++)
+    if (strncmp(nj_zip_name(r->zip, i), r->name, r->root_length) != 0)
+      return nj_fail(r->archive->ctx, NJ_EFORMAT,
+                     "%s: the archive holds a file outside its folder '%.*s'", r->archive->path,
+                     (int)(r->root_length < 60 ? r->root_length : 60), r->name);
+  return NJ_OK;
+}
+
 /* Finds ROOT/data.pkl and puts ROOT/ into r->name. */
 static nj_status find_root(reader *r, size_t *pickle) {
   size_t found = 0, scripts = 0;
@@ -57,7 +68,7 @@ static nj_status find_root(reader *r, size_t *pickle) {
   if (!r->name)
     return NJ_ENOMEM;
   memcpy(r->name, name, r->root_length);
-  return NJ_OK;
+  return check_folder(r);
 }
 
 /* The bytes of an entry, checked. `bytes->held` is the caller's to release. */
