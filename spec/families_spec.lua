@@ -99,6 +99,15 @@ describe("nj.families.recognise", function()
     assert.same({ "CoNeTTE: decoder of 6 layers", "state_dict/", "state_dict/" },
       { found.title, found.prefix, found.decoder.prefix })
     assert.is_nil(found.audio)
+    local act = below("encoder.", { ["word_emb.weight"] = { 4000, 512 },
+      ["dec_fc.weight"] = { 4000, 512 }, ["encoder_linear.weight"] = { 512, 527 },
+      ["transformer_decoder.layers.0.multihead_attn.in_proj_weight"] = { 1536, 512 } },
+      { cls_token = { 1, 1, 768 }, ["bn0.weight"] = { 64 },
+        ["patch_embed.proj.weight"] = { 768, 256 },
+        ["blocks.layers.0.0.fn.qkv.weight"] = { 2304, 768 } })
+    found = nj.families.recognise(entries(below("model/", {}, act)))
+    assert.same({ "act", "ACT: ViT of width 768 + decoder of 1 layers", "model/" },
+      { found.family, found.title, found.prefix })
     local without = decoder("", {})
     without["projection.2.weight"] = nil
     assert.is_nil(nj.families.recognise(entries(without)))

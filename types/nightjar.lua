@@ -3063,6 +3063,29 @@ function nj.encoders.htsat(options) end
 ---@return nightjar.Encoder
 function nj.encoders.convnext(options) end
 
+---@class nightjar.VitOptions: nightjar.RngOption
+---@field width? integer 768 when left out
+---@field layers? integer 12
+---@field heads? integer 12
+---@field hidden? integer of the feed-forward; 4 * width
+---@field mels? integer bands of the input; 64
+---@field patch? integer frames of a patch; 4
+---@field positions? integer patches at most; 125
+---@field classes? integer of mlp_head; none when left out
+---@field scores? boolean frames and clips are scores of the classes
+---@field dropout? number 0.2
+---@field time_stripes? integer of SpecAugment in training
+---@field time_width? integer
+---@field freq_stripes? integer
+---@field freq_width? integer
+---@field dtype? "float32"|"float64" of parameters and log-mels; float64 for checking gradients
+---@field kind? "vit"
+
+---ACT's Vision Transformer under its parameters' names. `net(mel, lengths, {rng})` gives frames (B, N, C), the class token as clip (B, C) and the frames' lengths (B); `pool` is the mean of frames.
+---@param options nightjar.VitOptions
+---@return nightjar.Encoder
+function nj.encoders.vit(options) end
+
 ---@class nightjar.BertOptions: nightjar.WeightsOption
 ---@field vocabulary? integer
 ---@field width? integer
@@ -3838,6 +3861,7 @@ nj.captioner = {}
 ---@field decoder? table options of nj.ac.decoder; frame_positions is true when left out
 ---@field max? integer tokens of a caption, its end among them; 30
 ---@field smoothing? number of labels; 0.1
+---@field clip_frame? boolean the encoder's clip vector stands in front of its frames; false
 ---@field words? nightjar.CaptionerWords of a vocabulary of whole words; WordPiece when left out
 ---@field generation? nightjar.CaptionOptions how captions are found where a call does not say
 ---@field name? string
@@ -3877,7 +3901,7 @@ function nj.captioner.new(descriptor, options) end
 ---@field partial? boolean tensors may be missing or have other shapes, and stay zero
 ---@field name? string
 
----Makes a captioner of the checkpoint of another captioning system: CoNeTTE.
+---Makes a captioner of the checkpoint of another captioning system: CoNeTTE, ACT.
 ---@param source string|table<string, nightjar.Tensor> a path, or tensors by name
 ---@param options? nightjar.CaptionerCheckpointOptions
 ---@return nightjar.Captioner?

@@ -80,6 +80,7 @@
 #include "encoders/pooling.h"
 #include "encoders/projection.h"
 #include "encoders/resnet.h"
+#include "encoders/vit.h"
 #include "encoders/swin.h"
 #include "encoders/transformer.h"
 #include "hci/aggregator.h"

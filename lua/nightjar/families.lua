@@ -6,7 +6,7 @@
 ---
 --- The names are facts of the published checkpoints: PANNs (audioset_tagging_cnn, main.py), HTS-AT,
 --- LAION-CLAP, Hugging Face's ClapModel, WavCaps, audio-text_retrieval, MGA-CLAP, MS-CLAP (CLAPWrapper.py),
---- EfficientAT, audioset-convnext-inf, BERT, RoBERTa, GPT-2.
+--- EfficientAT, audioset-convnext-inf, CoNeTTE, ACT, BERT, RoBERTa, GPT-2.
 local opts = require "nightjar.opts"
 
 local families = {}
@@ -98,6 +98,18 @@ function parts.convnext(has, prefix)
     { mel = bank[1], width = last[1], depths = depths, classes = classes and classes[1] }
 end
 
+--- ACT's: patches of frames.
+function parts.vit(has, prefix)
+  local token, bank = has(prefix .. "cls_token"), has(prefix .. "bn0.weight")
+  if not token or #token ~= 3 or not bank or not has(prefix .. "patch_embed.proj.weight") then
+    return nil
+  end
+  local classes = has(prefix .. "mlp_head.1.weight")
+  return "ViT of width " .. token[3], { mel = bank[1], width = token[3],
+    layers = count(has, prefix, "blocks.layers.", ".0.fn.qkv.weight"),
+    classes = classes and classes[1] }
+end
+
 --- BERT and RoBERTa, which differ in their token types.
 function parts.bert(has, prefix)
   local words = has(prefix .. "embeddings.word_embeddings.weight")
@@ -164,6 +176,9 @@ local captioners = {
   { family = "conette", title = "CoNeTTE", anchor = "decoder.emb_layer.weight", decoder = "",
     words = "decoder.emb_layer.weight",
     needs = { "projection.2.weight", "decoder.classifier.weight" }, layer = "decoder.layers." },
+  { family = "act", title = "ACT", anchor = "word_emb.weight", decoder = "", audio = { "encoder." },
+    words = "word_emb.weight", needs = { "encoder_linear.weight", "dec_fc.weight" },
+    layer = "transformer_decoder.layers." },
 }
 
 --- Encoders alone, by a name that each has.
@@ -172,6 +187,7 @@ local single = {
   { family = "panns", kind = "panns", anchor = "conv_block1.conv1.weight" },
   { family = "efficientat", kind = "mobilenet", anchor = "features.16.0.weight" },
   { family = "convnext", kind = "convnext", anchor = "downsample_layers.3.1.weight" },
+  { family = "vit", kind = "vit", anchor = "blocks.layers.0.0.fn.qkv.weight" },
   { family = "bert", kind = "bert", anchor = "embeddings.word_embeddings.weight" },
   { family = "gpt2", kind = "gpt2", anchor = "wpe.weight" },
 }
@@ -217,7 +233,7 @@ local function match_captioner(has, names, entry)
   local words = has(below .. entry.words)
   local layers = count(has, below, entry.layer, ".multihead_attn.in_proj_weight")
   if layers == 0 or #words ~= 2 then return nil end
-  local audio = entry.audio and first_part(has, prefix, entry.audio, "convnext")
+  local audio = entry.audio and first_part(has, prefix, entry.audio, "convnext", "vit")
   return {
     family = entry.family, prefix = prefix, audio = audio,
     decoder = { prefix = below, layers = layers, width = words[2], vocabulary = words[1] },

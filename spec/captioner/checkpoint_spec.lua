@@ -288,3 +288,94 @@ describe("CoNeTTE's checkpoints", function()
     assert.equal(1, #report.mismatched)
   end)
 end)
+
+describe("ACT's checkpoints", function()
+  local P = "model/"
+  local vit = network.scramble(network.trained(nj.encoders.vit { width = 8, layers = 2, heads = 2,
+    hidden = 12, classes = 9, rng = nj.rng(1) }, 3), 4, 0.3)
+  local act_names = { words = P .. "word_emb.", layers = P .. "transformer_decoder.layers.",
+    out = P .. "dec_fc." }
+
+  local function whole_act()
+    local all, list = captioners.act_decoder(P, 9)
+    for name, tensor in pairs(vit:state()) do all[P .. "encoder." .. name] = tensor:detach() end
+    all[P .. "encoder.bn0.num_batches_tracked"] = nj.zeros({}, { dtype = "int64" })
+    return all, list
+  end
+
+  local function load_act()
+    local all, list = whole_act()
+    -- heads of 8 channels, which no shape tells
+    local captioner, report = nj.captioner.from_checkpoint(all, { vocabulary = list,
+      audio = { heads = 2 } })
+    return assert(captioner, report), all, report
+  end
+
+  -- What the encoder says of 500 log-mel frames, the class token first.
+  local function scores(mel)
+    local frames, clip = vit(mel)
+    return vit:logits(nj.cat({ clip:unsqueeze(2), frames }, 2)):detach()
+  end
+
+  it("become captioners that compute what their authors' code computes", function()
+    local captioner, all, report = load_act()
+    assert.equal("ACT: ViT of width 8 + decoder of 2 layers", report.title)
+    local skipped = {}
+    for i, s in ipairs(report.skipped) do skipped[i] = s.name .. ": " .. s.why end
+    assert.same({ "model/encoder.bn0.num_batches_tracked: a counter that only training's averages need",
+      "model/pos_encoder.pe: sines, worked out" }, skipped)
+    local n = 0
+    for _ in pairs(all) do n = n + 1 end
+    assert.equal(n - 2, #report.used)
+    local mel = nj.randn({ 2, 500, 64 }, { rng = nj.rng(8) })
+    local frames = captioner:listen(mel):detach()
+    assert.same({ 2, 126, 9 }, frames.shape)
+    near(scores(mel), frames, { atol = 1e-5 })
+    local memory = nj.nn.linear(frames, all[P .. "encoder_linear.weight"],
+      all[P .. "encoder_linear.bias"]):relu()
+    local o = { bos = 0, eos = 7, beam = 3, n = 3, max = 30, forbid = { 0 } }
+    for b, list in ipairs(captioner:caption(frames, { n = 3, max = 8 })) do
+      o.max = 8
+      local want = decoding.beam(function(ids, m)
+        return captioners.decode(all, act_names, captioners.sizes, ids, m)
+      end, memory[{ { b, b } }], nil, o)
+      for k = 1, 3 do
+        assert.same(want[k].ids, list[k].ids)
+        near(want[k].score, list[k].score, { atol = 1e-4 })
+      end
+    end
+  end)
+
+  it("hear short sounds with silence up to 10 s, longer ones in pieces", function()
+    local captioner, folder = load_act(), temporary.folder()
+    for seconds, pieces in pairs { [2] = 1, [10] = 1, [15] = 2 } do
+      local samples = sound.noise(32000 * seconds, seconds, 0.3)
+      local path = temporary.write(folder .. "/a.wav", sound.wav(samples))
+      local wave = assert(nj.audio.decode(path, { rate = 32000 }))
+      local memory = {}
+      local fe = nj.audio.mel { preset = "act" }
+      for i = 1, pieces do
+        local first = (i - 1) * 8 * 32000
+        local piece = wave[{ { first + 1, math.min(wave.shape[1], first + 320000) } }]
+        piece = piece:pad { { 0, 320000 - piece.shape[1] } }
+        memory[i] = scores(fe(piece):unsqueeze(1))
+      end
+      local want = captioner:caption(nj.cat(memory, 2))
+      local got = captioner:caption(path)
+      assert.equal(want[1][1].text, got[1][1].text)
+      near(want[1][1].logprob, got[1][1].logprob, { atol = 1e-3 })
+    end
+    assert(captioner:save(folder .. "/act.safetensors"))
+    local twin = assert(nj.captioner.load(folder .. "/act.safetensors"))
+    assert.same(captioner:descriptor(), twin:descriptor())
+    assert.same(captioner:caption(folder .. "/a.wav"), twin:caption(folder .. "/a.wav"))
+    temporary.remove(folder)
+  end)
+
+  it("are trained on", function()
+    local captioner = load_act():train()
+    captioner:loss({ mel = nj.randn({ 2, 500, 64 }, { rng = nj.rng(8) }),
+      captions = { "a dog barks", "birds sing" } }, { rng = nj.rng(1) }):backward()
+    for _, p in ipairs(captioner:parameters()) do assert.is_not_nil(p.tensor.grad, p.name) end
+  end)
+end)

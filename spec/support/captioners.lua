@@ -120,4 +120,18 @@ function captioners.conette_decoder(prefix, memory_width)
   return all
 end
 
+--- ACT's decoder, below a prefix, and its words: those of captions in the order in which they came.
+function captioners.act_decoder(prefix, memory_width)
+  local o, all, words = captioners.sizes, {}, { "<sos>", "a", "dog", "barks", "and", "rain", "falls",
+    "<eos>", "man", "speaks", "it's", "birds", "sing" }
+  all[prefix .. "word_emb.weight"] = noise({ #words, o.width }, 1, 0.2)
+  all[prefix .. "pos_encoder.pe"] = nj.zeros(50, 1, o.width)
+  all[prefix .. "dec_fc.weight"] = noise({ #words, o.width }, 2)
+  all[prefix .. "dec_fc.bias"] = noise({ #words }, 3)
+  all[prefix .. "encoder_linear.weight"] = noise({ o.width, memory_width }, 4, 2 / math.sqrt(memory_width))
+  all[prefix .. "encoder_linear.bias"] = noise({ o.width }, 5)
+  captioners.layers(all, prefix .. "transformer_decoder.layers.", o)
+  return all, words
+end
+
 return captioners

@@ -116,9 +116,13 @@ local function describe(found, own, tensors, metadata, o)
   local function size(name, k) return tensors[at .. name].shape[k] end
   local tokens, settings, code = words_of(found, o, metadata)
   if not tokens then return nil, settings, code end
-  local function number(name) return setting(own.settings[name], settings, metadata) end
-  local ids = integers(tensors[at .. own.words.tasks], found.decoder.vocabulary)
-  local once = integers(tensors[at .. own.words.once], found.decoder.vocabulary)
+  local function number(name)
+    return own.settings[name] and setting(own.settings[name], settings, metadata)
+  end
+  local function listed(name)
+    return name and integers(tensors[at .. name], found.decoder.vocabulary)
+  end
+  local ids, once = listed(own.words.tasks), listed(own.words.once)
   if once and #once < found.decoder.vocabulary then once = nil end
   local names = type(settings.task_names) == "table" and settings.task_names or own.tasks
   tokens = add_tasks(tokens, found.decoder.vocabulary, ids, names)
@@ -148,7 +152,7 @@ end
 local function add_audio(descriptor, found, own, tensors, o)
   local net = o.encoder
   if found.audio and not net then
-    local made, message = sizes.encoder(found, found.audio, {}, o.audio, tensors, o.rng)
+    local made, message = sizes.encoder(found, found.audio, own.audio or {}, o.audio, tensors, o.rng)
     if not made then return nil, message end
     net = made
   end
@@ -159,7 +163,8 @@ local function add_audio(descriptor, found, own, tensors, o)
   end
   descriptor.memory_width = nil
   descriptor.audio = { encoder = net,
-    front_end = with({ preset = own.front_end }, o.front_end or {}) }
+    front_end = with(own.front_end, o.front_end or {}) }
+  descriptor.clip_frame = own.clip_frame
   return descriptor
 end
 

@@ -62,11 +62,12 @@ end
 --- Makes a captioner with fresh weights.
 ---@param descriptor table `vocabulary` = {tokens}, as nj.text.train_wordpiece gives them;
 ---  `audio` = { front_end = {…}, encoder = {kind = …} } as in nj.model, or `memory_width`, the width
----  of the frames; `freeze_audio` (false): the encoder is not trained; `decoder` = options of
----  nj.ac.decoder (frame_positions is true when left out); `max` (30) tokens of a caption, its end
----  among them; `smoothing` (0.1) of labels; `words`: what a vocabulary of whole words needs, see
----  captioner/words.lua; `generation`: options of Captioner:caption that hold where a call has none;
----  `name`, `provenance`
+---  of the frames; `freeze_audio` (false): the encoder is not trained; `clip_frame` (false): the
+---  encoder's clip vector stands in front of its frames, which are all that it gives, those of what
+---  fills a sound up among them; `decoder` = options of nj.ac.decoder (frame_positions is true when
+---  left out); `max` (30) tokens of a caption, its end among them; `smoothing` (0.1) of labels;
+---  `words`: what a vocabulary of whole words needs, see captioner/words.lua; `generation`: options of
+---  Captioner:caption that hold where a call has none; `name`, `provenance`
 ---@param options? table `rng`: the generator of the initial weights; false: they stay zero, since they
 ---  are about to be loaded
 ---@return table captioner
@@ -81,6 +82,7 @@ function captioner.new(descriptor, options)
     max = { type = "integer", default = 30, min = 2 },
     smoothing = { type = "number", default = 0.1, min = 0, max = 1 },
     words = "table",
+    clip_frame = { type = "boolean", default = false },
     generation = { type = "table", default = {} },
     name = { type = "string", default = "unnamed" },
     provenance = "table",
@@ -96,7 +98,7 @@ function captioner.new(descriptor, options)
     name = d.name, provenance = d.provenance or {}, max = d.max, smoothing = d.smoothing,
     vocabulary = d.vocabulary, words = words.new(d.vocabulary, d.words), word_options = d.words,
     generation = opts.check("captioner: generation", d.generation, defaults),
-    audio_tower = tower, freeze_audio = d.freeze_audio,
+    audio_tower = tower, freeze_audio = d.freeze_audio, clip_frame = d.clip_frame,
     decoder = decoder_of(d, d.vocabulary, width, rng),
   }, Captioner)
   self.tokenizer = self.words.tokenizer
@@ -104,7 +106,7 @@ function captioner.new(descriptor, options)
   return self
 end
 
---- Makes a captioner of the checkpoint of another captioning system: CoNeTTE. See
+--- Makes a captioner of the checkpoint of another captioning system: CoNeTTE, ACT. See
 --- captioner/checkpoint.lua.
 ---@param source string|table a path, or tensors by name
 ---@param options? table vocabulary, task, encoder, decoder, audio, front_end, partial, name
@@ -151,6 +153,7 @@ function Captioner:descriptor()
   local d = {
     name = self.name, provenance = self.provenance, max = self.max, smoothing = self.smoothing,
     decoder = decoder, freeze_audio = self.freeze_audio, words = self.word_options,
+    clip_frame = self.clip_frame or nil,
     generation = next(self.generation) and self.generation or nil,
   }
   if self.audio_tower then
@@ -239,8 +242,11 @@ function Captioner:listen(mel, lengths, rng)
     error("captioner: this captioner takes frames, not log-mels (no audio encoder)", 2)
   end
   local function encode()
-    local heard, mask = self.audio_tower:features(mel, lengths, rng)
-    return heard, mask
+    if self.clip_frame and self.audio_tower.filled then lengths = nil end
+    local heard, mask, clip = self.audio_tower:features(mel, lengths, rng)
+    if not self.clip_frame then return heard, mask end
+    mask = mask and core.cat({ mask[{ {}, { 1, 1 } }]:ones_like(), mask }, 2)
+    return core.cat({ clip:unsqueeze(2), heard }, 2), mask
   end
   if self.freeze_audio then return core.no_grad(encode) end
   return encode()
@@ -364,6 +370,16 @@ local function describe(self, frames, mask, options, unique)
   return clips
 end
 
+-- All that the encoder gives of a waveform: clip vector and frames of each tile.
+local function heard_of(self, wave)
+  local heard = {}
+  for mel, own in tiles.of_wave(self.audio_tower, wave) do
+    local lengths = core.tensor({ own }, { dtype = "int64" })
+    heard[#heard + 1] = self:listen(mel:unsqueeze(1), lengths)[1]
+  end
+  return core.cat(heard, 1)
+end
+
 -- Frames (N, C) of a path or waveform, or nil, message, code.
 local function frames_of(self, sound)
   local wave = sound
@@ -376,7 +392,7 @@ local function frames_of(self, sound)
       .. opts.type_name(sound), 0)
   end
   if wave.shape[1] == 0 then return nil, "the sound is empty", "EFORMAT" end
-  local frames = tiles.frames(self.audio_tower, wave)
+  local frames = self.clip_frame and heard_of(self, wave) or tiles.frames(self.audio_tower, wave)
   if not frames:isfinite():all() then
     return nil, "the sound holds values that are no numbers", "EFORMAT"
   end

@@ -1,6 +1,8 @@
 --- Captioners of others: what goes with their weights, one table for each.
 ---
----   front_end   a preset of nj.audio.mel
+---   front_end   options of nj.audio.mel
+---   audio       options of the encoder that no shape tells, as `encoder`
+---   clip_frame  as nj.captioner takes it
 ---   sizes       the decoder's tensors that tell its sizes
 ---   names       patterns of its names, and what turns them into those of nj.ac.decoder
 ---   decoder     options of nj.ac.decoder that no shape tells
@@ -11,11 +13,11 @@
 ---
 --- Facts from Labbeti/conette-audio-captioning (huggingface/config.py and model.py,
 --- pl_modules/conette.py and common.py, nn/decoders/aac_tfmer.py, nn/decoding/beam.py,
---- tokenization).
+--- tokenization), XinhaoMei/ACT (models, settings, data_handling, data_prep.py, tools/utils.py).
 local systems = {}
 
 systems.conette = {
-  front_end = "convnext",
+  front_end = { preset = "convnext" },
   sizes = { memory = "projection.2.weight", inner = "decoder.layers.0.linear1.weight" },
   names = {
     { "^decoder%.emb_layer%.", "embed." },
@@ -40,6 +42,29 @@ systems.conette = {
     { "pos_encoding%.pos_embedding$", "sines, worked out" },
     { "^_extra_state_$", "a pickle of the vocabulary; give the file that has it as text" },
   },
+}
+
+systems.act = {
+  -- Sounds are filled up with zeros, which the encoder hears as silence.
+  front_end = { preset = "act", fill = "pad", duration = 10 },
+  audio = { encoder = { scores = true } },
+  clip_frame = true,
+  sizes = { memory = "encoder_linear.weight", inner = "transformer_decoder.layers.0.linear1.weight" },
+  names = {
+    { "^word_emb%.", "embed." },
+    { "^dec_fc%.", "out." },
+    { "^encoder_linear%.", "memory." },
+    { "^transformer_decoder%.", "decoder." },
+  },
+  decoder = { heads = 8, norm = "post", frame_positions = false, memory_activation = "relu",
+    dropout = 0.2 },
+  max = 30,
+  smoothing = 0.1,
+  generation = { beam = 3 },
+  settings = {},
+  words = { bos = "<sos>", eos = "<eos>" },
+  tasks = {},
+  skipped = { { "^pos_encoder%.pe$", "sines, worked out" } },
 }
 
 return systems

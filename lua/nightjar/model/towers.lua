@@ -50,10 +50,11 @@ towers.audio_encoders = {
   resnet = core.encoders.resnet,
   htsat = core.encoders.htsat,
   convnext = core.encoders.convnext,
+  vit = core.encoders.vit,
 }
 
 --- The front-end that an encoder was made for, where it is not PANNs'.
-local front_ends = { mobilenet = "efficientat", convnext = "convnext" }
+local front_ends = { mobilenet = "efficientat", convnext = "convnext", vit = "act" }
 
 -- Seconds from one frame of the encoder to the next. A clip that is filled up and then stretched over
 -- the encoder's image has as many frames as the image, however long it is.
@@ -108,6 +109,10 @@ end
 ---@return table
 function towers.audio(d, dim, form, rng)
   local tower = towers.listener(d, rng)
+  if tower.encoder:descriptor().kind == "vit" then
+    error("model: the clip vector of a vit is its class token, which no frames make: it is for captioners",
+      0)
+  end
   local width = tower.encoder:width()
   -- What pooling makes of a single frame: a maximum plus a mean is twice the frame.
   tower.pool_gain = tower.encoder:pool(core.ones(1, 1, width))(1, 1)

@@ -40,9 +40,15 @@ end
 ---@param names? string[][] patterns of their names and what turns them into the network's
 function Account:network(net, prefix, names)
   local view, source = below(self.tensors, prefix, names)
-  local r = weights.apply(net, view, "")
-  for _, s in ipairs(r.skipped) do self.why[source[s.name]] = s.why end
-  for _, name in pairs(source) do self.taken[name] = true end
+  local r, left = weights.apply(net, view, ""), {}
+  for _, s in ipairs(r.skipped) do left[source[s.name]] = s.why end
+  for _, name in pairs(source) do
+    if left[name] then
+      self.why[name] = self.why[name] or left[name]
+    else
+      self.taken[name] = true
+    end
+  end
   for _, kind in ipairs { "missing", "mismatched" } do
     for _, name in ipairs(r[kind]) do table.insert(self[kind], prefix .. name) end
   end
@@ -50,9 +56,7 @@ end
 
 --- Notes a tensor that was used as it is.
 ---@param name string
-function Account:take(name)
-  self.taken[name], self.why[name] = true, nil
-end
+function Account:take(name) self.taken[name] = true end
 
 --- Says why a tensor is left out.
 ---@param name string
@@ -81,7 +85,7 @@ function Account:report(rules)
   local report = { family = found.family, title = found.title, prefix = found.prefix, used = {},
     skipped = {}, missing = self.missing, mismatched = self.mismatched }
   for name in pairs(self.tensors) do
-    if self.taken[name] and not self.why[name] then
+    if self.taken[name] then
       table.insert(report.used, name)
     else
       table.insert(report.skipped, { name = name, why = reason_of(self, name, rules) })

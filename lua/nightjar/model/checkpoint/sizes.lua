@@ -106,6 +106,21 @@ function sizes.convnext(shape)
     classes = after and after[1] or 0 }
 end
 
+--- ACT's Vision Transformer: heads of 64 channels.
+function sizes.vit(shape)
+  local width, mels = size(shape, "cls_token", 3, 3), size(shape, "bn0.weight", 1, 1)
+  local wide = size(shape, "patch_embed.proj.weight", 2, 2)
+  if mels < 1 or wide % mels ~= 0 then
+    error("'patch_embed.proj.weight' takes no whole frames", 0)
+  end
+  local after = shape "mlp_head.1.weight"
+  return { kind = "vit", width = width, mels = mels, patch = wide // mels,
+    layers = count(shape, "blocks.layers.%d.0.fn.qkv.weight"),
+    heads = width % 64 == 0 and width // 64 or 1,
+    hidden = size(shape, "blocks.layers.0.1.fn.mlp.fc1.weight", 1, 2),
+    positions = size(shape, "pos_embedding", 2, 3) - 1, classes = after and after[1] or 0 }
+end
+
 -- Every published text encoder but the smallest has heads of 64 channels.
 local function heads_of(width) return width % 64 == 0 and width // 64 or 1 end
 
