@@ -218,4 +218,20 @@ function opts.arg(fname, position, name, value, rule, level)
   return value
 end
 
+--- Checks a table of tensors by name, as checkpoints are.
+---@param what string what it is called in messages: "encoders.from: option 'checkpoint'"
+---@param tensors table<string, any>
+---@param level? integer whose fault it is, as for error (3: the caller of the function that checks)
+function opts.tensors(what, tensors, level)
+  local worst -- the first in the alphabet, so that the message does not change from run to run
+  for name, tensor in pairs(tensors) do
+    if type(name) ~= "string" or not fits.tensor(tensor) then
+      local complaint = type(name) ~= "string" and ("got a key that is %s"):format(shown(name))
+        or ("got %s as '%s'"):format(shown(tensor), name)
+      if not worst or complaint < worst then worst = complaint end
+    end
+  end
+  if worst then error(("%s must be tensors by name, %s"):format(what, worst), level or 3) end
+end
+
 return opts

@@ -292,7 +292,13 @@ describe("nj.features, in memory", function()
     local both = nj.features.join { pool, pool }
     assert.equal(12, #both)
     assert.is_true(both:take({ 8 }).frames:equal(pool:take({ 2 }).frames))
-    assert.error_matches(function() nj.features.join {} end, "features.join: nothing to put together")
+    for _, bad in ipairs { { {}, "features.join: nothing to put together" },
+      { { pool, 255 }, "features.join: list[2] must be a pool, with frames, clip, lengths and clips" },
+      { { {} }, "features.join: list[1] must be a pool, with frames, clip, lengths and clips" },
+      { { { frames = pool.clip, clip = pool.clip, lengths = pool.lengths, clips = {} } },
+        "features.join: list[1].frames must be of three dimensions, got (6, " } } do
+      assert.error_matches(function() nj.features.join(bad[1]) end, bad[2], nil, true)
+    end
     loader:close()
     temporary.remove(folder)
   end)

@@ -1,3 +1,4 @@
+local nj = require "nightjar"
 local opts = require "nightjar.opts"
 
 local function message(fn, ...)
@@ -86,6 +87,18 @@ describe("opts.arg", function()
     assert.matches("scale: argument 1 %(x%) must be a number, got nothing$", message(scale))
     assert.matches("scale: argument 2 %(by%) must be an integer of at least 1, got 0$",
       message(scale, 1, 0))
+  end)
+end)
+
+describe("opts.tensors", function()
+  it("checks tables of tensors by name", function()
+    local tensor = nj.zeros(1)
+    local function check(t) opts.tensors("load: argument 1 (source)", t) end
+    check { a = tensor }
+    assert.matches("load: argument 1 %(source%) must be tensors by name, got 5 as 'b'$",
+      message(check, { a = tensor, b = 5, c = print }))
+    assert.matches("must be tensors by name, got a function as 'c'$", message(check, { c = print }))
+    assert.matches("must be tensors by name, got a key that is 1$", message(check, { tensor }))
   end)
 end)
 

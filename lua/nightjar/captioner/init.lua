@@ -115,6 +115,7 @@ end
 ---@return string? code
 function captioner.from_checkpoint(source, options)
   opts.arg("captioner.from_checkpoint", 1, "source", source, "string|table")
+  if type(source) == "table" then opts.tensors("captioner.from_checkpoint: argument 1 (source)", source) end
   return checkpoint.load(source, captioner.new, options)
 end
 

@@ -57,6 +57,7 @@ function encoders.from(what, options)
     error(("encoders.from: no encoder is called '%s'"):format(tostring(d.encoder.kind)), 2)
   end
   local tensors, path = o.checkpoint, ""
+  if type(tensors) == "table" then opts.tensors("encoders.from: option 'checkpoint'", tensors) end
   if type(tensors) == "string" then
     path = tensors .. ": "
     local file, message, code = core.store.load(tensors)

@@ -22,12 +22,27 @@ local function padded(frames, most)
   return frames:pad { { 0, 0 }, { 0, missing }, { 0, 0 } }
 end
 
+local fields = { frames = "nightjar.Tensor", clip = "nightjar.Tensor", lengths = "nightjar.Tensor",
+  clips = "table" }
+
 --- Several pools as one.
 ---@param list table[] pools, or tables with frames, clip, lengths and clips
 ---@return nightjar.FeaturePool
 function pool.join(list)
   opts.arg("features.join", 1, "list", list, "table")
   if #list == 0 then error("features.join: nothing to put together", 2) end
+  for i, p in ipairs(list) do
+    local what = ("features.join: list[%d]"):format(i)
+    for name, kind in pairs(fields) do
+      if type(p) ~= "table" or opts.type_name(p[name]) ~= kind then
+        error(("%s must be a pool, with frames, clip, lengths and clips"):format(what), 2)
+      end
+    end
+    if #p.frames.shape ~= 3 then
+      error(("%s.frames must be of three dimensions, got (%s)"):format(what,
+        table.concat(p.frames.shape, ", ")), 2)
+    end
+  end
   local most, frames, clip, lengths, clips = 0, {}, {}, {}, {}
   for _, p in ipairs(list) do most = math.max(most, p.frames.shape[2]) end
   for i, p in ipairs(list) do

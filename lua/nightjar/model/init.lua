@@ -111,6 +111,7 @@ end
 ---@return string? code
 function model.from_checkpoint(source, options)
   opts.arg("model.from_checkpoint", 1, "source", source, "string|table")
+  if type(source) == "table" then opts.tensors("model.from_checkpoint: argument 1 (source)", source) end
   return checkpoint.load(source, model.new, options)
 end
 
