@@ -13,6 +13,7 @@ local USES = {
   -- What the layers do that bring captions to frames, when there are none to bring.
   { "interaction's layers, captions withheld", setting.ac { interaction = true, source = "none" } },
   { "matching", setting.ac { matching = "second" } },
+  { "matching by words, K = 8", setting.ac { matching = "words", captions = 8 } },
   { "matching, trained jointly", setting.ac { matching = "joint" } },
   { "all uses", setting.ac { augmentation = true, interaction = true, matching = "second" } },
 }

@@ -14,6 +14,8 @@ local function configurations(o)
   add("frame", setting.hci { "frame" })
   add("HCI", setting.hci(setting.all_levels))
   add("HCI, matching", setting.hci(setting.all_levels), setting.ac { matching = "second" })
+  add("HCI, matching by words, K = 8", setting.hci(setting.all_levels),
+    setting.ac { matching = "words", captions = 8 })
   return list
 end
 

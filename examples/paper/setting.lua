@@ -203,15 +203,16 @@ end
 --- Uses of auxiliary captions, with what all experiments share. Of one training pair in four the
 --- caption is a generated one.
 ---@param uses table augmentation, interaction, matching: true (matching: "joint" or "second", in a
----  stage of its own after the rest); captions (4), source ("own")
+---  stage of its own after the rest, or "words": the same by words, not by sentence vectors);
+---  captions (4), source ("own")
 function setting.ac(uses)
   return {
     source = uses.source or "own", captions = uses.captions or 4,
     augmentation = uses.augmentation and 0.25 or nil,
     interaction = uses.interaction and { layers = 1, heads = 4, hidden = 64, dropout = 0,
       positions = 128 } or nil,
-    matching = uses.matching and { kind = "mean" } or nil,
-    second_stage = uses.matching == "second" or nil,
+    matching = uses.matching and { kind = uses.matching == "words" and "tokens" or "mean" } or nil,
+    second_stage = (uses.matching == "second" or uses.matching == "words") or nil,
   }
 end
 

@@ -50,9 +50,9 @@ function Retriever:text(texts, rng, tokens)
     tokens = tokens }
 end
 
--- The sentence vectors (B, K, D) and mask (B, K) of lists of captions. Where the encoder also hears,
--- nothing is recorded of it here: captions then learn through the projection that queries train.
-local function caption_vectors(self, lists)
+-- Texts of all lists one after the other, and for each place of (lists, most) its row among them, and
+-- whether there is one.
+local function flatten(lists)
   local most, texts, places, rows = 1, {}, {}, {}
   for _, list in ipairs(lists) do most = math.max(most, #list) end
   for b, list in ipairs(lists) do
@@ -63,16 +63,35 @@ local function caption_vectors(self, lists)
       if k <= #list then texts[#texts + 1] = list[k] end
     end
   end
-  local mask = nj.tensor(rows, { dtype = "uint8" })
-  if #texts == 0 then return nj.zeros(#lists, most, self.head.dim), mask end
+  return texts, nj.tensor(places, { dtype = "int64" }), nj.tensor(rows, { dtype = "uint8" })
+end
+
+-- What head:audio takes of lists of captions: sentence vectors (B, K, D) with their mask (B, K), and
+-- for matching by words those of all captions of a clip. Where the encoder also hears, nothing is
+-- recorded of it here: captions then learn through the projection that queries train.
+local function caption_vectors(self, lists)
+  local texts, places, mask = flatten(lists)
+  local clips, most = mask.shape[1], mask.shape[2]
+  if #texts == 0 then
+    return { captions = nj.zeros(clips, most, self.head.dim), caption_mask = mask }
+  end
+  local function of_clips(x)
+    return x:index_select(1, places):reshape(clips, -1, self.head.dim)
+  end
+  if self.by_words then
+    local t = self:text(texts, nil, true)
+    local width = t.words.shape[2]
+    local words = t.word_mask:to "uint8":index_select(1, places):reshape(clips, most, width)
+    return { captions = of_clips(t.sentence), caption_mask = mask, caption_words = of_clips(t.words),
+      caption_word_mask = (words * mask:unsqueeze(3)):reshape(clips, most * width) }
+  end
   local function read()
     local _, _, sentence = self:read(texts)
     return sentence
   end
   local sentences = self.matcher and read() or nj.no_grad(read)
   local vectors = self.head.nets["text.projection"](sentences):normalize(-1)
-  return vectors:index_select(1, nj.tensor(places, { dtype = "int64" }))
-    :reshape(#lists, most, self.head.dim), mask
+  return { captions = of_clips(vectors), caption_mask = mask }
 end
 
 --- Sounds at all levels. `captions`: a list of captions for each clip, or nil.
@@ -82,7 +101,9 @@ function Retriever:audio(set, index, captions, rng, tokens)
     frames = set.frames:index_select(1, index), clip = set.clip:index_select(1, index), rng = rng,
     tokens = tokens, mask = mask_of(lengths, set.frames.shape[2]),
   }
-  if captions then given.captions, given.caption_mask = caption_vectors(self, captions) end
+  for key, value in pairs(captions and caption_vectors(self, captions) or {}) do
+    given[key] = value
+  end
   return self.head:audio(given)
 end
 
@@ -201,9 +222,12 @@ end
 -- The second stage of matching (Cap4Video's): a text encoder of its own, begun as the first stage left
 -- the other, that compares queries with captions and hears nothing.
 local function fit_matcher(first, set, own, config, words, o, seed)
-  local matcher = build({ encoder = config.encoder, hci = { levels = { "clip" } },
+  local by_words = config.ac.matching.kind == "tokens"
+  -- By words these have weights, which come with a frame level; only captions are trained.
+  local levels = by_words and { "clip", "frame" } or { "clip" }
+  local matcher = build({ encoder = config.encoder, hci = { levels = levels },
     ac = { matching = config.ac.matching } }, set, words, o.dim, seed)
-  matcher.matcher = true
+  matcher.matcher, matcher.by_words = true, by_words
   matcher.bert:load(first.bert:state())
   matcher.head.nets["text.projection"]:load(first.head.nets["text.projection"]:state())
   matcher:train()
@@ -218,8 +242,9 @@ local function fit_matcher(first, set, own, config, words, o, seed)
       local index = nj.tensor(batch.places, { dtype = "int64" })
       local a = matcher:audio(set, index, draw(own, batch.places, math.min(2, config.ac.captions),
         drawn), rng)
-      local levels = matcher.head:similarity(matcher:text(batch.texts, rng), a)
-      return (matcher.head:loss(levels, { ids = batch.ids, weights = { clip = 0 } }))
+      local scores = matcher.head:similarity(matcher:text(batch.texts, rng), a)
+      return (matcher.head:loss(scores, { ids = batch.ids,
+        weights = { clip = 0, frame = by_words and 0 or nil } }))
     end,
   }
   return matcher
