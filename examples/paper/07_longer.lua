@@ -5,10 +5,12 @@
 package.path = (arg[0]:match "^(.*)/" or ".") .. "/?.lua;" .. package.path
 local setting = require "setting"
 
+local function updates(o) return 2 * o.steps end
+
 local function configurations(o)
   local list = {}
   local function add(name, hci, ac)
-    list[#list + 1] = { name = name, encoder = o.encoder, steps = 2 * o.steps, hci = hci, ac = ac }
+    list[#list + 1] = { name = name, encoder = o.encoder, steps = updates(o), hci = hci, ac = ac }
   end
   add "clip"
   add("frame", setting.hci { "frame" })
@@ -25,5 +27,5 @@ metrics[#metrics + 1] = { key = "alpha", label = "fitted α", digits = 2 }
 
 setting.experiment {
   name = "07-longer", title = "7. Runs of twice the length", configurations = configurations,
-  baseline = "HCI", metrics = metrics,
+  baseline = "HCI", metrics = metrics, updates = updates,
 }

@@ -114,7 +114,7 @@ function setting.metrics(which)
   return list
 end
 
-local function about(o, encoders)
+local function about(o, encoders, updates)
   local lines = {}
   if o.data == "esc50" then
     lines[1] = ("Scenes of at most 10 s mixed from ESC-50: %d for training (folds 1 to 3), %d for "
@@ -124,7 +124,7 @@ local function about(o, encoders)
     lines[1] = ("%s; clip counts are in the JSON (clips, queries)."):format(o.data)
   end
   lines[2] = ("%d updates of %d pairs; test queries: %s; fusion weights fitted on validation."):format(
-    o.steps, o.batch, o.data == "esc50" and ("%d"):format(QUERIES.esc50 * o.scenes) or "all captions")
+    updates, o.batch, o.data == "esc50" and ("%d"):format(QUERIES.esc50 * o.scenes) or "all captions")
   for _, name in ipairs(encoders) do
     if name == "small" then
       lines[#lines + 1] = "The encoder small (of nightjar-small) was itself trained on ESC-50's folds "
@@ -146,7 +146,7 @@ local function command()
 end
 
 --- Opens an experiment of this folder: { name, title, configurations = function(o) → list,
---- baseline, metrics, charts, encoders }.
+--- baseline, metrics, charts, encoders, updates = function(o) → number where not --steps }.
 function setting.experiment(d)
   local o = parse(d.name, d.title)
   local seeds = {}
@@ -156,7 +156,7 @@ function setting.experiment(d)
     name = prefix .. d.name, title = d.title, seeds = seeds, baseline = d.baseline,
     configurations = d.configurations(o), metrics = d.metrics or setting.metrics(),
     charts = d.charts, runs = fs.join(o.runs, "finished"), run = setting.runner(o),
-    command = command(), about = about(o, d.encoders or { o.encoder }),
+    command = command(), about = about(o, d.encoders or { o.encoder }, d.updates and d.updates(o) or o.steps),
     setting = { version = VERSION, data = o.data, steps = o.steps, batch = o.batch, dim = o.dim,
       train = o.train, scenes = o.scenes, captioner_steps = o.captioner_steps },
   }
