@@ -149,7 +149,7 @@ test:                 ## everything a fresh machine needs, then C tests and spec
 
 .PHONY: spec
 spec: build           ## the specs (SPEC=path: some of them)
-	$(BUSTED) $(BUSTED_ARGS) $(SPEC)
+	@BUSTED_ARGS="$(BUSTED_ARGS)" tools/specs.sh $(SPEC)
 
 $(CTEST): $(CTEST_OBJ) $(NJ_OBJ) $(BUILD)/sources
 	@mkdir -p $(@D)
@@ -194,8 +194,8 @@ fuzz:                 ## libFuzzer targets for every reader of files (FUZZ_SECON
 
 .PHONY: gcstress
 gcstress: build       ## the specs while the collector never rests, and under the generational collector
-	NIGHTJAR_GC=stress $(BUSTED) --helper=spec/support/gcstress.lua $(SPEC)
-	NIGHTJAR_GC=generational $(BUSTED) --helper=spec/support/gcstress.lua $(SPEC)
+	NIGHTJAR_GC=stress BUSTED_ARGS=--helper=spec/support/gcstress.lua tools/specs.sh $(SPEC)
+	NIGHTJAR_GC=generational BUSTED_ARGS=--helper=spec/support/gcstress.lua tools/specs.sh $(SPEC)
 
 ISA_SPEC ?= $(wildcard spec/kernels spec/ops spec/audio spec/encoders spec/hci)
 .PHONY: isa

@@ -23,4 +23,4 @@ export LUA_CPATH_5_4="./$build/?.so;;" LUA_PATH_5_4="./lua/?.lua;./lua/?/init.lu
 $build/ctests
 $build/embed lua examples/embed/work.lua
 preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so) $here/$build/keep_loaded.so"
-LD_PRELOAD="$preload" lua5.4 tools/busted.lua -o plainTerminal "$@"
+SPEC_PRELOAD="$preload" tools/specs.sh "$@"

@@ -170,6 +170,9 @@ local function problem(self, why) return nil, ("%s: %s"):format(self.path, why),
 ---@return string? code
 function fs.writer(path)
   opts.arg("fs.writer", 1, "path", path, "string")
+  -- A rename would put a file in the place of a device: of /dev/null, for everybody.
+  local there = fs.kind(path)
+  if there and there ~= "file" then return nil, path .. ": not a regular file", "EIO" end
   -- Unique within this process and, by the address of a fresh table, most likely on this machine.
   local temporary = ("%s.part%s"):format(path, tostring({}):match "%x+$")
   local file, message = io.open(temporary, "wb")

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file.h"
+
 #define CHUNK 16384 /* frames written at a time */
 
 static const struct {
@@ -112,6 +114,7 @@ nj_status nj_audio_write(nj_ctx *ctx, const char *path, nj_tensor *x, int64_t ra
                    (long long)rate);
   SF_INFO info = {.samplerate = (int)rate, .channels = (int)channels};
   NJ_TRY(choose_format(ctx, path, encoding, &info));
+  NJ_TRY(nj_file_may_replace(ctx, "write", path));
   size_t length = strlen(path);
   char *part = nj_alloc(ctx, length + sizeof ".part");
   if (!part)

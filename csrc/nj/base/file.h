@@ -1,4 +1,4 @@
-/* Whole files into memory. */
+/* Whole files into memory, and what new files may take the place of. */
 #ifndef NJ_BASE_FILE_H
 #define NJ_BASE_FILE_H
 
@@ -9,5 +9,10 @@
  * or no regular file: a directory, a pipe, a device), EFORMAT (more than `most` bytes), ENOMEM. */
 nj_status nj_file_read(nj_ctx *ctx, const char *what, const char *path, size_t most, char **data,
                        size_t *length);
+
+/* Whether a file that was written under another name may be renamed to `path`: nothing is there, or
+ * a regular file. A rename would put a file in the place of a device: of /dev/null, for everybody.
+ * `what` begins the message. Errors: EIO. */
+nj_status nj_file_may_replace(nj_ctx *ctx, const char *what, const char *path);
 
 #endif

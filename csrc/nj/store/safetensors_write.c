@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/file.h"
 #include "base/utf8.h"
 #include "store/half.h"
 #include "store/safetensors.h"
@@ -228,6 +229,7 @@ static nj_status write_all(const char *temporary, const buffer *header,
 
 static nj_status write_and_rename(nj_ctx *ctx, const char *path, const buffer *header,
                                   const nj_named_tensor *tensors, size_t n_tensors) {
+  NJ_TRY(nj_file_may_replace(ctx, "save", path));
   size_t room = strlen(path) + 32;
   char *temporary = nj_alloc(ctx, room);
   if (!temporary)
