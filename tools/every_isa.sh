@@ -13,5 +13,5 @@ for isa in portable avx2 avx512; do
   fi
   echo "isa: $isa"
   "$ctests"
-  [ $# -eq 0 ] || lua5.4 tools/busted.lua -o plainTerminal "$@"
+  [ $# -eq 0 ] || tools/specs.sh "$@"
 done
