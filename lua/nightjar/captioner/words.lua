@@ -129,4 +129,19 @@ function words.new(vocabulary, options)
   return pieces(vocabulary)
 end
 
+--- The token that begins a caption. Raises for a task that there is none of.
+---@param of table what words.new gave
+---@param task? string
+---@return integer id
+function words.begins(of, task)
+  if not task then return of.bos end
+  local id = (of.tasks or {})[task]
+  if id then return id end
+  local names = {}
+  for name in pairs(of.tasks or {}) do names[#names + 1] = name end
+  table.sort(names)
+  error(("captioner: no task is called '%s'; there are %s"):format(task,
+    #names > 0 and table.concat(names, ", ") or "none"), 0)
+end
+
 return words
