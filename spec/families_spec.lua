@@ -158,6 +158,13 @@ describe("nj.families.recognise", function()
     end
   end)
 
+  it("takes tensors by name, in the order of their names", function()
+    local tensors = { b = nj.ones(2, 3), a = nj.ones(4) }
+    assert.same({ { name = "a", shape = { 4 } }, { name = "b", shape = { 2, 3 } } },
+      nj.families.entries(tensors))
+    assert.error_matches(function() nj.families.entries { "x" } end, "must be tensors by name")
+  end)
+
   it("knows nothing about others", function()
     assert.is_nil(nj.families.recognise {})
     assert.is_nil(nj.families.recognise(entries { ["w"] = { 3 }, ["my_wpe.weight"] = { 3, 4 } }))

@@ -2790,6 +2790,11 @@ function nj.store.save(path, tensors, metadata, options) end
 ---@class nightjar.families
 nj.families = {}
 
+---Tensors by name as recognise takes them.
+---@param tensors table<string, nightjar.Tensor>
+---@return {name: string, shape: integer[]}[] entries by name
+function nj.families.entries(tensors) end
+
 ---The family of a checkpoint by the names and shapes of its tensors: PANNs, HTS-AT, EfficientAT, BERT,
 ---RoBERTa, GPT-2, LAION-CLAP, Hugging Face's ClapModel, WavCaps, MGA-CLAP, audio-text_retrieval, MS-CLAP.
 ---nil when it is none of them. `prefix` stands before the names; whole models have an audio and a text part.

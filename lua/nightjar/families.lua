@@ -251,6 +251,20 @@ local function match_single(has, names, entry)
   return { family = family, title = title, prefix = prefix, details = part.details }
 end
 
+--- Tensors by name as recognise takes them: what nj.store.info would give of a file that holds them.
+---@param tensors table<string, any>
+---@return {name: string, shape: integer[]}[] entries by name
+function families.entries(tensors)
+  opts.arg("families.entries", 1, "tensors", tensors, "table")
+  opts.tensors("families.entries: argument 1 (tensors)", tensors)
+  local entries = {}
+  for name, tensor in pairs(tensors) do
+    entries[#entries + 1] = { name = name, shape = tensor.shape }
+  end
+  table.sort(entries, function(a, b) return a.name < b.name end)
+  return entries
+end
+
 --- The family of a checkpoint, or nil when it is none that nightjar knows.
 ---@param entries {name: string, shape: integer[]}[] as nj.store.info gives them
 ---@return table? { family, title, prefix }, and `details` of an encoder by itself; `audio` and `text`, the

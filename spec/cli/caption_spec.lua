@@ -13,14 +13,7 @@ describe("nightjar caption", function()
 
   -- Exit status, standard output, standard error.
   local function run(...)
-    local out, err = folder .. "/out.txt", folder .. "/err.txt"
-    local _, _, code = os.execute(("%s > %s 2> %s < /dev/null"):format(
-      child.command("bin/nightjar", "caption", ...), child.quoted(out), child.quoted(err)))
-    local function text(path)
-      local file <close> = assert(io.open(path, "rb"))
-      return file:read "a"
-    end
-    return code, text(out), text(err)
+    return child.capture(child.command("bin/nightjar", "caption", ...))
   end
 
   setup(function()

@@ -11,14 +11,7 @@ describe("nightjar classify", function()
 
   -- Exit status, standard output, standard error.
   local function run(...)
-    local out, err = folder .. "/out.txt", folder .. "/err.txt"
-    local _, _, code = os.execute(("%s > %s 2> %s < /dev/null"):format(
-      child.command("bin/nightjar", "classify", ...), child.quoted(out), child.quoted(err)))
-    local function text(path)
-      local handle <close> = assert(io.open(path, "rb"))
-      return handle:read "a"
-    end
-    return code, text(out), text(err)
+    return child.capture(child.command("bin/nightjar", "classify", ...))
   end
 
   setup(function()

@@ -19,16 +19,13 @@ describe("nightjar", function()
   -- Runs bin/nightjar; gives the exit status, standard output and standard error. `options`: env (a
   -- prefix of the command), input (for stdin), cwd.
   local function run(options, ...)
-    local out, err = folder .. "/out.txt", folder .. "/err.txt"
     local input = temporary.write(folder .. "/in.txt", options.input or "")
     local here = require("lfs").currentdir()
     local command = child.command(here .. "/bin/nightjar", ...)
     local build = here .. "/" .. (os.getenv "NIGHTJAR_BUILD" or "build")
     command = command:gsub("%./lua/", here .. "/lua/"):gsub("%./build/", build .. "/")
     if options.cwd then command = "cd " .. child.quoted(options.cwd) .. " && " .. command end
-    local _, _, code = os.execute(("%s (%s) > %s 2> %s < %s"):format(options.env or "", command,
-      child.quoted(out), child.quoted(err), child.quoted(input)))
-    return code, assert(fs.read(out)), assert(fs.read(err))
+    return child.capture(("%s (%s)"):format(options.env or "", command), input)
   end
 
   setup(function()

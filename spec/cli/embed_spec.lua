@@ -1,7 +1,6 @@
 -- nightjar embed, as a process of its own.
 local child = require "spec.support.child"
 local csv = require "nightjar.data.csv"
-local fs = require "nightjar.fs"
 local json = require "dkjson"
 local nj = require "nightjar"
 local sound = require "spec.support.sound"
@@ -13,10 +12,7 @@ describe("nightjar embed", function()
 
   -- Exit status, standard output, standard error.
   local function run(input, ...)
-    local out, err = folder .. "/out.txt", folder .. "/err.txt"
-    local _, _, code = os.execute(("%s > %s 2> %s < %s"):format(
-      child.command("bin/nightjar", "embed", ...), child.quoted(out), child.quoted(err), input))
-    return code, fs.read(out), fs.read(err)
+    return child.capture(child.command("bin/nightjar", "embed", ...), input)
   end
 
   setup(function()
@@ -45,7 +41,7 @@ describe("nightjar embed", function()
 
   it("takes a list of paths, and tells of those it cannot read", function()
     local list = temporary.write(folder .. "/list.txt", one .. "\r\n\n" .. folder .. "/none.wav\n" .. two)
-    for _, how in ipairs { { list, "/dev/null" }, { "-", child.quoted(list) } } do
+    for _, how in ipairs { { list, "/dev/null" }, { "-", list } } do
       local code, out, err = run(how[2], "--model", file, "--list", how[1], "--segments", "--json",
         "--out", folder .. "/v.csv")
       assert.equal(0, code, err)

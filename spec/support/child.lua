@@ -30,4 +30,22 @@ function child.run(...)
   return output, code
 end
 
+---Runs a shell command.
+---@param command string
+---@param input? string file that is its standard input; /dev/null when left out
+---@return integer exit_code
+---@return string stdout
+---@return string stderr
+function child.capture(command, input)
+  local out, err = os.tmpname(), os.tmpname()
+  local _, _, code = os.execute(("%s > %s 2> %s < %s"):format(command, quoted(out), quoted(err),
+    quoted(input or "/dev/null")))
+  local function text(path)
+    local handle <close> = assert(io.open(path, "rb"))
+    os.remove(path)
+    return handle:read "a"
+  end
+  return code, text(out), text(err)
+end
+
 return child

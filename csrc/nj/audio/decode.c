@@ -337,8 +337,6 @@ static nj_status to_tensor(nj_samples *samples, nj_tensor **out) {
   return nj_samples_to_tensor(samples, 1, shape, out);
 }
 
-static int poll_context(void *ctx) { return nj_poll(ctx) != NJ_OK; }
-
 nj_status nj_audio_decode(nj_ctx *ctx, const nj_audio_source *source,
                           const nj_audio_decode_options *options, nj_audio_info *info,
                           nj_tensor **out) {
@@ -346,7 +344,7 @@ nj_status nj_audio_decode(nj_ctx *ctx, const nj_audio_source *source,
   nj_fault fault = {NJ_OK, ""};
   nj_audio_decode_options o = *options;
   if (!o.stop) {
-    o.stop = poll_context;
+    o.stop = nj_poll_stop;
     o.stop_data = ctx;
   }
   if (nj_audio_decode_samples(source, &o, info, &samples, &fault))

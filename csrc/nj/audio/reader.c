@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/parallel.h"
@@ -267,21 +266,11 @@ nj_status nj_reader_submit(nj_reader *r, const char *path) {
   return NJ_OK;
 }
 
-/* Waits up to 10 ms for a job. Under the lock. */
-static void wait_briefly(nj_reader *r) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += 10000000;
-  if (until.tv_nsec >= 1000000000)
-    until.tv_sec++, until.tv_nsec -= 1000000000;
-  pthread_cond_timedwait(&r->ready, &r->lock, &until);
-}
-
 /* Waits until the file's job has a tile (with `tiles`), or has ended. Holds the lock after NJ_OK. */
 static nj_status wait_for(nj_reader *r, const file *f, int tiles) {
   pthread_mutex_lock(&r->lock);
   while (!f->done && !(tiles && f->first)) {
-    wait_briefly(r);
+    nj_job_wait(&r->ready, &r->lock);
     pthread_mutex_unlock(&r->lock);
     NJ_TRY(nj_poll(r->ctx));
     pthread_mutex_lock(&r->lock);
@@ -289,15 +278,13 @@ static nj_status wait_for(nj_reader *r, const file *f, int tiles) {
   return NJ_OK;
 }
 
-static int poll_context(void *ctx) { return nj_poll(ctx) != NJ_OK; }
-
 /* A tile of a file that the calling thread reads; passes over those that were taken before. */
 static nj_status read_own(nj_reader *r, file *f, tile **out) {
   nj_status st = NJ_OK;
   int64_t there = 1;
   f->fault.status = NJ_OK;
   if (!r->tiler.decoder) {
-    st = nj_tiler_open(&r->tiler, f->path, poll_context, r->ctx, &f->fault);
+    st = nj_tiler_open(&r->tiler, f->path, nj_poll_stop, r->ctx, &f->fault);
     for (int64_t i = 0; !st && there && i < f->taken; i++)
       st = nj_tiler_next(&r->tiler, NULL, &there, &f->fault);
     if (st == NJ_EINTR)

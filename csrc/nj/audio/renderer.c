@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/parallel.h"
 
@@ -364,16 +363,6 @@ nj_status nj_renderer_submit(nj_renderer *r, int64_t n, const nj_mixture *items)
   return NJ_OK;
 }
 
-/* Waits up to 10 ms for the oldest batch. Under the lock. */
-static void wait_briefly(nj_renderer *r) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += 10000000;
-  if (until.tv_nsec >= 1000000000)
-    until.tv_sec++, until.tv_nsec -= 1000000000;
-  pthread_cond_timedwait(&r->ready, &r->lock, &until);
-}
-
 nj_status nj_renderer_next(nj_renderer *r, nj_tensor **data, nj_tensor **lengths,
                            nj_fault *faults) {
   if (!r->first)
@@ -381,7 +370,7 @@ nj_status nj_renderer_next(nj_renderer *r, nj_tensor **data, nj_tensor **lengths
   pthread_mutex_lock(&r->lock);
   batch *b = r->first;
   while (!b->started || b->done < b->n) {
-    wait_briefly(r);
+    nj_job_wait(&r->ready, &r->lock);
     pthread_mutex_unlock(&r->lock);
     NJ_TRY(nj_poll(r->ctx));
     pthread_mutex_lock(&r->lock);
@@ -398,8 +387,6 @@ nj_status nj_renderer_next(nj_renderer *r, nj_tensor **data, nj_tensor **lengths
 
 /* ---- at once ---- */
 
-static int poll_context(void *ctx) { return nj_poll(ctx) != NJ_OK; }
-
 nj_status nj_renderer_render(nj_renderer *r, int64_t n, const nj_mixture *items, nj_tensor **data,
                              nj_tensor **lengths, nj_fault *faults) {
   batch *b = NULL;
@@ -407,7 +394,7 @@ nj_status nj_renderer_render(nj_renderer *r, int64_t n, const nj_mixture *items,
   scratch s = {0};
   nj_status st = start_batch(r, b);
   for (int64_t i = 0; i < n && !st; i++)
-    if (render_item(r, b, i, &s, poll_context, r->ctx) == NJ_EINTR)
+    if (render_item(r, b, i, &s, nj_poll_stop, r->ctx) == NJ_EINTR)
       st = nj_fail(r->ctx, NJ_EINTR, "renderer: interrupted");
   free_scratch(r->ctx, &s);
   if (st && st != NJ_ENOMEM) {
@@ -424,7 +411,7 @@ nj_status nj_renderer_wave(nj_renderer *r, const nj_mixture *item, nj_tensor **o
   int64_t samples = nj_mixture_length(item, r->options.rate);
   NJ_TRY(nj_empty(r->ctx, NJ_F32, 1, &samples, &wave));
   nj_fault fault = {NJ_OK, ""};
-  if (nj_mixture_render(r->sources, r->options.rate, item, poll_context, r->ctx, NJ_F32_DATA(wave),
+  if (nj_mixture_render(r->sources, r->options.rate, item, nj_poll_stop, r->ctx, NJ_F32_DATA(wave),
                         &fault)) {
     nj_release(wave);
     return nj_fault_raise(r->ctx, &fault);

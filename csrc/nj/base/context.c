@@ -87,6 +87,8 @@ nj_status nj_poll(nj_ctx *ctx) {
   return NJ_OK;
 }
 
+int nj_poll_stop(void *ctx) { return nj_poll(ctx) != NJ_OK; }
+
 int nj_grad_enabled(const nj_ctx *ctx) { return ctx->grad_enabled; }
 void nj_set_grad_enabled(nj_ctx *ctx, int enabled) { ctx->grad_enabled = enabled != 0; }
 uint64_t nj_ctx_next_sequence(nj_ctx *ctx) { return ++ctx->sequence; }

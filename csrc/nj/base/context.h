@@ -55,6 +55,8 @@ void nj_report(nj_ctx *ctx, nj_log_level level, const char *format, ...)
 
 /* NJ_EINTR (with its text set) when the host wants to stop, else NJ_OK. Calling thread only. */
 nj_status nj_poll(nj_ctx *ctx);
+/* The same as a function to call back: 1 when `ctx`, an nj_ctx, is to stop. */
+int nj_poll_stop(void *ctx);
 
 /* 1 while operations record the autograd graph; see tensor/autograd.h. */
 int nj_grad_enabled(const nj_ctx *ctx);

@@ -284,3 +284,12 @@ void nj_job_join(nj_job *job) {
   nj_free(ctx, job);
   nj_ctx_release(ctx);
 }
+
+void nj_job_wait(pthread_cond_t *ready, pthread_mutex_t *lock) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += 10000000;
+  if (until.tv_nsec >= 1000000000)
+    until.tv_sec++, until.tv_nsec -= 1000000000;
+  pthread_cond_timedwait(ready, lock, &until);
+}

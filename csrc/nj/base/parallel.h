@@ -3,6 +3,8 @@
 #ifndef NJ_BASE_PARALLEL_H
 #define NJ_BASE_PARALLEL_H
 
+#include <pthread.h>
+
 #include "base/context.h"
 
 /* Does block `block`. `worker` in [0, nj_threads) names the executing worker, for scratch memory.
@@ -29,6 +31,9 @@ typedef void (*nj_job_fn)(nj_job *job, void *arg);
 nj_status nj_job_start(nj_ctx *ctx, nj_job_fn fn, void *arg, nj_job **out);
 int nj_job_cancelled(const nj_job *job);
 int nj_job_done(const nj_job *job);
+/* For who waits for a job: until `ready` is signalled, or 10 ms, after which it should nj_poll. Under
+ * `lock`. */
+void nj_job_wait(pthread_cond_t *ready, pthread_mutex_t *lock);
 /* Asks the job to end, waits for it and frees it. */
 void nj_job_join(nj_job *job);
 

@@ -2,88 +2,61 @@
 
 #include <math.h>
 
-#include "base/parallel.h"
 #include "kernels/kernels.h"
 #include "kernels/row.h"
-#include "ops/columns.h"
 #include "ops/compare.h"
+#include "ops/masked_rows.h"
 #include "ops/shape.h"
 #include "tensor/autograd.h"
 #include "tensor/flow.h"
 
-#define GRAIN 16384 /* elements of a block */
-
 typedef struct {
   const nj_row_kernels *row;
-  nj_dtype dtype;
   int log;
-  int64_t n;
-  const nj_tensor *x, *mask, *g; /* g: backward, where x is the forward result and mask NULL */
-  nj_tensor *out;
-} masked_job;
+} softmax_kind;
 
 /* Forward: what is hidden counts as -inf; a row of nothing but that is filled by hand. */
-#define FORWARD_ROW(T, table)                                                          \
-  do {                                                                                 \
-    const T low = (T)-INFINITY;                                                        \
-    const T *x = (const T *)nj_data(job->x) + at;                                      \
-    T *y = (T *)nj_data(job->out) + at;                                                \
-    for (int64_t j = 0; j < n; j++)                                                    \
-      y[j] = see[j] ? x[j] : low;                                                      \
-    if ((job->log ? (table)->log_softmax(y, y, n) : (table)->softmax(y, y, n)) == low) \
-      for (int64_t j = 0; j < n; j++)                                                  \
-        y[j] = job->log ? low : 0;                                                     \
+#define FORWARD_ROW(T, table)                                                           \
+  do {                                                                                  \
+    const T low = (T)-INFINITY;                                                         \
+    const T *x = (const T *)nj_data(job->x) + at;                                       \
+    T *y = (T *)nj_data(job->out) + at;                                                 \
+    for (int64_t j = 0; j < n; j++)                                                     \
+      y[j] = see[j] ? x[j] : low;                                                       \
+    if ((kind->log ? (table)->log_softmax(y, y, n) : (table)->softmax(y, y, n)) == low) \
+      for (int64_t j = 0; j < n; j++)                                                   \
+        y[j] = kind->log ? low : 0;                                                     \
   } while (0)
 
 /* Backward: gradients that arrive at hidden entries, which are constants, count as 0. */
 #define BACKWARD_ROW(T, table)                                                          \
   do {                                                                                  \
-    const T hidden = job->log ? (T)-INFINITY : 0;                                       \
+    const T hidden = kind->log ? (T)-INFINITY : 0;                                      \
     const T *y = (const T *)nj_data(job->x) + at, *g = (const T *)nj_data(job->g) + at; \
     T *gx = (T *)nj_data(job->out) + at;                                                \
     for (int64_t j = 0; j < n; j++)                                                     \
       gx[j] = y[j] == hidden ? 0 : g[j];                                                \
-    (job->log ? (table)->log_softmax_grad : (table)->softmax_grad)(y, gx, gx, n);       \
+    (kind->log ? (table)->log_softmax_grad : (table)->softmax_grad)(y, gx, gx, n);      \
   } while (0)
 
-static nj_status run_rows(void *argument, int64_t begin, int64_t end, int worker) {
-  (void)worker;
-  const masked_job *job = argument;
+static void make_row(const nj_masked_rows *job, int64_t at, const uint8_t *see) {
+  const softmax_kind *kind = job->how;
   int64_t n = job->n;
-  for (int64_t i = begin; i < end; i++) {
-    int64_t at = i * n;
-    const uint8_t *see = job->mask ? (const uint8_t *)nj_data(job->mask) + at : NULL;
-    if (job->g && job->dtype == NJ_F32)
-      BACKWARD_ROW(float, job->row);
-    else if (job->g)
-      BACKWARD_ROW(double, &nj_row_double);
-    else if (job->dtype == NJ_F32)
-      FORWARD_ROW(float, job->row);
-    else
-      FORWARD_ROW(double, &nj_row_double);
-  }
-  return NJ_OK;
+  if (job->g && job->dtype == NJ_F32)
+    BACKWARD_ROW(float, kind->row);
+  else if (job->g)
+    BACKWARD_ROW(double, &nj_row_double);
+  else if (job->dtype == NJ_F32)
+    FORWARD_ROW(float, kind->row);
+  else
+    FORWARD_ROW(double, &nj_row_double);
 }
 
 /* out = masked softmax of x along dim, or with g the gradient, x being the result. */
 static nj_status run(nj_ctx *ctx, nj_tensor *x, nj_tensor *mask, nj_tensor *g, int dim, int log,
                      nj_tensor **out) {
-  nj_tensor *xl = NULL, *ml = NULL, *gl = NULL, *y = NULL;
-  nj_status st = nj_dim_last(x, dim, &xl);
-  if (!st && mask)
-    st = nj_dim_last(mask, dim, &ml);
-  if (!st && g)
-    st = nj_dim_last(g, dim, &gl);
-  if (!st)
-    st = nj_empty_dim_last(x, dim, &y);
-  int64_t n = x->shape[dim];
-  masked_job job = {nj_ctx_kernels(ctx)->row, x->dtype, log, n, xl, ml, gl, y};
-  if (!st && nj_numel(x) > 0)
-    st = nj_parallel_range(ctx, nj_numel(x) / n, GRAIN / n, run_rows, &job);
-  nj_release(xl);
-  nj_release(ml);
-  nj_release(gl);
-  return nj_finish(st, y, out);
+  softmax_kind kind = {nj_ctx_kernels(ctx)->row, log};
+  return nj_masked_rows_run(ctx, make_row, &kind, x, mask, g, dim, out);
 }
 
 static nj_status masked_backward(nj_ctx *ctx, nj_node *node, nj_tensor *grad, nj_tensor **grads) {

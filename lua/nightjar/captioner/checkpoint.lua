@@ -26,10 +26,7 @@ local function with(...)
 end
 
 local function recognise(tensors)
-  local entries = {}
-  for name, tensor in pairs(tensors) do entries[#entries + 1] = { name = name, shape = tensor.shape } end
-  table.sort(entries, function(a, b) return a.name < b.name end)
-  local found = families.recognise(entries)
+  local found = families.recognise(families.entries(tensors))
   if not found then
     return nil, "these are weights, but neither a nightjar captioner nor a captioner of a known family"
   elseif not found.decoder then

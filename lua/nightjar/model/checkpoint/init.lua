@@ -28,16 +28,9 @@ end
 
 -- ---- what the file is ----
 
-local function entries_of(tensors)
-  local entries = {}
-  for name, tensor in pairs(tensors) do entries[#entries + 1] = { name = name, shape = tensor.shape } end
-  table.sort(entries, function(a, b) return a.name < b.name end)
-  return entries
-end
-
 --- The family of tensors and its table, or nil and what is wrong.
 local function recognise(tensors)
-  local found = families.recognise(entries_of(tensors))
+  local found = families.recognise(families.entries(tensors))
   if not found then
     return nil, "these are weights, but neither a nightjar model nor a retrieval model of a known family"
   end
