@@ -1,8 +1,8 @@
 /* nj.encoders: the networks that read sound and text, and projection heads. */
 #include "encoders/bert.h"
 #include "encoders/convnet.h"
-#include "encoders/pooling.h"
-#include "encoders/projection.h"
+#include "nn/pooling.h"
+#include "nn/projection.h"
 #include "njl_audio_encoders.h"
 
 /* ---- convnet ---- */

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "encoders/transformer.h"
+#include "nn/transformer.h"
 #include "ops/compare.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"

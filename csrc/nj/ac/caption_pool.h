@@ -5,7 +5,7 @@
 #ifndef NJ_AC_CAPTION_POOL_H
 #define NJ_AC_CAPTION_POOL_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef enum { NJ_CAPTION_MEAN, NJ_CAPTION_TRANSFORMER } nj_caption_pool_kind;
 

@@ -8,8 +8,8 @@
 #ifndef NJ_AC_DECODER_H
 #define NJ_AC_DECODER_H
 
-#include "encoders/params.h"
-#include "encoders/transformer.h"
+#include "nn/params.h"
+#include "nn/transformer.h"
 
 typedef struct {
   int64_t vocabulary, width, layers, heads, feed_forward;

@@ -10,7 +10,7 @@
 #ifndef NJ_AC_INTERACTION_H
 #define NJ_AC_INTERACTION_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef struct {
   int64_t width, heads;

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "encoders/transformer.h"
+#include "nn/transformer.h"
 #include "ops/elementwise.h"
 #include "ops/index.h"
 #include "ops/norm.h"

@@ -8,7 +8,7 @@
 #ifndef NJ_ENCODERS_BERT_H
 #define NJ_ENCODERS_BERT_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef struct {
   int64_t vocabulary, width, layers, heads, feed_forward, positions, types;

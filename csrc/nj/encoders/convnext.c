@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "encoders/panns.h"
-#include "encoders/pooling.h"
+#include "nn/pooling.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"

@@ -16,7 +16,7 @@
 #define NJ_ENCODERS_CONVNEXT_H
 
 #include "audio/augment.h"
-#include "encoders/params.h"
+#include "nn/params.h"
 
 #define NJ_CONVNEXT_STAGES 4
 

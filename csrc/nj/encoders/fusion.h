@@ -9,7 +9,7 @@
 #ifndef NJ_ENCODERS_FUSION_H
 #define NJ_ENCODERS_FUSION_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 /* Adds "<prefix>.local_att.0.weight" and so on. channels >= 4. */
 nj_status nj_fusion_add(nj_params *params, const char *prefix, int64_t channels);

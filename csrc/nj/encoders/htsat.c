@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "encoders/htsat_patches.h"
-#include "encoders/pooling.h"
+#include "nn/pooling.h"
 #include "ops/conv.h"
 #include "ops/reduce.h"
 #include "ops/shape.h"

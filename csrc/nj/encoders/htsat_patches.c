@@ -1,7 +1,7 @@
 #include "encoders/htsat_patches.h"
 
 #include "encoders/fusion.h"
-#include "encoders/pooling.h"
+#include "nn/pooling.h"
 #include "ops/conv.h"
 #include "ops/index.h"
 #include "ops/join.h"

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "encoders/pooling.h"
+#include "nn/pooling.h"
 #include "ops/compare.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"

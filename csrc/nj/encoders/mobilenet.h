@@ -13,7 +13,7 @@
 #ifndef NJ_ENCODERS_MOBILENET_H
 #define NJ_ENCODERS_MOBILENET_H
 
-#include "encoders/conv_norm.h"
+#include "nn/conv_norm.h"
 
 #define NJ_MOBILENET_BLOCKS 15
 #define NJ_MOBILENET_STAGES (NJ_MOBILENET_BLOCKS + 2)

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "encoders/pooling.h"
+#include "nn/pooling.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"

@@ -5,7 +5,7 @@
 #define NJ_ENCODERS_PANNS_H
 
 #include "audio/augment.h"
-#include "encoders/params.h"
+#include "nn/params.h"
 
 /* x float32 (B, T, mels) with T >= stride, lengths as nj_check_lengths has them. `op` begins the
  * messages. Errors: ESHAPE, EDTYPE, EARG. */

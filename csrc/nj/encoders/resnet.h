@@ -12,7 +12,7 @@
 #ifndef NJ_ENCODERS_RESNET_H
 #define NJ_ENCODERS_RESNET_H
 
-#include "encoders/conv_norm.h"
+#include "nn/conv_norm.h"
 #include "encoders/panns.h"
 
 #define NJ_RESNET_LAYERS 4

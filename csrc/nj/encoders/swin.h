@@ -7,7 +7,7 @@
 #ifndef NJ_ENCODERS_SWIN_H
 #define NJ_ENCODERS_SWIN_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 /* One stage: blocks over one resolution. */
 typedef struct {

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "encoders/panns.h"
-#include "encoders/pooling.h"
-#include "encoders/transformer.h"
+#include "nn/pooling.h"
+#include "nn/transformer.h"
 #include "ops/elementwise.h"
 #include "ops/join.h"
 #include "ops/matmul.h"

@@ -12,7 +12,7 @@
 #define NJ_ENCODERS_VIT_H
 
 #include "audio/augment.h"
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef struct {
   int64_t width, layers, heads, hidden; /* hidden: of the feed-forward */

@@ -2,7 +2,7 @@
 #ifndef NJ_HCI_AGGREGATION_H
 #define NJ_HCI_AGGREGATION_H
 
-#include "encoders/transformer.h"
+#include "nn/transformer.h"
 #include "hci/aggregator.h"
 
 #define NJ_AGGREGATOR_EPS 1e-5

@@ -20,7 +20,7 @@
 #ifndef NJ_HCI_AGGREGATOR_H
 #define NJ_HCI_AGGREGATOR_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef enum {
   NJ_AGGREGATE_CLUSTER,

@@ -8,7 +8,7 @@
 #ifndef NJ_HCI_CODEBOOK_H
 #define NJ_HCI_CODEBOOK_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef struct {
   int64_t codes, width;

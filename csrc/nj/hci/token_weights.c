@@ -1,6 +1,6 @@
 #include "hci/token_weights.h"
 
-#include "encoders/transformer.h"
+#include "nn/transformer.h"
 #include "ops/masked_softmax.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"

@@ -3,7 +3,7 @@
 #ifndef NJ_HCI_TOKEN_WEIGHTS_H
 #define NJ_HCI_TOKEN_WEIGHTS_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef struct {
   int64_t width, hidden;

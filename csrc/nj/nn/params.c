@@ -1,4 +1,4 @@
-#include "encoders/params.h"
+#include "nn/params.h"
 
 #include <math.h>
 #include <stdarg.h>

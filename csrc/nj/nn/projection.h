@@ -1,8 +1,8 @@
 /* Projection heads: from an encoder's width to the space where audio and text are compared. */
-#ifndef NJ_ENCODERS_PROJECTION_H
-#define NJ_ENCODERS_PROJECTION_H
+#ifndef NJ_NN_PROJECTION_H
+#define NJ_NN_PROJECTION_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 typedef enum {
   NJ_PROJECTION_LINEAR, /* Linear(in → out):                         "0" */

@@ -1,4 +1,4 @@
-#include "encoders/projection.h"
+#include "nn/projection.h"
 
 #include "ops/elementwise.h"
 #include "ops/matmul.h"

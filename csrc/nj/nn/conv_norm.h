@@ -3,10 +3,10 @@
  * When nothing is recorded or trained the norm is folded into the convolution: its weight times
  * gain / sqrt(var + eps), and a bias. The folded weight is kept until one of the five tensors that
  * it is made from is written to. */
-#ifndef NJ_ENCODERS_CONV_NORM_H
-#define NJ_ENCODERS_CONV_NORM_H
+#ifndef NJ_NN_CONV_NORM_H
+#define NJ_NN_CONV_NORM_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 #include "ops/conv.h"
 
 typedef enum { NJ_ACTIVATE_NONE, NJ_ACTIVATE_RELU, NJ_ACTIVATE_HARDSWISH } nj_conv_activation;

@@ -1,7 +1,7 @@
 /* The named tensors of a network, in a fixed order: parameters (trained) and buffers (running
  * statistics). Names are those of the reference code, so that checkpoints map without a table. */
-#ifndef NJ_ENCODERS_PARAMS_H
-#define NJ_ENCODERS_PARAMS_H
+#ifndef NJ_NN_PARAMS_H
+#define NJ_NN_PARAMS_H
 
 #include "base/rng.h"
 #include "tensor/tensor.h"

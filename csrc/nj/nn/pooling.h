@@ -1,6 +1,6 @@
 /* Pooling a sequence of frames or words into one vector, and masking what lies behind its end. */
-#ifndef NJ_ENCODERS_POOLING_H
-#define NJ_ENCODERS_POOLING_H
+#ifndef NJ_NN_POOLING_H
+#define NJ_NN_POOLING_H
 
 #include "tensor/tensor.h"
 

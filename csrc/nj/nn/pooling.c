@@ -1,4 +1,4 @@
-#include "encoders/pooling.h"
+#include "nn/pooling.h"
 
 #include <math.h>
 

@@ -1,4 +1,4 @@
-#include "encoders/conv_norm.h"
+#include "nn/conv_norm.h"
 
 #include <math.h>
 

@@ -8,10 +8,10 @@
  *
  * Shapes: tokens (B, N, D), source tokens (B, M, D). float32 and float64, as the parameters are. A
  * row of a batch has the bits that it has alone. */
-#ifndef NJ_ENCODERS_TRANSFORMER_H
-#define NJ_ENCODERS_TRANSFORMER_H
+#ifndef NJ_NN_TRANSFORMER_H
+#define NJ_NN_TRANSFORMER_H
 
-#include "encoders/params.h"
+#include "nn/params.h"
 
 /* ---- masks ---- */
 

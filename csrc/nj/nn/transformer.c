@@ -1,4 +1,4 @@
-#include "encoders/transformer.h"
+#include "nn/transformer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
