@@ -3,8 +3,8 @@
  * nj.metrics.ranks. */
 #include "njl.h"
 
-#include "ops/rank.h"
-#include "ops/resample.h"
+#include "stats/rank.h"
+#include "stats/bootstrap.h"
 
 static const char *const ties_names[] = {"stable", "optimistic", "pessimistic", "mean", NULL};
 
@@ -29,7 +29,7 @@ static int rank_resample_counts(lua_State *L) {
   lua_Integer resamples = luaL_checkinteger(L, 3);
   nj_rng before = *rng; /* a retry after ENOMEM draws the same numbers */
   nj_tensor **slot = njl_new_tensor(L);
-  NJL_CALL(L, (*rng = before, nj_resample_counts(ctx, rng, clusters, resamples, slot)));
+  NJL_CALL(L, (*rng = before, nj_bootstrap_counts(ctx, rng, clusters, resamples, slot)));
   njl_account(L);
   return 1;
 }
@@ -41,7 +41,7 @@ static int rank_resampled_mean(lua_State *L) {
   nj_tensor *sizes = njl_check_tensor(L, 2);
   nj_tensor *counts = njl_check_tensor(L, 3);
   nj_tensor **slot = njl_new_tensor(L);
-  NJL_CALL(L, nj_resampled_mean(ctx, sums, sizes, counts, slot));
+  NJL_CALL(L, nj_bootstrap_mean(ctx, sums, sizes, counts, slot));
   njl_account(L);
   return 1;
 }
@@ -53,7 +53,7 @@ static int rank_resampled_median(lua_State *L) {
   nj_tensor *clusters = njl_check_tensor(L, 2);
   nj_tensor *counts = njl_check_tensor(L, 3);
   nj_tensor **slot = njl_new_tensor(L);
-  NJL_CALL(L, nj_resampled_median(ctx, values, clusters, counts, slot));
+  NJL_CALL(L, nj_bootstrap_median(ctx, values, clusters, counts, slot));
   njl_account(L);
   return 1;
 }
@@ -66,7 +66,7 @@ static int rank_resampled_ap(lua_State *L) {
   nj_tensor *clusters = njl_check_tensor(L, 3);
   nj_tensor *counts = njl_check_tensor(L, 4);
   nj_tensor **slot = njl_new_tensor(L);
-  NJL_CALL(L, nj_resampled_ap(ctx, order, relevant, clusters, counts, slot));
+  NJL_CALL(L, nj_bootstrap_ap(ctx, order, relevant, clusters, counts, slot));
   njl_account(L);
   return 1;
 }

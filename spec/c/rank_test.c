@@ -3,8 +3,8 @@
 
 #include "ctest.h"
 #include "nj.h"
-#include "ops/rank.h"
-#include "ops/resample.h"
+#include "stats/rank.h"
+#include "stats/bootstrap.h"
 
 static nj_ctx *fresh(void) {
   nj_ctx_options options = nj_ctx_default_options();
@@ -132,17 +132,17 @@ TEST(resampled_statistics_by_hand) {
   for (int i = 0; i < 3; i++)
     NJ_F64_DATA(values)[i] = 1 + 4 * i;
   nj_tensor *clusters = ints(ctx, 3, (int64_t[]){0, 1, 2});
-  CHECK_OK(nj_resampled_median(ctx, values, clusters, counts, &out)); /* 1 1 9 */
+  CHECK_OK(nj_bootstrap_median(ctx, values, clusters, counts, &out)); /* 1 1 9 */
   CHECK(NJ_F64_DATA(out)[0] == 1);
   nj_release(out);
   drawn[2] = 2; /* 1 1 9 9 */
-  CHECK_OK(nj_resampled_median(ctx, values, clusters, counts, &out));
+  CHECK_OK(nj_bootstrap_median(ctx, values, clusters, counts, &out));
   CHECK(NJ_F64_DATA(out)[0] == 5);
   nj_release(out);
   CHECK_OK(nj_full(ctx, NJ_F64, 2, (int64_t[]){3, 1}, 6, &sums));
   CHECK_OK(nj_full(ctx, NJ_F64, 2, (int64_t[]){3, 1}, 2, &sizes));
   NJ_F64_DATA(sums)[0] = 0;
-  CHECK_OK(nj_resampled_mean(ctx, sums, sizes, counts, &out)); /* 12 / 8 */
+  CHECK_OK(nj_bootstrap_mean(ctx, sums, sizes, counts, &out)); /* 12 / 8 */
   CHECK(NJ_F64_DATA(out)[0] == 1.5);
   nj_release(out);
   /* ranking: item 2 (relevant), 0, 1 (relevant, never drawn): positions 1 and 2 of item 2 */
@@ -153,7 +153,7 @@ TEST(resampled_statistics_by_hand) {
   NJ_I64_DATA(order)[1] = 2;
   NJ_I64_DATA(order)[2] = 1;
   ((uint8_t *)nj_data(relevant))[1] = ((uint8_t *)nj_data(relevant))[2] = 1;
-  CHECK_OK(nj_resampled_ap(ctx, order, relevant, clusters, counts, &out)); /* (1/3 + 2/4) / 2 */
+  CHECK_OK(nj_bootstrap_ap(ctx, order, relevant, clusters, counts, &out)); /* (1/3 + 2/4) / 2 */
   CHECK(fabs(NJ_F64_DATA(out)[0] - (1.0 / 3 + 0.5) / 2) < 1e-15);
   nj_tensor *all[] = {counts, values, sums, sizes, out, clusters, order, relevant};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -167,8 +167,8 @@ TEST(resample_counts_sum_to_the_number_of_clusters) {
   CHECK(ctx);
   nj_rng rng = nj_rng_make(1, 0), again = rng;
   nj_tensor *a = NULL, *b = NULL;
-  CHECK_OK(nj_resample_counts(ctx, &rng, 50, 200, &a));
-  CHECK_OK(nj_resample_counts(ctx, &again, 50, 200, &b));
+  CHECK_OK(nj_bootstrap_counts(ctx, &rng, 50, 200, &a));
+  CHECK_OK(nj_bootstrap_counts(ctx, &again, 50, 200, &b));
   CHECK_INT(memcmp(nj_data(a), nj_data(b), 50 * 200 * sizeof(int32_t)), 0);
   int64_t first = 0;
   for (int64_t row = 0; row < 200; row++) {
@@ -194,7 +194,7 @@ TEST(ranks_and_resamples_survive_failing_memory) {
   CHECK_OK(nj_zeros(ctx, NJ_F64, 2, (int64_t[]){3, 4}, &wide));
   CHECK_OK(nj_alias(wide, 2, (int64_t[]){2, 3}, (int64_t[]){1, 4}, 0, &scores)); /* strided */
   CHECK_OK(nj_alias(wide, 2, (int64_t[]){3, 2}, (int64_t[]){4, 2}, 0, &sums));
-  CHECK_OK(nj_resample_counts(ctx, &rng, 3, 5, &counts));
+  CHECK_OK(nj_bootstrap_counts(ctx, &rng, 3, 5, &counts));
   CHECK_OK(nj_zeros(ctx, NJ_I64, 2, (int64_t[]){2, 3}, &order));
   CHECK_OK(nj_zeros(ctx, NJ_U8, 2, (int64_t[]){2, 3}, &mask));
   nj_tensor *starts = ints(ctx, 3, (int64_t[]){0, 1, 2}), *items = ints(ctx, 2, (int64_t[]){0, 2});
@@ -213,16 +213,16 @@ TEST(ranks_and_resamples_survive_failing_memory) {
         st = nj_ranks(ctx, scores, starts, items, NJ_TIES_MEAN, &out);
         break;
       case 1:
-        st = nj_resample_counts(ctx, &rng, 3, 5, &out);
+        st = nj_bootstrap_counts(ctx, &rng, 3, 5, &out);
         break;
       case 2:
-        st = nj_resampled_mean(ctx, sums, sums, counts, &out);
+        st = nj_bootstrap_mean(ctx, sums, sums, counts, &out);
         break;
       case 3:
-        st = nj_resampled_median(ctx, values, clusters, counts, &out);
+        st = nj_bootstrap_median(ctx, values, clusters, counts, &out);
         break;
       default:
-        st = nj_resampled_ap(ctx, order, mask, clusters, counts, &out);
+        st = nj_bootstrap_ap(ctx, order, mask, clusters, counts, &out);
       }
       nj_memory_fail_after(ctx, -1);
       CHECK(st == NJ_OK || st == NJ_ENOMEM);

@@ -1,4 +1,4 @@
-#include "ops/rank.h"
+#include "stats/rank.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* Ranks of relevant items, for retrieval metrics. Nothing here is differentiable. */
-#ifndef NJ_OPS_RANK_H
-#define NJ_OPS_RANK_H
+#ifndef NJ_STATS_RANK_H
+#define NJ_STATS_RANK_H
 
 #include "tensor/tensor.h"
 

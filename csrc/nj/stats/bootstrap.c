@@ -1,4 +1,4 @@
-#include "ops/resample.h"
+#include "stats/bootstrap.h"
 
 #include <math.h>
 
@@ -6,8 +6,8 @@
 
 /* ---- drawing ---- */
 
-nj_status nj_resample_counts(nj_ctx *ctx, nj_rng *rng, int64_t clusters, int64_t resamples,
-                             nj_tensor **out) {
+nj_status nj_bootstrap_counts(nj_ctx *ctx, nj_rng *rng, int64_t clusters, int64_t resamples,
+                              nj_tensor **out) {
   if (clusters < 0 || resamples < 0)
     return nj_fail(ctx, NJ_EARG,
                    "resample_counts: expected counts of at least 0, got %lld "
@@ -65,7 +65,7 @@ static nj_status check_counts(nj_ctx *ctx, const char *op, const nj_tensor *coun
   return NJ_OK;
 }
 
-nj_status nj_resampled_mean(nj_ctx *ctx, nj_tensor *sums, nj_tensor *sizes, nj_tensor *counts,
+nj_status nj_bootstrap_mean(nj_ctx *ctx, nj_tensor *sums, nj_tensor *sizes, nj_tensor *counts,
                             nj_tensor **out) {
   NJ_TRY(check_counts(ctx, "resampled_mean", counts));
   if (sums->dtype != NJ_F64 || sizes->dtype != NJ_F64)
@@ -151,7 +151,7 @@ static nj_status check_values(nj_ctx *ctx, const double *values, const int64_t *
   return NJ_OK;
 }
 
-nj_status nj_resampled_median(nj_ctx *ctx, nj_tensor *values, nj_tensor *clusters,
+nj_status nj_bootstrap_median(nj_ctx *ctx, nj_tensor *values, nj_tensor *clusters,
                               nj_tensor *counts, nj_tensor **out) {
   NJ_TRY(check_counts(ctx, "resampled_median", counts));
   if (values->dtype != NJ_F64 || clusters->dtype != NJ_I64)
@@ -255,7 +255,7 @@ static nj_status check_indices(nj_ctx *ctx, const char *what, const nj_tensor *x
   return NJ_OK;
 }
 
-nj_status nj_resampled_ap(nj_ctx *ctx, nj_tensor *order, nj_tensor *relevant, nj_tensor *clusters,
+nj_status nj_bootstrap_ap(nj_ctx *ctx, nj_tensor *order, nj_tensor *relevant, nj_tensor *clusters,
                           nj_tensor *counts, nj_tensor **out) {
   NJ_TRY(check_ap(ctx, order, relevant, clusters, counts));
   nj_tensor *o = NULL, *r = NULL, *c = NULL, *w = NULL, *ap = NULL;
