@@ -90,7 +90,7 @@
 #include "ac/caption_pool.h"
 #include "ac/decoder.h"
 #include "ac/interaction.h"
-#include "ac/search.h"
+#include "ac/generate.h"
 #include "search/catalogue.h"
 
 #endif

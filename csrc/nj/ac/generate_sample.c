@@ -1,7 +1,7 @@
 /* Greedy choice and sampling: each row by itself. */
 #include <math.h>
 
-#include "ac/search_internal.h"
+#include "ac/generate_internal.h"
 
 /* The likelier first, then the smaller id. */
 static int precedes(const float *scores, int32_t a, int32_t b) {
@@ -26,9 +26,9 @@ static void sink(const float *scores, int32_t *heap, int64_t n, int64_t at) {
 }
 
 /* Gathers the allowed tokens as a heap; gives how many. */
-static int64_t make_heap(const nj_search *search, const float *scores, int32_t *heap) {
+static int64_t make_heap(const nj_generation *gen, const float *scores, int32_t *heap) {
   int64_t n = 0;
-  for (int32_t v = 0; v < search->vocabulary; v++)
+  for (int32_t v = 0; v < gen->vocabulary; v++)
     if (scores[v] > -INFINITY)
       heap[n++] = v;
   for (int64_t i = n / 2 - 1; i >= 0; i--)
@@ -45,7 +45,7 @@ static int32_t pop(const float *scores, int32_t *heap, int64_t *n) {
   return top;
 }
 
-/* In [0, 1), 53 bits: number `index` of the search's stream. */
+/* In [0, 1), 53 bits: number `index` of the stream of this generation. */
 static double draw(const nj_rng *rng, uint64_t index) {
   uint64_t high = nj_rng_word(rng, rng->counter + 2 * index);
   uint64_t low = nj_rng_word(rng, rng->counter + 2 * index + 1);
@@ -54,9 +54,9 @@ static double draw(const nj_rng *rng, uint64_t index) {
 
 /* A token from the top of the distribution. Pops tokens until there are k, or they hold p of the
  * probability of all that is allowed; then u picks one of them by their shares. */
-static int32_t pick(const nj_search *search, const float *scores, int32_t *heap, int64_t n,
+static int32_t pick(const nj_generation *gen, const float *scores, int32_t *heap, int64_t n,
                     double u) {
-  const nj_generate_options *o = search->options;
+  const nj_generate_options *o = gen->options;
   double peak = (double)scores[heap[0]], all = 0, sum = 0;
   int nucleus = o->method == NJ_GENERATE_NUCLEUS;
   for (int64_t i = 0; nucleus && i < n; i++)
@@ -77,38 +77,38 @@ static int32_t pick(const nj_search *search, const float *scores, int32_t *heap,
 }
 
 /* The likeliest allowed token, or -1. */
-static int32_t likeliest(const nj_search *search, const float *scores) {
+static int32_t likeliest(const nj_generation *gen, const float *scores) {
   int32_t best = -1;
-  for (int32_t v = 0; v < search->vocabulary; v++)
+  for (int32_t v = 0; v < gen->vocabulary; v++)
     if (scores[v] > (best < 0 ? -INFINITY : scores[best]))
       best = v;
   return best;
 }
 
-nj_status nj_search_sample(nj_search *search, int64_t clip, float *scores, int32_t *heap) {
-  const nj_generate_options *o = search->options;
-  for (int64_t row = search->first[clip]; row < search->first[clip + 1]; row++) {
+nj_status nj_generation_sample(nj_generation *gen, int64_t clip, float *scores, int32_t *heap) {
+  const nj_generate_options *o = gen->options;
+  for (int64_t row = gen->first[clip]; row < gen->first[clip + 1]; row++) {
     double total;
-    NJ_TRY(nj_search_scores(search, row, scores, &total));
+    NJ_TRY(nj_generation_scores(gen, row, scores, &total));
     int32_t token;
     if (o->method == NJ_GENERATE_GREEDY) {
-      token = likeliest(search, scores);
+      token = likeliest(gen, scores);
     } else {
-      int64_t n = make_heap(search, scores, heap);
-      int64_t caption = (search->first_clip + clip) * o->n + search->group[row];
-      uint64_t index = (uint64_t)(caption * search->max + search->step);
-      token = n > 0 ? pick(search, scores, heap, n, draw(&search->rng, index)) : -1;
+      int64_t n = make_heap(gen, scores, heap);
+      int64_t caption = (gen->first_clip + clip) * o->n + gen->group[row];
+      uint64_t index = (uint64_t)(caption * gen->max + gen->step);
+      token = n > 0 ? pick(gen, scores, heap, n, draw(&gen->rng, index)) : -1;
     }
     if (token < 0) {
-      nj_search_finish(search, clip, row, -1, search->sums[row], 0);
+      nj_generation_finish(gen, clip, row, -1, gen->sums[row], 0);
       continue;
     }
-    double sum = search->sums[row] + ((double)scores[token] - total);
-    if (token == o->eos || search->step + 1 == search->max)
-      nj_search_finish(search, clip, row, token, sum, token == o->eos);
+    double sum = gen->sums[row] + ((double)scores[token] - total);
+    if (token == o->eos || gen->step + 1 == gen->max)
+      nj_generation_finish(gen, clip, row, token, sum, token == o->eos);
     else
-      search->choices[clip * search->width + search->n_choices[clip]++] =
-          (nj_choice){row, token, sum, search->group[row]};
+      gen->choices[clip * gen->width + gen->n_choices[clip]++] =
+          (nj_choice){row, token, sum, gen->group[row]};
   }
   return NJ_OK;
 }

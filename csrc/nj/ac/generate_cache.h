@@ -5,8 +5,8 @@
  * by a list of places where those of its own past lie, so that hypotheses fork and end without
  * copying any. Frames that the mask hides are not looked at: a clip's results have the same bits
  * whatever it is padded to, whatever its neighbours are. */
-#ifndef NJ_AC_SEARCH_CACHE_H
-#define NJ_AC_SEARCH_CACHE_H
+#ifndef NJ_AC_GENERATE_CACHE_H
+#define NJ_AC_GENERATE_CACHE_H
 
 #include "ac/decoder.h"
 

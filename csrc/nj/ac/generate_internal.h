@@ -1,9 +1,9 @@
-/* What the files of a search share: search.c drives, search_rules.c forbids, search_beam.c and
- * search_sample.c choose. */
-#ifndef NJ_AC_SEARCH_INTERNAL_H
-#define NJ_AC_SEARCH_INTERNAL_H
+/* What the files of caption generation share: generate.c drives, generate_rules.c forbids, generate_beam.c and
+ * generate_sample.c choose. */
+#ifndef NJ_AC_GENERATE_INTERNAL_H
+#define NJ_AC_GENERATE_INTERNAL_H
 
-#include "ac/search.h"
+#include "ac/generate.h"
 #include "kernels/row.h"
 
 /* What a row becomes: its hypothesis with one more token. */
@@ -14,7 +14,7 @@ typedef struct {
   int32_t group;
 } nj_choice;
 
-/* A search over a block of clips, at step `step` with `n_rows` live hypotheses in the order of
+/* Generation over a block of clips, at step `step` with `n_rows` live hypotheses in the order of
  * clips, groups and ranks. */
 typedef struct {
   nj_ctx *ctx;
@@ -25,7 +25,7 @@ typedef struct {
   nj_captions *captions;
   int64_t first_clip, clips; /* the block's, in captions */
   int64_t width;             /* hypotheses a clip at most */
-  nj_rng rng;                /* as it was when the search began */
+  nj_rng rng;                /* as it was when generation began */
 
   int64_t step, n_rows;
   int64_t *first;    /* clips + 1: the rows of a clip */
@@ -39,22 +39,22 @@ typedef struct {
 
   nj_choice *choices; /* clips · width */
   int64_t *n_choices; /* clips */
-} nj_search;
+} nj_generation;
 
 /* Puts -inf over the scores (vocabulary) of tokens that may not follow row `row`. */
-void nj_search_forbid(const nj_search *search, int64_t row, float *scores);
+void nj_generation_forbid(const nj_generation *gen, int64_t row, float *scores);
 
 /* Keeps row `row`'s tokens, then `token` (negative: none), as a caption of clip `clip` of the block,
  * if it is among the best; sum: its log-probability. */
-void nj_search_finish(nj_search *search, int64_t clip, int64_t row, int64_t token, double sum,
-                      int finished);
+void nj_generation_finish(nj_generation *gen, int64_t clip, int64_t row, int64_t token, double sum,
+                          int finished);
 /* Choose how the rows of a clip go on. The beam's `scores` has room for 2 · vocabulary floats, the
  * sampler's for vocabulary floats and `heap` for as many integers. Errors: ESTATE, ENOMEM. */
-nj_status nj_search_beam(nj_search *search, int64_t clip, float *scores);
-nj_status nj_search_sample(nj_search *search, int64_t clip, float *scores, int32_t *heap);
+nj_status nj_generation_beam(nj_generation *gen, int64_t clip, float *scores);
+nj_status nj_generation_sample(nj_generation *gen, int64_t clip, float *scores, int32_t *heap);
 
 /* Copies a row's logits to `scores`, forbids, and gives the logarithm of the sum of exponentials of
  * the logits: all of them, or with `renormalize` those that are not forbidden. Errors: ESTATE. */
-nj_status nj_search_scores(const nj_search *search, int64_t row, float *scores, double *total);
+nj_status nj_generation_scores(const nj_generation *gen, int64_t row, float *scores, double *total);
 
 #endif

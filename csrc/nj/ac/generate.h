@@ -3,8 +3,8 @@
  * Log-probabilities are the decoder's own, those that teacher forcing gives: temperatures, rules and
  * penalties change which tokens are chosen, not what they are said to be worth. Only with
  * `renormalize` do tokens share the probability of those that the rules forbid. */
-#ifndef NJ_AC_SEARCH_H
-#define NJ_AC_SEARCH_H
+#ifndef NJ_AC_GENERATE_H
+#define NJ_AC_GENERATE_H
 
 #include "ac/decoder.h"
 

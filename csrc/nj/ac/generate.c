@@ -1,10 +1,10 @@
-#include "ac/search.h"
+#include "ac/generate.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "ac/search_cache.h"
-#include "ac/search_internal.h"
+#include "ac/generate_cache.h"
+#include "ac/generate_internal.h"
 #include "base/alloc.h"
 #include "base/parallel.h"
 #include "kernels/kernels.h"
@@ -148,17 +148,17 @@ static int is_known(const nj_caption *list, int64_t n, const int64_t *history, i
   return 0;
 }
 
-void nj_search_finish(nj_search *search, int64_t clip, int64_t row, int64_t token, double sum,
-                      int finished) {
-  nj_captions *c = search->captions;
-  int64_t at = search->first_clip + clip, *n = &c->counts[at];
+void nj_generation_finish(nj_generation *gen, int64_t clip, int64_t row, int64_t token, double sum,
+                          int finished) {
+  nj_captions *c = gen->captions;
+  int64_t at = gen->first_clip + clip, *n = &c->counts[at];
   nj_caption *list = c->captions + at * c->n;
-  int64_t *history = search->history + row * search->max, length = search->step;
+  int64_t *history = gen->history + row * gen->max, length = gen->step;
   if (token >= 0)
     history[length++] = token;
-  double score = length ? sum / pow((double)length, search->options->length_penalty) : sum;
+  double score = length ? sum / pow((double)length, gen->options->length_penalty) : sum;
   /* groups may come to the same caption; samples may too, and then it counts twice */
-  if (search->options->method == NJ_GENERATE_BEAM && is_known(list, *n, history, length))
+  if (gen->options->method == NJ_GENERATE_BEAM && is_known(list, *n, history, length))
     return;
   if (*n == c->n && !(score > list[*n - 1].score))
     return;
@@ -174,7 +174,7 @@ void nj_search_finish(nj_search *search, int64_t clip, int64_t row, int64_t toke
 
 /* ---- a block of clips ---- */
 
-static nj_status make_block(nj_search *s) {
+static nj_status make_block(nj_generation *s) {
   nj_ctx *ctx = s->ctx;
   size_t rows = (size_t)(s->clips * s->width);
   s->first = nj_calloc(ctx, (size_t)s->clips + 1, sizeof *s->first);
@@ -192,7 +192,7 @@ static nj_status make_block(nj_search *s) {
              : NJ_ENOMEM;
 }
 
-static void free_block(nj_search *s) {
+static void free_block(nj_generation *s) {
   nj_free(s->ctx, s->first);
   nj_free(s->ctx, s->tokens);
   nj_free(s->ctx, s->history);
@@ -205,7 +205,7 @@ static void free_block(nj_search *s) {
 }
 
 /* Every clip begins with bos: once for each group, or for each sample. */
-static void begin_block(nj_search *s) {
+static void begin_block(nj_generation *s) {
   const nj_generate_options *o = s->options;
   int64_t each = o->method == NJ_GENERATE_BEAM ? o->groups : o->n;
   s->step = 0;
@@ -221,7 +221,7 @@ static void begin_block(nj_search *s) {
 
 static nj_status choose(void *argument, int64_t clip, int worker) {
   (void)worker;
-  nj_search *s = argument;
+  nj_generation *s = argument;
   s->n_choices[clip] = 0;
   if (s->first[clip] == s->first[clip + 1])
     return NJ_OK;
@@ -229,15 +229,15 @@ static nj_status choose(void *argument, int64_t clip, int worker) {
   float *scores = nj_calloc(s->ctx, (size_t)s->vocabulary, 2 * sizeof *scores);
   if (!scores)
     return NJ_ENOMEM;
-  nj_status st = beam ? nj_search_beam(s, clip, scores)
-                      : nj_search_sample(s, clip, scores, (int32_t *)(scores + s->vocabulary));
+  nj_status st = beam ? nj_generation_beam(s, clip, scores)
+                      : nj_generation_sample(s, clip, scores, (int32_t *)(scores + s->vocabulary));
   nj_free(s->ctx, scores);
   return st;
 }
 
 /* Rows of the next step out of what was chosen. `next` is a block to write them to; the two change
  * places. */
-static void advance(nj_search *s, nj_search *next) {
+static void advance(nj_generation *s, nj_generation *next) {
   int64_t n = 0, max = s->max;
   for (int64_t b = 0; b < s->clips; b++) {
     next->first[b] = n;
@@ -256,12 +256,12 @@ static void advance(nj_search *s, nj_search *next) {
   next->first[s->clips] = n;
   next->n_rows = n;
   next->step = s->step + 1;
-  nj_search swapped = *s;
+  nj_generation swapped = *s;
   *s = *next;
   *next = swapped;
 }
 
-static nj_status search_block(nj_search *s, nj_search *next, nj_decoder_cache *cache) {
+static nj_status generate_block(nj_generation *s, nj_generation *next, nj_decoder_cache *cache) {
   begin_block(s);
   while (s->n_rows > 0 && s->step < s->max) {
     nj_decoder_rows rows = {s->n_rows, s->tokens, s->row_clip, s->past, s->max};
@@ -279,9 +279,9 @@ static nj_status search_block(nj_search *s, nj_search *next, nj_decoder_cache *c
   return NJ_OK;
 }
 
-static nj_status run_block(const nj_search *base, nj_decoder *net, nj_tensor *memory,
+static nj_status run_block(const nj_generation *base, nj_decoder *net, nj_tensor *memory,
                            nj_tensor *mask) {
-  nj_search s = *base, next = *base;
+  nj_generation s = *base, next = *base;
   nj_tensor *some = NULL, *seen = NULL;
   nj_decoder_cache *cache = NULL;
   nj_status st = nj_narrow(s.ctx, memory, 0, s.first_clip, s.clips, &some);
@@ -294,7 +294,7 @@ static nj_status run_block(const nj_search *base, nj_decoder *net, nj_tensor *me
   if (!st)
     st = make_block(&next);
   if (!st)
-    st = search_block(&s, &next, cache);
+    st = generate_block(&s, &next, cache);
   free_block(&s);
   free_block(&next);
   nj_decoder_cache_free(cache);
@@ -305,7 +305,7 @@ static nj_status run_block(const nj_search *base, nj_decoder *net, nj_tensor *me
 
 /* Clips that go through the decoder together: as many as keep a step's products in the cache and what
  * is remembered below 256 MiB. Which clips share a block changes no result. */
-static int64_t block_size(const nj_decoder *net, const nj_search *s) {
+static int64_t block_size(const nj_decoder *net, const nj_generation *s) {
   const nj_decoder_options *o = &net->options;
   double remembered = 12.0 * (double)o->width * (double)o->layers * (double)s->max;
   double rows = 512;
@@ -317,7 +317,7 @@ static int64_t block_size(const nj_decoder *net, const nj_search *s) {
   return clips > 1 ? clips : 1;
 }
 
-static nj_status run_blocks(nj_search *s, nj_decoder *net, nj_tensor *memory, nj_tensor *mask) {
+static nj_status run_blocks(nj_generation *s, nj_decoder *net, nj_tensor *memory, nj_tensor *mask) {
   int64_t clips = memory->shape[0], size = block_size(net, s);
   for (int64_t first = 0; first < clips; first += size) {
     s->first_clip = first;
@@ -341,11 +341,11 @@ nj_status nj_decoder_generate(nj_decoder *net, nj_tensor *memory, nj_tensor *mas
                               const nj_generate_options *options, nj_rng *rng, nj_captions **out) {
   nj_ctx *ctx = net->ctx;
   int sampled = options->method == NJ_GENERATE_NUCLEUS || options->method == NJ_GENERATE_TOP_K;
-  nj_search s = {.ctx = ctx,
-                 .options = options,
-                 .vocabulary = net->options.vocabulary,
-                 .row = nj_ctx_kernels(ctx)->row,
-                 .width = options->method == NJ_GENERATE_BEAM ? options->beam : options->n};
+  nj_generation s = {.ctx = ctx,
+                     .options = options,
+                     .vocabulary = net->options.vocabulary,
+                     .row = nj_ctx_kernels(ctx)->row,
+                     .width = options->method == NJ_GENERATE_BEAM ? options->beam : options->n};
   NJ_TRY(check_options(net, options, &s.max));
   NJ_TRY(nj_decoder_check_memory(net, "generate", memory, mask));
   if (sampled)

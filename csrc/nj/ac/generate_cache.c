@@ -1,4 +1,4 @@
-#include "ac/search_cache.h"
+#include "ac/generate_cache.h"
 
 #include <math.h>
 #include <string.h>
