@@ -62,7 +62,7 @@
 #include "text/normalize.h"
 #include "text/tokenizer.h"
 #include "text/train_wordpiece.h"
-#include "store/archive.h"
+#include "store/open.h"
 #include "store/half.h"
 #include "store/pickle.h"
 #include "store/safetensors.h"

@@ -1,8 +1,5 @@
-/* Files of named tensors, whatever their container. Opening maps the file and checks everything it
- * claims; tensors then share the mapping (copy-on-write), so a large file is not read twice.
- *
- * Containers: safetensors (safetensors.h), torch's zip and legacy formats (torch.h). Others are
- * recognised and refused by name. */
+/* Files of named tensors, whatever their container; open.h opens them. Opening maps the file and checks
+ * everything it claims; tensors then share the mapping (copy-on-write), so a large file is not read twice. */
 #ifndef NJ_STORE_ARCHIVE_H
 #define NJ_STORE_ARCHIVE_H
 
@@ -70,12 +67,6 @@ typedef struct {
   size_t n_notes, note_room;
 } nj_archive;
 
-/* Errors: ENOTFOUND, EIO, EFORMAT (malformed: says what and where), EUNSUPPORTED (another kind of
- * file, named), ENOMEM. Messages begin with the path. */
-nj_status nj_archive_open(nj_ctx *ctx, const char *path, nj_archive **out);
-/* The same for a file that is in memory; `name` begins messages. Takes a reference of its own. */
-nj_status nj_archive_open_mapping(nj_ctx *ctx, const char *name, nj_mapping *mapping,
-                                  nj_archive **out);
 void nj_archive_close(nj_archive *archive); /* tensors read from it stay valid */
 /* The metadata text of a key, or NULL. */
 const char *nj_archive_metadata(const nj_archive *archive, const char *key);
