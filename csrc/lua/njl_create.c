@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "njl_tensor.h"
+#include "ops/index_rows.h"
 
 /* ---- from nested tables ---- */
 

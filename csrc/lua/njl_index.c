@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "njl_tensor.h"
+#include "ops/index_rows.h"
 
 /* What an index expression says of each dimension. Dimensions that are picked by an index tensor
  * (0-based, int64, anchored on the stack) are whole in `ranges`. */

@@ -1,5 +1,6 @@
 /* Methods that take parts of a tensor by index, and functions that join several. */
 #include "njl_tensor.h"
+#include "ops/index_rows.h"
 
 /* An int tensor; or a number or table of them, made into one and left on the stack. */
 static nj_tensor *check_index(lua_State *L, int index, const char *function) {

@@ -25,6 +25,7 @@
 #include "base/rng.h"
 #include "base/status.h"
 #include "base/utf8.h"
+#include "kernels/kernels.h"
 #include "tensor/autograd.h"
 #include "tensor/convert.h"
 #include "tensor/dtype.h"

@@ -1,6 +1,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "ctest.h"
+#include "kernels/kernels.h"
 
 TEST(alloc_blocks_are_aligned_and_accounted) {
   nj_ctx *ctx = NULL;

@@ -86,3 +86,21 @@ TEST(context_lives_as_long_as_a_reference) {
   nj_ctx_release(ctx);
   nj_ctx_release(NULL);
 }
+
+static int released;
+static void count_release(void) { released++; }
+static void count_tenfold(void) { released *= 10; }
+
+TEST(context_runs_hooks_once_when_it_goes) {
+  nj_ctx *ctx = NULL;
+  CHECK_OK(nj_ctx_new(NULL, &ctx));
+  released = 0;
+  CHECK_INT(nj_ctx_on_release(ctx, count_tenfold), 1);
+  CHECK_INT(nj_ctx_on_release(ctx, count_release), 1);
+  CHECK_INT(nj_ctx_on_release(ctx, count_release), 0); /* there before */
+  nj_ctx_retain(ctx);
+  nj_ctx_release(ctx);
+  CHECK_INT(released, 0);
+  nj_ctx_release(ctx);
+  CHECK_INT(released, 10); /* the last added ran first, each once */
+}

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/utf8.h"
 #include "ctest.h"
+#include "kernels/kernels.h"
 
 static nj_ctx *context(void) {
   nj_ctx_options options = nj_ctx_default_options();

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/parallel.h"
 #include "ctest.h"
+#include "kernels/kernels.h"
 
 enum { BLOCKS = 500 };
 

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "ctest.h"
+#include "kernels/kernels.h"
 
 enum { FILES = 5, ROUNDS = 4, TILES = 64 };
 

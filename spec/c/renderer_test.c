@@ -8,6 +8,7 @@
 #include "audio/renderer.h"
 #include "base/rng.h"
 #include "ctest.h"
+#include "kernels/kernels.h"
 
 enum { FILES = 3, ITEMS = 6, BATCHES = 4 };
 

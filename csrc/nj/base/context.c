@@ -6,33 +6,29 @@
 #include <string.h>
 
 #include "base/context_internal.h"
-#include "kernels/gemm.h"
-#include "kernels/kernels.h"
 
 nj_ctx_options nj_ctx_default_options(void) { return (nj_ctx_options){0}; }
 
-nj_status nj_ctx_new(const nj_ctx_options *options, nj_ctx **out) {
-  nj_ctx_options chosen = options ? *options : nj_ctx_default_options();
-  const nj_kernels *kernels = nj_kernels_find(chosen.isa);
-  if (!kernels || chosen.threads < 0 || chosen.threads > 256)
+nj_status nj_ctx_new_with(const nj_ctx_options *options, const struct nj_kernels *kernels,
+                          nj_ctx **out) {
+  if (options->threads < 0 || options->threads > 256)
     return NJ_EARG;
   nj_ctx *ctx = calloc(1, sizeof *ctx);
   if (!ctx)
     return NJ_ENOMEM;
-  if (nj_heap_init(&ctx->heap, chosen.memory_limit) != NJ_OK) {
+  if (nj_heap_init(&ctx->heap, options->memory_limit) != NJ_OK) {
     free(ctx);
     return NJ_ENOMEM;
   }
-  if (pthread_mutex_init(&ctx->error_lock, NULL) != 0) {
+  if (pthread_mutex_init(&ctx->lock, NULL) != 0) {
     nj_heap_destroy(&ctx->heap);
     free(ctx);
     return NJ_ENOMEM;
   }
   atomic_init(&ctx->refs, 1);
-  chosen.isa = kernels->isa; /* the caller's string need not outlive the call */
-  ctx->options = chosen;
+  ctx->options = *options;
   ctx->kernels = kernels;
-  ctx->threads = chosen.threads ? chosen.threads : nj_cpu_count();
+  ctx->threads = options->threads ? options->threads : nj_cpu_count();
   ctx->grad_enabled = 1;
   *out = ctx;
   return NJ_OK;
@@ -47,10 +43,23 @@ void nj_ctx_release(nj_ctx *ctx) {
   if (!ctx || atomic_fetch_sub_explicit(&ctx->refs, 1, memory_order_acq_rel) != 1)
     return;
   nj_pool_stop(ctx);
-  nj_blas_drop(ctx);
+  while (ctx->n_hooks > 0)
+    ctx->hooks[--ctx->n_hooks]();
   nj_heap_destroy(&ctx->heap);
-  pthread_mutex_destroy(&ctx->error_lock);
+  pthread_mutex_destroy(&ctx->lock);
   free(ctx);
+}
+
+int nj_ctx_on_release(nj_ctx *ctx, void (*hook)(void)) {
+  pthread_mutex_lock(&ctx->lock);
+  int added = ctx->n_hooks < NJ_CTX_HOOKS ? 1 : -1;
+  for (int i = 0; i < ctx->n_hooks; i++)
+    if (ctx->hooks[i] == hook)
+      added = 0;
+  if (added == 1)
+    ctx->hooks[ctx->n_hooks++] = hook;
+  pthread_mutex_unlock(&ctx->lock);
+  return added;
 }
 
 void nj_ctx_detach_host(nj_ctx *ctx) {
@@ -61,9 +70,9 @@ void nj_ctx_detach_host(nj_ctx *ctx) {
 nj_status nj_fail(nj_ctx *ctx, nj_status status, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  pthread_mutex_lock(&ctx->error_lock);
+  pthread_mutex_lock(&ctx->lock);
   vsnprintf(ctx->error, sizeof ctx->error, format, arguments);
-  pthread_mutex_unlock(&ctx->error_lock);
+  pthread_mutex_unlock(&ctx->lock);
   va_end(arguments);
   return status;
 }

@@ -32,12 +32,22 @@ typedef struct {
 
 nj_ctx_options nj_ctx_default_options(void);
 
-/* Makes a context with one reference. Errors: EARG (unknown isa, or one this CPU lacks), ENOMEM. */
-nj_status nj_ctx_new(const nj_ctx_options *options, nj_ctx **out);
+/* Makes a context with one reference, over kernels chosen by the caller: nj_ctx_new of
+ * kernels/kernels.h, which everybody else calls, gives the table that options->isa names. `kernels` and
+ * options->isa must outlive the context. Errors: EARG (threads outside 0 to 256), ENOMEM. */
+struct nj_kernels;
+nj_status nj_ctx_new_with(const nj_ctx_options *options, const struct nj_kernels *kernels,
+                          nj_ctx **out);
 nj_ctx *nj_ctx_retain(nj_ctx *ctx);
 /* Drops a reference; the last one joins the pool and gives cached memory back. Everything made in a
  * context holds a reference, so the order in which a host frees things does not matter. */
 void nj_ctx_release(nj_ctx *ctx);
+
+/* Has `hook` called when the last reference goes, for what a higher room holds for the process on behalf of
+ * contexts. 1: it was added; 0: it was there before; -1: there is no room for it. Safe from any
+ * thread. */
+#define NJ_CTX_HOOKS 4
+int nj_ctx_on_release(nj_ctx *ctx, void (*hook)(void));
 
 /* Detaches the host's callbacks (poll and log), for a host that closes before the last object. */
 void nj_ctx_detach_host(nj_ctx *ctx);
@@ -65,8 +75,7 @@ void nj_set_grad_enabled(nj_ctx *ctx, int enabled);
 /* 1, 2, 3 …: the order in which operations were recorded, and the number of each backward walk. */
 uint64_t nj_ctx_next_sequence(nj_ctx *ctx);
 
-/* The kernel table chosen for this context's CPU; see kernels/kernels.h. */
-struct nj_kernels;
+/* The kernel table that the context was made with; see kernels/kernels.h. */
 const struct nj_kernels *nj_ctx_kernels(const nj_ctx *ctx);
 
 #endif

@@ -36,8 +36,9 @@ struct nj_ctx {
   int threads;
   int grad_enabled;
   uint64_t sequence;
-  int blas_claimed; /* see kernels/gemm.h */
-  pthread_mutex_t error_lock;
+  void (*hooks[NJ_CTX_HOOKS])(void); /* run when the last reference is gone, the last added first */
+  int n_hooks;
+  pthread_mutex_t lock; /* of the hooks and the text */
   char error[NJ_ERROR_TEXT];
 };
 

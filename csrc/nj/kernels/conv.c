@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/int.h"
 #include "base/parallel.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
@@ -14,32 +15,6 @@
 #define K_BLOCK 256
 /* Bytes of padded input that a task keeps in the second-level cache. */
 #define ROWS_BYTES (128 << 10)
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
-nj_conv_strides nj_channels_last(int64_t channels, int64_t h, int64_t w) {
-  return (nj_conv_strides){h * w * channels, 1, w * channels, channels};
-}
-
-nj_conv_plan nj_conv_forward_plan(const nj_conv_shape *shape) {
-  return (nj_conv_plan){*shape, 1, 1};
-}
-
-nj_conv_plan nj_conv_input_plan(const nj_conv_shape *shape) {
-  nj_conv_plan plan = {*shape, shape->stride_h, shape->stride_w};
-  nj_conv_shape *s = &plan.shape;
-  s->in_channels = shape->out_channels;
-  s->in_h = shape->out_h;
-  s->in_w = shape->out_w;
-  s->out_channels = shape->in_channels;
-  s->out_h = shape->in_h;
-  s->out_w = shape->in_w;
-  s->stride_h = s->stride_w = 1;
-  s->pad_h = (shape->kernel_h - 1) * shape->dilation_h - shape->pad_h; /* may be negative */
-  s->pad_w = (shape->kernel_w - 1) * shape->dilation_w - shape->pad_w;
-  return plan;
-}
 
 static int is_depthwise(const nj_conv_shape *s) {
   return s->groups > 1 && s->groups == s->in_channels && s->groups == s->out_channels;
@@ -74,7 +49,7 @@ static nj_status pack_panel(void *argument, int64_t block, int worker) {
   (void)worker;
   const weights *job = argument;
   int64_t group = block / job->panels, first = block % job->panels * job->tile->panel;
-  int64_t n = least(job->tile->panel, job->out - first), width = nj_tile_padded(job->tile, n);
+  int64_t n = nj_min_i64(job->tile->panel, job->out - first), width = nj_tile_padded(job->tile, n);
   int64_t k_all = job->kernel_h * job->kernel_w * job->in;
   float *to = job->packed + (group * nj_tile_padded(job->tile, job->out) + first) * k_all;
   const float *from = job->w + group * job->s_group + first * job->s_out;
@@ -156,8 +131,8 @@ static int64_t rows_in(const nj_conv_shape *s, int64_t rows_out) {
 
 /* Output rows whose input fits ROWS_BYTES, at least one, and not many more than wide. */
 static int64_t choose_rows(const nj_conv_shape *s, int64_t row_bytes) {
-  int64_t fit = ROWS_BYTES / most(row_bytes, 1) - (s->kernel_h - 1) * s->dilation_h;
-  return most(1, least(s->out_h, fit / s->stride_h));
+  int64_t fit = ROWS_BYTES / nj_max_i64(row_bytes, 1) - (s->kernel_h - 1) * s->dilation_h;
+  return nj_max_i64(1, nj_min_i64(s->out_h, fit / s->stride_h));
 }
 
 static nj_status make_runs(conv_job *job) {
@@ -172,7 +147,7 @@ static nj_status make_runs(conv_job *job) {
     int64_t ky = whole ? i : i / s->kernel_w, kx = whole ? 0 : i % s->kernel_w;
     int64_t offset = (ky * s->dilation_h * job->padded_w + kx * s->dilation_w) * job->in;
     for (int64_t from = 0; from < length; from += K_BLOCK)
-      job->runs[job->n_runs++] = (nj_tile_run){offset + from, least(K_BLOCK, length - from)};
+      job->runs[job->n_runs++] = (nj_tile_run){offset + from, nj_min_i64(K_BLOCK, length - from)};
   }
   return NJ_OK;
 }
@@ -189,7 +164,7 @@ static nj_status plan_tasks(conv_job *job) {
   const struct nj_tile_kernels *tile = job->kernels->tile;
   job->panels = job->depthwise ? 1 : (job->out + tile->panel - 1) / tile->panel;
   int64_t tasks = s->batch * job->groups * job->blocks;
-  job->panel_blocks = tasks >= 16 ? 1 : least(job->panels, (16 + tasks - 1) / tasks);
+  job->panel_blocks = tasks >= 16 ? 1 : nj_min_i64(job->panels, (16 + tasks - 1) / tasks);
   return make_runs(job);
 }
 
@@ -205,7 +180,7 @@ static void run_tiles(const conv_job *job, const float *rows, int64_t image, int
     while (r1 < job->n_runs && (r1 == r0 || k + job->runs[r1].length <= K_BLOCK))
       k += job->runs[r1++].length;
     for (int64_t p = p0; p < p1; p++) {
-      int64_t first = p * tile->panel, columns = least(tile->panel, job->out - first);
+      int64_t first = p * tile->panel, columns = nj_min_i64(tile->panel, job->out - first);
       int64_t channel = group * job->out + first;
       nj_tile_rows tiles = {
           .m = s->out_w,
@@ -271,7 +246,7 @@ static nj_status conv_task(void *argument, int64_t index, int worker) {
   const conv_job *job = argument;
   const nj_conv_shape *s = &job->plan->shape;
   int64_t part = index % job->panel_blocks, block = index / job->panel_blocks;
-  int64_t y0 = block % job->blocks * job->rows, y1 = least(s->out_h, y0 + job->rows);
+  int64_t y0 = block % job->blocks * job->rows, y1 = nj_min_i64(s->out_h, y0 + job->rows);
   int64_t group = block / job->blocks % job->groups, image = block / job->blocks / job->groups;
   int64_t rows = rows_in(s, y1 - y0), row_size = job->padded_w * job->in;
   int64_t taps = job->depthwise ? s->kernel_h * s->kernel_w : 0;

@@ -11,31 +11,7 @@
 #include <stdint.h>
 
 #include "base/context.h"
-
-typedef struct {
-  int64_t batch, in_channels, in_h, in_w;
-  int64_t out_channels, out_h, out_w;
-  int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
-  int64_t groups;
-} nj_conv_shape;
-
-/* Where element (batch, channel, y, x) of an activation lies, in elements. */
-typedef struct {
-  int64_t batch, channel, y, x;
-} nj_conv_strides;
-
-/* Strides of a contiguous channels-last activation. */
-nj_conv_strides nj_channels_last(int64_t channels, int64_t h, int64_t w);
-
-/* The convolution that takes the gradient of the output to the gradient of the input: stride 1 over
- * an input spread out by the stride, with the kernel turned around. */
-typedef struct {
-  nj_conv_shape shape;
-  int64_t spread_h, spread_w; /* zeros between input pixels: 1 for none */
-} nj_conv_plan;
-
-nj_conv_plan nj_conv_forward_plan(const nj_conv_shape *shape);
-nj_conv_plan nj_conv_input_plan(const nj_conv_shape *shape);
+#include "kernels/conv_shape.h"
 
 /* The floats of packed weights for a plan. */
 int64_t nj_conv_packed_size(nj_ctx *ctx, const nj_conv_plan *plan);
@@ -55,12 +31,6 @@ nj_status nj_conv_run(nj_ctx *ctx, const nj_conv_plan *plan, const float *x, nj_
  * up in a fixed order. Errors: ENOMEM, EINTR. */
 nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const float *x,
                               nj_conv_strides xs, const float *dy, nj_conv_strides dys, float *dw);
-
-/* Puts weights (group, ky, kx, in, out), rows from_row apart, into (group, out, in, ky, kx),
- * contiguous: the order in which weight gradients are summed into that of weights.
- * taps = kernel_h * kernel_w. */
-nj_status nj_conv_arrange_weights(nj_ctx *ctx, int64_t groups, int64_t taps, int64_t in,
-                                  int64_t from_row, int64_t out, const float *from, float *to);
 
 /* The three in float64, by plain loops: for gradient checks. Same layouts; dx is channels-last. */
 nj_status nj_conv_run_f64(nj_ctx *ctx, const nj_conv_shape *shape, const double *x,

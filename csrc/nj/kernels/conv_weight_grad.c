@@ -1,8 +1,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/int.h"
 #include "base/parallel.h"
 #include "kernels/conv.h"
+#include "kernels/conv_arrange.h"
 #include "kernels/kernels.h"
 #include "kernels/padded_rows.h"
 #include "kernels/tile.h"
@@ -15,9 +17,6 @@
 /* Partial sums are made over at most this many parts of the batch, and take at most this memory. */
 #define PARTS 16
 #define PARTS_BYTES (64 << 20)
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 typedef struct {
   nj_ctx *ctx;
@@ -49,8 +48,8 @@ static void plan_job(grad_job *job) {
   job->pitch = !job->depthwise && job->in % 128 == 0 ? job->in + 16 : job->in;
   job->whole = s->dilation_w == 1 && job->pitch == job->in;
   int64_t row = job->padded_w * job->pitch * s->stride_h * (int64_t)sizeof(float);
-  job->rows = most(ROWS_BYTES / most(1, row), (PIXELS + s->out_w - 1) / s->out_w);
-  job->rows = most(1, least(s->out_h, job->rows));
+  job->rows = nj_max_i64(ROWS_BYTES / nj_max_i64(1, row), (PIXELS + s->out_w - 1) / s->out_w);
+  job->rows = nj_max_i64(1, nj_min_i64(s->out_h, job->rows));
   job->blocks = (s->out_h + job->rows - 1) / job->rows;
   int64_t panel = job->kernels->tile->panel;
   job->panels = job->depthwise ? 1 : (job->out + panel - 1) / panel;
@@ -58,9 +57,10 @@ static void plan_job(grad_job *job) {
   /* The number of parts shapes the sum's order: it must not depend on the panel of an
    * instruction set more than on anything else, but may; it never depends on threads. */
   int64_t columns = job->groups * job->panels;
-  job->parts = most(1, least(PARTS, (PARTS - 1 + columns) / columns));
-  job->parts = least(job->parts, s->batch * job->blocks);
-  job->parts = most(1, least(job->parts, PARTS_BYTES / (job->size * (int64_t)sizeof(float))));
+  job->parts = nj_max_i64(1, nj_min_i64(PARTS, (PARTS - 1 + columns) / columns));
+  job->parts = nj_min_i64(job->parts, s->batch * job->blocks);
+  job->parts =
+      nj_max_i64(1, nj_min_i64(job->parts, PARTS_BYTES / (job->size * (int64_t)sizeof(float))));
 }
 
 static nj_status make_offsets(grad_job *job) {
@@ -122,7 +122,7 @@ static void unit_tiles(const grad_job *job, const float *rows, int64_t image, in
                        int64_t panel, int64_t y0, int64_t y1, float *scratch, float *partial) {
   const nj_conv_shape *s = job->shape;
   const struct nj_tile_kernels *tile = job->kernels->tile;
-  int64_t first = panel * tile->panel, columns = least(tile->panel, job->out - first);
+  int64_t first = panel * tile->panel, columns = nj_min_i64(tile->panel, job->out - first);
   int64_t channel = group * job->out + first, width = nj_tile_padded(tile, columns);
   int64_t count = (y1 - y0) * s->out_w;
   float *dw = partial + group * s->kernel_h * s->kernel_w * job->in * job->out + first;
@@ -179,7 +179,7 @@ static nj_status grad_task(void *argument, int64_t index, int worker) {
   float *partial = job->partial + part * job->size;
   for (int64_t u = part * units / job->parts; u < (part + 1) * units / job->parts; u++) {
     int64_t image = u / job->blocks, y0 = u % job->blocks * job->rows;
-    int64_t y1 = least(s->out_h, y0 + job->rows);
+    int64_t y1 = nj_min_i64(s->out_h, y0 + job->rows);
     w.x = job->x + image * job->xs.batch + group * job->in * job->xs.channel;
     nj_pad_rows(&w, y0 * s->stride_h, padded_rows(job, y1 - y0), rows);
     if (job->depthwise)
@@ -202,47 +202,6 @@ static nj_status add_parts(void *argument, int64_t begin, int64_t end, int worke
       sum[i] += part[i];
   }
   return NJ_OK;
-}
-
-#define LINE 64 /* output channels of a task */
-
-typedef struct {
-  nj_ctx *ctx;
-  int64_t taps, in, from_row, out, lines;
-  const float *from;
-  float *to;
-} arrange_job;
-
-/* Some input channels at a time, so that every row of the result is written in runs. */
-static nj_status arrange_lines(void *argument, int64_t index, int worker) {
-  (void)worker;
-  const arrange_job *job = argument;
-  int64_t taps = job->taps, in = job->in, out = job->out;
-  int64_t group = index / job->lines, first = index % job->lines * LINE;
-  int64_t n = least(LINE, out - first), step = most(1, 256 / taps); /* input channels of a run */
-  const float *from = job->from + group * taps * in * job->from_row + first;
-  float *to = job->to + (group * out + first) * in * taps;
-  float *run = nj_alloc(job->ctx, (size_t)(step * taps * LINE) * sizeof *run);
-  if (!run)
-    return NJ_ENOMEM;
-  for (int64_t c0 = 0; c0 < in; c0 += step) {
-    int64_t count = least(step, in - c0) * taps;
-    for (int64_t t = 0; t < taps; t++)
-      for (int64_t c = c0; c < c0 + count / taps; c++)
-        memcpy(run + ((c - c0) * taps + t) * LINE, from + (t * in + c) * job->from_row,
-               (size_t)n * sizeof *run);
-    for (int64_t j = 0; j < n; j++)
-      for (int64_t i = 0; i < count; i++)
-        to[j * in * taps + c0 * taps + i] = run[i * LINE + j];
-  }
-  nj_free(job->ctx, run);
-  return NJ_OK;
-}
-
-nj_status nj_conv_arrange_weights(nj_ctx *ctx, int64_t groups, int64_t taps, int64_t in,
-                                  int64_t from_row, int64_t out, const float *from, float *to) {
-  arrange_job job = {ctx, taps, in, from_row, out, (out + LINE - 1) / LINE, from, to};
-  return nj_parallel(ctx, groups * job.lines, arrange_lines, &job);
 }
 
 nj_status nj_conv_weight_grad(nj_ctx *ctx, const nj_conv_shape *shape, const float *x,

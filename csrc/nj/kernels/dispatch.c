@@ -51,3 +51,12 @@ const nj_kernels *nj_kernels_find(const char *isa) {
       return &sets[i];
   return NULL;
 }
+
+nj_status nj_ctx_new(const nj_ctx_options *options, nj_ctx **out) {
+  nj_ctx_options chosen = options ? *options : nj_ctx_default_options();
+  const nj_kernels *kernels = nj_kernels_find(chosen.isa);
+  if (!kernels)
+    return NJ_EARG;
+  chosen.isa = kernels->isa; /* the caller's string need not outlive the call */
+  return nj_ctx_new_with(&chosen, kernels, out);
+}

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/context_internal.h"
+#include "base/int.h"
 #include "base/parallel.h"
 #include "kernels/kernels.h"
 
@@ -15,8 +15,6 @@
 /* Rows and panels of a task of nj_gemm_rows. */
 #define M_BLOCK 96
 #define PANELS 4
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t nj_gemm_packed_size(const struct nj_tile_kernels *tile, int64_t n, int64_t k) {
   return nj_tile_padded(tile, n) * k;
@@ -33,7 +31,7 @@ typedef struct {
 static nj_status pack_panel(void *argument, int64_t index, int worker) {
   (void)worker;
   const pack_job *job = argument;
-  int64_t first = index * job->tile->panel, n = least(job->tile->panel, job->n - first);
+  int64_t first = index * job->tile->panel, n = nj_min_i64(job->tile->panel, job->n - first);
   int64_t width = nj_tile_padded(job->tile, n);
   const float *b = job->b + first * job->b_n;
   float *out = job->out + first * job->k;
@@ -46,7 +44,7 @@ static nj_status pack_panel(void *argument, int64_t index, int worker) {
   }
   /* Columns in turn over short runs of k: reads are sequential, writes stay in the cache. */
   for (int64_t i0 = 0; i0 < job->k; i0 += 64) {
-    int64_t i1 = least(job->k, i0 + 64);
+    int64_t i1 = nj_min_i64(job->k, i0 + 64);
     for (int64_t j = 0; j < width; j++)
       for (int64_t i = i0; i < i1; i++)
         out[i * width + j] = j < n ? b[i * job->b_k + j * job->b_n] : 0.0f;
@@ -72,9 +70,9 @@ static void rows_block(const struct nj_tile_kernels *tile, const nj_gemm_job *jo
                        int64_t m1, int64_t n0, int64_t n1) {
   int64_t k0 = 0;
   do {
-    int64_t k1 = least(job->k, k0 + K_BLOCK);
+    int64_t k1 = nj_min_i64(job->k, k0 + K_BLOCK);
     for (int64_t j = n0; j < n1; j += tile->panel) {
-      int64_t columns = least(tile->panel, job->n - j);
+      int64_t columns = nj_min_i64(tile->panel, job->n - j);
       int64_t width = nj_tile_padded(tile, columns);
       nj_tile_run run = {k0, k1 - k0};
       nj_tile_rows tiles = {
@@ -102,7 +100,7 @@ static void rows_block(const struct nj_tile_kernels *tile, const nj_gemm_job *jo
 
 void nj_gemm_rows_serial(const struct nj_tile_kernels *tile, const nj_gemm_job *job) {
   for (int64_t m0 = 0; m0 < job->m; m0 += M_BLOCK)
-    rows_block(tile, job, m0, least(job->m, m0 + M_BLOCK), 0, job->n);
+    rows_block(tile, job, m0, nj_min_i64(job->m, m0 + M_BLOCK), 0, job->n);
 }
 
 typedef struct {
@@ -116,8 +114,8 @@ static nj_status rows_task(void *argument, int64_t block, int worker) {
   const rows_arg *arg = argument;
   int64_t width = PANELS * arg->tile->panel;
   int64_t m0 = block / arg->column_blocks * M_BLOCK, n0 = block % arg->column_blocks * width;
-  rows_block(arg->tile, arg->job, m0, least(arg->job->m, m0 + M_BLOCK), n0,
-             least(arg->job->n, n0 + width));
+  rows_block(arg->tile, arg->job, m0, nj_min_i64(arg->job->m, m0 + M_BLOCK), n0,
+             nj_min_i64(arg->job->n, n0 + width));
   return NJ_OK;
 }
 
@@ -143,25 +141,22 @@ extern int openblas_set_num_threads_local(int threads) __attribute__((weak));
 static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
 static int claims, threads_before;
 
-static void blas_claim(nj_ctx *ctx) {
-  if (openblas_set_num_threads_local)
-    return;
+static void blas_drop(void) {
   pthread_mutex_lock(&claims_lock);
-  if (!ctx->blas_claimed) {
-    ctx->blas_claimed = 1;
-    if (claims++ == 0) {
-      threads_before = openblas_get_num_threads();
-      openblas_set_num_threads(1);
-    }
-  }
+  if (--claims == 0)
+    openblas_set_num_threads(threads_before);
   pthread_mutex_unlock(&claims_lock);
 }
 
-void nj_blas_drop(nj_ctx *ctx) {
+/* Once for each context, until it is released. */
+static void blas_claim(nj_ctx *ctx) {
+  if (openblas_set_num_threads_local || nj_ctx_on_release(ctx, blas_drop) != 1)
+    return;
   pthread_mutex_lock(&claims_lock);
-  if (ctx->blas_claimed && --claims == 0)
-    openblas_set_num_threads(threads_before);
-  ctx->blas_claimed = 0;
+  if (claims++ == 0) {
+    threads_before = openblas_get_num_threads();
+    openblas_set_num_threads(1);
+  }
   pthread_mutex_unlock(&claims_lock);
 }
 
@@ -210,8 +205,8 @@ static nj_status blas_task(void *argument, int64_t block, int worker) {
     c = job->partial + (((part - 1) * job->m + i) * job->n + j) * size;
     c_row = job->n;
   }
-  blas_call(job, least(job->m_step, job->m - i), least(job->n_step, job->n - j),
-            least(job->k_step, job->k - l), a, b, c, c_row, part == 0 && job->accumulate);
+  blas_call(job, nj_min_i64(job->m_step, job->m - i), nj_min_i64(job->n_step, job->n - j),
+            nj_min_i64(job->k_step, job->k - l), a, b, c, c_row, part == 0 && job->accumulate);
   return NJ_OK;
 }
 
@@ -239,11 +234,11 @@ static nj_status add_partials(void *argument, int64_t begin, int64_t end, int wo
 
 /* Tasks of about 20 million multiply-adds; k is cut too when the result alone gives too few. */
 static void choose_steps(blas_job *job) {
-  job->m_step = least(job->m, 192);
-  job->n_step = least(job->n, 512);
+  job->m_step = nj_min_i64(job->m, 192);
+  job->n_step = nj_min_i64(job->n, 512);
   job->n_blocks = (job->n + job->n_step - 1) / job->n_step;
   job->mn_blocks = (job->m + job->m_step - 1) / job->m_step * job->n_blocks;
-  int64_t parts = least(job->k / 1024, 16 / job->mn_blocks);
+  int64_t parts = nj_min_i64(job->k / 1024, 16 / job->mn_blocks);
   job->k_step = parts > 1 ? (job->k + parts - 1) / parts : job->k;
 }
 

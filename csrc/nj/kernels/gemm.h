@@ -57,7 +57,4 @@ nj_status nj_gemm(nj_ctx *ctx, nj_gemm_type type, int a_t, int b_t, int64_t m, i
                   const void *a, int64_t a_row, const void *b, int64_t b_row, int accumulate,
                   void *c, int64_t c_row);
 
-/* Ends the context's claim on OpenBLAS's thread count, if it has one. Called by nj_ctx_release. */
-void nj_blas_drop(nj_ctx *ctx);
-
 #endif

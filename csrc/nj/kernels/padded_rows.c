@@ -1,9 +1,7 @@
 #include "kernels/padded_rows.h"
+#include "base/int.h"
 
 #include <string.h>
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* The columns of a padded row that hold input: from `*begin`, `*count` of them, `*first` being the
  * input column of the first. */
@@ -13,7 +11,7 @@ static void inside(const nj_window *w, int64_t *begin, int64_t *first, int64_t *
   *first = skip;
   *begin = w->pad_w + skip * s;
   int64_t fit = *begin < w->width ? (w->width - *begin + s - 1) / s : 0;
-  *count = most(0, least(fit, w->in_w - skip));
+  *count = nj_max_i64(0, nj_min_i64(fit, w->in_w - skip));
 }
 
 static void copy_row(const nj_window *w, const float *from, float *to, int64_t count) {

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "kernels/conv.h"
+#include "kernels/conv_shape.h"
 
 typedef struct {
   const float *x;         /* first element of the image's first channel wanted */

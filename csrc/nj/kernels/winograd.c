@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/int.h"
 #include "base/parallel.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
@@ -18,9 +19,6 @@
  * products they stay in the second-level cache. */
 #define BLOCK_FLOATS (32 << 10)
 #define MIN_TILES 12
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Tiles pay when they are mostly full, and when there are channels to share the transforms. */
 static int suits(const nj_conv_shape *s) {
@@ -61,7 +59,7 @@ static nj_status transform_channels(void *argument, int64_t begin, int64_t end, 
   int64_t point = nj_tile_padded(tile, job->out) * job->in;
   float g[9 * COLUMNS] = {0};
   for (int64_t first = 0; first < job->out; first += tile->panel) {
-    int64_t n = least(tile->panel, job->out - first), width = nj_tile_padded(tile, n);
+    int64_t n = nj_min_i64(tile->panel, job->out - first), width = nj_tile_padded(tile, n);
     for (int64_t t = 0; t < 9; t++) /* an earlier panel was wider */
       memset(g + t * COLUMNS + n, 0, (size_t)(width - n) * sizeof *g);
     for (int64_t c = begin; c < end; c++) {
@@ -119,11 +117,12 @@ static void plan_tasks(run_job *job) {
   job->pitch = nj_tile_padded(tile, s->in_channels);
   job->tile_rows = (s->out_h + 3) / 4;
   job->tile_columns = (s->out_w + 3) / 4;
-  int64_t tiles = most(MIN_TILES, BLOCK_FLOATS / (POINTS * job->pitch));
-  job->block_rows = most(1, least(s->batch * job->tile_rows, tiles / job->tile_columns));
+  int64_t tiles = nj_max_i64(MIN_TILES, BLOCK_FLOATS / (POINTS * job->pitch));
+  job->block_rows = nj_max_i64(1, nj_min_i64(s->batch * job->tile_rows, tiles / job->tile_columns));
   job->blocks = (s->batch * job->tile_rows + job->block_rows - 1) / job->block_rows;
   job->panels = (s->out_channels + tile->panel - 1) / tile->panel;
-  job->panel_parts = job->blocks >= 8 ? 1 : least(job->panels, (7 + job->blocks) / job->blocks);
+  job->panel_parts =
+      job->blocks >= 8 ? 1 : nj_min_i64(job->panels, (7 + job->blocks) / job->blocks);
 }
 
 /* Transforms the inputs of `count` tile rows from row `first` on. */
@@ -151,7 +150,7 @@ static void multiply(const run_job *job, int64_t tiles, int64_t first, int64_t c
   int64_t padded = nj_tile_padded(tile, job->shape->out_channels);
   for (int64_t p = 0; p < POINTS; p++)
     for (int64_t k = 0; k < in; k += K_BLOCK) {
-      nj_tile_run run = {k, least(K_BLOCK, in - k)};
+      nj_tile_run run = {k, nj_min_i64(K_BLOCK, in - k)};
       nj_tile_rows rows = {.m = tiles,
                            .a = m->points + p * tiles * job->pitch,
                            .a_row = job->pitch,
@@ -177,8 +176,8 @@ static void transform_results(const run_job *job, int64_t first_row, int64_t cou
     for (int64_t t = 0; t < job->tile_columns; t++)
       job->kernels->winograd->output(
           m->results + (r * job->tile_columns + t) * width, point, width, columns,
-          job->bias ? job->bias + first : NULL, job->relu, least(4, s->out_h - y),
-          least(4, s->out_w - 4 * t),
+          job->bias ? job->bias + first : NULL, job->relu, nj_min_i64(4, s->out_h - y),
+          nj_min_i64(4, s->out_w - 4 * t),
           job->y + ((image * s->out_h + y) * s->out_w + 4 * t) * n + first, s->out_w * n, n);
   }
 }
@@ -188,7 +187,7 @@ static nj_status run_task(void *argument, int64_t index, int worker) {
   const run_job *job = argument;
   const nj_conv_shape *s = job->shape;
   int64_t part = index % job->panel_parts, first_row = index / job->panel_parts * job->block_rows;
-  int64_t count = least(job->block_rows, s->batch * job->tile_rows - first_row);
+  int64_t count = nj_min_i64(job->block_rows, s->batch * job->tile_rows - first_row);
   int64_t tiles = count * job->tile_columns, panel = job->kernels->tile->panel;
   size_t for_rows = (size_t)(6 * (4 * job->tile_columns + 2) * job->pitch);
   size_t for_points = (size_t)(POINTS * tiles * job->pitch);
@@ -202,7 +201,7 @@ static nj_status run_task(void *argument, int64_t index, int worker) {
   transform_inputs(job, first_row, count, &m);
   for (int64_t p = part * job->panels / job->panel_parts;
        p < (part + 1) * job->panels / job->panel_parts; p++) {
-    int64_t first = p * panel, columns = least(panel, s->out_channels - first);
+    int64_t first = p * panel, columns = nj_min_i64(panel, s->out_channels - first);
     multiply(job, tiles, first, columns, &m);
     transform_results(job, first_row, count, first, columns, &m);
   }

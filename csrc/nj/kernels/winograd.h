@@ -9,7 +9,8 @@
 #ifndef NJ_KERNELS_WINOGRAD_H
 #define NJ_KERNELS_WINOGRAD_H
 
-#include "kernels/conv.h"
+#include "base/context.h"
+#include "kernels/conv_shape.h"
 
 #define NJ_WINOGRAD_POINTS 36
 

@@ -1,7 +1,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/int.h"
 #include "base/parallel.h"
+#include "kernels/conv_arrange.h"
 #include "kernels/kernels.h"
 #include "kernels/padded_rows.h"
 #include "kernels/tile.h"
@@ -15,9 +17,6 @@
 #define PARTS 16
 #define PART_TILES 96 /* fewer would not pay for a part of their own */
 #define PARTS_BYTES (128 << 20)
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 typedef struct {
   nj_ctx *ctx;
@@ -42,14 +41,16 @@ static void plan_job(grad_job *job) {
   job->tile_rows = (s->out_h + 3) / 4;
   job->tile_columns = (s->out_w + 3) / 4;
   job->all_rows = s->batch * job->tile_rows;
-  int64_t tiles = most(MIN_TILES, BLOCK_FLOATS / (POINTS * job->pitch));
-  job->block_rows = most(1, least(job->all_rows, tiles / job->tile_columns));
+  int64_t tiles = nj_max_i64(MIN_TILES, BLOCK_FLOATS / (POINTS * job->pitch));
+  job->block_rows = nj_max_i64(1, nj_min_i64(job->all_rows, tiles / job->tile_columns));
   job->panels = (s->out_channels + tile->panel - 1) / tile->panel;
   job->size = POINTS * s->in_channels * job->padded_out;
   int64_t blocks = (job->all_rows + job->block_rows - 1) / job->block_rows;
-  job->parts = most(1, least(blocks, (PARTS - 1 + job->panels) / job->panels));
-  job->parts = most(1, least(job->parts, job->all_rows * job->tile_columns / PART_TILES));
-  job->parts = most(1, least(job->parts, PARTS_BYTES / (job->size * (int64_t)sizeof(float))));
+  job->parts = nj_max_i64(1, nj_min_i64(blocks, (PARTS - 1 + job->panels) / job->panels));
+  job->parts =
+      nj_max_i64(1, nj_min_i64(job->parts, job->all_rows * job->tile_columns / PART_TILES));
+  job->parts =
+      nj_max_i64(1, nj_min_i64(job->parts, PARTS_BYTES / (job->size * (int64_t)sizeof(float))));
 }
 
 /* The scratch of one task. */
@@ -116,9 +117,10 @@ static nj_status grad_task(void *argument, int64_t index, int worker) {
   (void)worker;
   const grad_job *job = argument;
   int64_t panel = job->kernels->tile->panel, channel = index % job->panels * panel;
-  int64_t part = index / job->panels, columns = least(panel, job->shape->out_channels - channel);
+  int64_t part = index / job->panels,
+          columns = nj_min_i64(panel, job->shape->out_channels - channel);
   int64_t tiles = job->block_rows * job->tile_columns, wide = 4 * job->tile_columns + 2;
-  size_t for_rows = (size_t)(6 * wide * most(job->pitch, panel));
+  size_t for_rows = (size_t)(6 * wide * nj_max_i64(job->pitch, panel));
   size_t for_input = (size_t)(POINTS * tiles * job->pitch);
   size_t for_grad = (size_t)(POINTS * tiles * panel);
   scratch m = {.rows = nj_alloc(job->ctx, (for_rows + for_input + for_grad) * sizeof(float))};
@@ -129,7 +131,7 @@ static nj_status grad_task(void *argument, int64_t index, int worker) {
   nj_tile_start start = NJ_TILE_ZERO;
   int64_t end = (part + 1) * job->all_rows / job->parts;
   for (int64_t row = part * job->all_rows / job->parts; row < end; row += job->block_rows) {
-    int64_t count = least(job->block_rows, end - row);
+    int64_t count = nj_min_i64(job->block_rows, end - row);
     memset(m.rows, 0, for_rows * sizeof(float)); /* the channels that only fill vectors */
     transform_inputs(job, row, count, &m);
     transform_grads(job, row, count, channel, columns, &m);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "ops/elementwise.h"
+#include "ops/map_values.h"
 #include "ops/norm.h"
 #include "tensor/autograd.h"
 #include "tensor/flow.h"

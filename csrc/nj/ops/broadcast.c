@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "ops/reduce.h"
+#include "ops/reduce_values.h"
 
 void nj_keep_shape(nj_node *node, int at, const nj_tensor *x) {
   node->ints[at] = (int64_t)x->dtype;

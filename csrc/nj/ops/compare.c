@@ -5,7 +5,8 @@
 #include "kernels/kernels.h"
 #include "ops/broadcast.h"
 #include "ops/elementwise.h"
-#include "ops/reduce.h"
+#include "ops/map_values.h"
+#include "ops/reduce_values.h"
 #include "tensor/autograd.h"
 #include "tensor/iter.h"
 

@@ -3,7 +3,6 @@
 #ifndef NJ_OPS_ELEMENTWISE_H
 #define NJ_OPS_ELEMENTWISE_H
 
-#include "kernels/map.h"
 #include "tensor/tensor.h"
 
 /* ---- one input ----
@@ -48,17 +47,5 @@ nj_status nj_leaky_relu(nj_ctx *ctx, nj_tensor *x, double slope, nj_tensor **out
   nj_status nj_##name(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out);
 NJ_ELEMENTWISE_BINARY(NJ_X)
 #undef NJ_X
-
-/* ---- for other operations' backward functions: nothing is recorded ---- */
-
-/* y = f(a, b) with parameter p, in the promoted dtype. */
-nj_status nj_map_values(nj_ctx *ctx, const char *op, nj_map_binary f, nj_tensor *a, nj_tensor *b,
-                        double p, nj_tensor **out);
-/* The same written into y, whose dtype is the one computed in (y may be a or b itself). */
-nj_status nj_map_into(nj_ctx *ctx, const char *op, nj_map_binary f, const nj_tensor *a,
-                      const nj_tensor *b, double p, nj_tensor *y);
-/* y = f(x) with parameters p and q; y may be x. */
-nj_status nj_map_unary_into(nj_ctx *ctx, const char *op, nj_map_unary f, const nj_tensor *x,
-                            double p, double q, nj_tensor *y);
 
 #endif

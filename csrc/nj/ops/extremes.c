@@ -3,6 +3,7 @@
 #include "kernels/kernels.h"
 #include "ops/broadcast.h"
 #include "ops/reduce.h"
+#include "ops/reduce_values.h"
 #include "ops/rows.h"
 #include "tensor/autograd.h"
 

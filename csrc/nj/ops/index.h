@@ -9,10 +9,6 @@
 
 #include "tensor/tensor.h"
 
-/* 1-based positions (negative from the end) into 0-based int64, contiguous, checked against the
- * size of dimension dim (0-based, for the message). Errors: EINDEX, EDTYPE. */
-nj_status nj_index_from_one(nj_ctx *ctx, const char *op, nj_tensor *index, int dim, int64_t size,
-                            nj_tensor **out);
 /* Positions of the non-zero entries: int64 of shape (count, ndim), row-major order. */
 nj_status nj_nonzero(nj_ctx *ctx, nj_tensor *mask, nj_tensor **out);
 

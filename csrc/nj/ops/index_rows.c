@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/parallel.h"
-#include "ops/index.h"
 #include "tensor/autograd.h"
 
 #define GRAIN 32768 /* elements a block moves */

@@ -1,5 +1,5 @@
 /* Rows of a tensor named by index, moved and summed: what index_select, embedding, index_add and
- * assignment by index are made of. Internal to ops/; nothing here is recorded. */
+ * assignment by index are made of, and checked index tensors. Nothing here is recorded. */
 #ifndef NJ_OPS_INDEX_ROWS_H
 #define NJ_OPS_INDEX_ROWS_H
 
@@ -34,6 +34,10 @@ nj_status nj_add_rows(nj_ctx *ctx, nj_row_job *job);
 /* x's shape with the index's in place of dimension dim. Errors: EARG (too many dimensions). */
 nj_status nj_take_shape(nj_ctx *ctx, const char *op, const nj_tensor *x, int dim,
                         const nj_tensor *index, int *ndim, int64_t *shape);
+/* 1-based positions (negative from the end) into 0-based int64, contiguous, checked against the
+ * size of dimension dim (0-based, for the message). Errors: EINDEX, EDTYPE. */
+nj_status nj_index_from_one(nj_ctx *ctx, const char *op, nj_tensor *index, int dim, int64_t size,
+                            nj_tensor **out);
 /* The index as contiguous int64, each in [0, size). Errors: EDTYPE, EINDEX. */
 nj_status nj_ready_index(nj_ctx *ctx, const char *op, nj_tensor *index, int dim, int64_t size,
                          nj_tensor **out);

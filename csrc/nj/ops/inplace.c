@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ops/compare.h"
+#include "ops/map_values.h"
 #include "tensor/autograd.h"
 
 nj_status nj_check_writable(nj_ctx *ctx, const char *op, nj_tensor *x, nj_tensor *source) {

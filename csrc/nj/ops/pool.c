@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/int.h"
 #include "base/parallel.h"
 #include "kernels/kernels.h"
 #include "kernels/pool.h"
@@ -22,9 +23,6 @@ typedef struct {
   char *out;
   int64_t *index; /* max: where each largest was, as an element of the image */
 } pool_job;
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* ints: kind, kernel, stride, padding, skip_padding, output size. */
 typedef struct {
@@ -50,9 +48,9 @@ static nj_status make_tables(pool_job *job, const request *r) {
     int64_t in = d ? job->in_w : job->in_h, out = d ? job->out_w : job->out_h;
     for (int64_t i = 0; i < out; i++) {
       int64_t from = i * r->o.stride[d] - r->o.padding[d];
-      begin[i] = r->kind == ADAPTIVE ? i * in / out : most(0, from);
-      end[i] =
-          r->kind == ADAPTIVE ? ((i + 1) * in + out - 1) / out : least(in, from + r->o.kernel[d]);
+      begin[i] = r->kind == ADAPTIVE ? i * in / out : nj_max_i64(0, from);
+      end[i] = r->kind == ADAPTIVE ? ((i + 1) * in + out - 1) / out
+                                   : nj_min_i64(in, from + r->o.kernel[d]);
     }
   }
   return NJ_OK;

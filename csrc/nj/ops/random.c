@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "kernels/kernels.h"
+#include "kernels/map.h"
 #include "kernels/philox.h"
 #include "ops/elementwise.h"
 #include "ops/inplace.h"

@@ -9,6 +9,8 @@
 #include "ops/broadcast.h"
 #include "ops/compare.h"
 #include "ops/elementwise.h"
+#include "ops/map_values.h"
+#include "ops/reduce_values.h"
 #include "ops/rows.h"
 #include "ops/scan.h"
 #include "tensor/autograd.h"

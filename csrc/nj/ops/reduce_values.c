@@ -6,8 +6,8 @@
 
 #include "base/parallel.h"
 #include "kernels/kernels.h"
-#include "ops/elementwise.h"
-#include "ops/reduce.h"
+#include "ops/map_values.h"
+#include "ops/reduce_values.h"
 #include "tensor/iter.h"
 
 #define ROW_CHUNK 65536   /* elements */

@@ -2,7 +2,7 @@
 
 #include "base/parallel.h"
 #include "ops/broadcast.h"
-#include "ops/reduce.h"
+#include "ops/reduce_values.h"
 #include "ops/rows.h"
 #include "tensor/autograd.h"
 

@@ -3,6 +3,7 @@
 
 #include "kernels/kernels.h"
 #include "ops/elementwise.h"
+#include "ops/map_values.h"
 #include "tensor/autograd.h"
 #include "tensor/iter.h"
 
@@ -19,49 +20,6 @@ typedef struct {
   int f;
   double p, q;
 } call;
-
-static void forward_f32(const void *arg, void *const *data, const int64_t *stride, int64_t n) {
-  const call *c = arg;
-  if (stride[1])
-    c->f32->unary[c->f](data[1], data[0], n, c->p, c->q);
-  else {
-    float y, *to = data[0];
-    c->f32->unary[c->f](data[1], &y, 1, c->p, c->q);
-    for (int64_t i = 0; i < n; i++)
-      to[i] = y;
-  }
-}
-
-static void forward_f64(const void *arg, void *const *data, const int64_t *stride, int64_t n) {
-  const call *c = arg;
-  if (stride[1])
-    nj_map_double.unary[c->f](data[1], data[0], n, c->p, c->q);
-  else
-    for (int64_t i = 0; i < n; i++)
-      nj_map_double.unary[c->f](data[1], (double *)data[0] + i, 1, c->p, c->q);
-}
-
-static void forward_i64(const void *arg, void *const *data, const int64_t *stride, int64_t n) {
-  const call *c = arg;
-  if (stride[1])
-    nj_map_int.unary[c->f](data[1], data[0], n, c->p, c->q);
-  else
-    for (int64_t i = 0; i < n; i++)
-      nj_map_int.unary[c->f](data[1], (int64_t *)data[0] + i, 1, c->p, c->q);
-}
-
-static nj_iter_fn forward_in(nj_dtype dtype) {
-  return dtype == NJ_F32 ? forward_f32 : dtype == NJ_F64 ? forward_f64 : forward_i64;
-}
-
-nj_status nj_map_unary_into(nj_ctx *ctx, const char *op, nj_map_unary f, const nj_tensor *x,
-                            double p, double q, nj_tensor *y) {
-  nj_dtype compute = nj_compute_dtype(y->dtype);
-  call c = {nj_ctx_kernels(ctx)->map, (int)f, p, q};
-  nj_iter it;
-  NJ_TRY(nj_iter_init(&it, ctx, op, 2, (const nj_tensor *[]){y, x}));
-  return nj_iter_run(&it, (nj_dtype[]){compute, compute}, forward_in(compute), &c);
-}
 
 /* ---- backward ---- */
 
