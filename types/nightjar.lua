@@ -4578,7 +4578,7 @@ local Library = {}
 
 ---Opens a library, or makes it.
 ---@param path string
----@param options table `model` (required); `create` (true): make the file when it is missing; `rebuild` (false): empty a library that another model made, instead of refusing it
+---@param options table `model` (required); `create` (true): make the file when it is missing; `rebuild` (false): empty the library first, whoever made it; `read_only` (false): never write to the file, nor make one. Without `rebuild` nothing is ever cleared: a library of another model, or one whose mark is missing, is refused
 ---@return nightjar.Library? library
 ---@return string? message
 ---@return string? code

@@ -7,15 +7,21 @@
 
 static nj_catalogue *check_catalogue(lua_State *L) { return njl_check_handle(L, 1, NJL_CATALOGUE); }
 
-/* nj.catalogue(path, {create = false}) */
+/* nj.catalogue(path, {create = false, read_only = false}) */
 static int l_open(lua_State *L) {
-  static const char *const keys[] = {"create", NULL};
+  static const char *const keys[] = {"create", "read_only", NULL};
   const char *path = luaL_checkstring(L, 1);
   njl_options(L, 2, "catalogue", keys);
   int create = njl_opt_boolean(L, 2, "catalogue", "create", 0);
+  int read_only = njl_opt_boolean(L, 2, "catalogue", "read_only", 0);
+  if (create && read_only)
+    return luaL_error(L, "catalogue: options 'create' and 'read_only' exclude each other");
+  nj_catalogue_mode mode = create      ? NJ_CATALOGUE_CREATE
+                           : read_only ? NJ_CATALOGUE_READ
+                                       : NJ_CATALOGUE_WRITE;
   void **slot = njl_new_handle(L, NJL_CATALOGUE);
   nj_catalogue *catalogue = NULL;
-  nj_status status = nj_catalogue_open(njl_ctx(L), path, create, &catalogue);
+  nj_status status = nj_catalogue_open(njl_ctx(L), path, mode, &catalogue);
   *slot = catalogue;
   return status ? njl_result(L, status) : 1;
 }

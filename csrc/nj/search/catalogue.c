@@ -87,15 +87,22 @@ static nj_status read_pragma(nj_catalogue *c, const char *sql, int64_t *value) {
   return st;
 }
 
-static nj_status check_kind(nj_catalogue *c) {
+static nj_status check_kind(nj_catalogue *c, nj_catalogue_mode mode) {
   int64_t application, version, tables;
   NJ_TRY(read_pragma(c, "PRAGMA application_id", &application));
   NJ_TRY(read_pragma(c, "PRAGMA user_version", &version));
   NJ_TRY(read_pragma(c, "SELECT count(*) FROM sqlite_master", &tables));
-  if (application == 0 && version == 0 && tables == 0)
-    return nj_catalogue_run(c, schema); /* new */
+  if (application == 0 && version == 0 && tables == 0) { /* new, or no library at all */
+    if (mode == NJ_CATALOGUE_CREATE)
+      return nj_catalogue_run(c, schema);
+    return nj_fail(c->ctx, NJ_EFORMAT, "%s: an empty file, not a sound library", c->path);
+  }
   if (application != APPLICATION_ID)
     return nj_fail(c->ctx, NJ_EFORMAT, "%s: an SQLite file, but not a nightjar sound library",
+                   c->path);
+  if (version == 1 && mode == NJ_CATALOGUE_READ)
+    return nj_fail(c->ctx, NJ_EUNSUPPORTED,
+                   "%s: sound library of version 1; bring it up to date with nightjar index",
                    c->path);
   if (version == 1) /* its sounds have no levels: library.lua indexes them again */
     return nj_catalogue_run(c, upgrade);
@@ -107,30 +114,33 @@ static nj_status check_kind(nj_catalogue *c) {
   return NJ_OK;
 }
 
-static nj_status connect_database(nj_catalogue *c, int create) {
+static nj_status connect_database(nj_catalogue *c, nj_catalogue_mode mode) {
   struct stat info;
   int exists = stat(c->path, &info) == 0;
-  if (!exists && !create)
+  if (!exists && mode != NJ_CATALOGUE_CREATE)
     return nj_fail(c->ctx, NJ_ENOTFOUND, "%s: no such sound library", c->path);
   if (exists && !S_ISREG(info.st_mode))
     return nj_fail(c->ctx, NJ_EIO, "%s: not a regular file", c->path);
-  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+  int flags = SQLITE_OPEN_NOMUTEX |
+              (mode == NJ_CATALOGUE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+              (mode == NJ_CATALOGUE_CREATE ? SQLITE_OPEN_CREATE : 0);
   int rc = sqlite3_open_v2(c->path, &c->db, flags, NULL);
   if (rc != SQLITE_OK)
     return nj_catalogue_fail(c, rc);
   sqlite3_extended_result_codes(c->db, 1);
   sqlite3_busy_timeout(c->db, BUSY_MS);
   NJ_TRY(nj_catalogue_run(c, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"));
-  return check_kind(c);
+  return check_kind(c, mode);
 }
 
-nj_status nj_catalogue_open(nj_ctx *ctx, const char *path, int create, nj_catalogue **out) {
+nj_status nj_catalogue_open(nj_ctx *ctx, const char *path, nj_catalogue_mode mode,
+                            nj_catalogue **out) {
   nj_catalogue *c = nj_calloc(ctx, 1, sizeof *c);
   if (!c)
     return NJ_ENOMEM;
   c->ctx = nj_ctx_retain(ctx);
   c->path = nj_strdup(ctx, path);
-  nj_status st = c->path ? connect_database(c, create) : NJ_ENOMEM;
+  nj_status st = c->path ? connect_database(c, mode) : NJ_ENOMEM;
   if (st) {
     nj_catalogue_close(c);
     return st;

@@ -30,9 +30,14 @@ typedef struct {
   int n_levels;
 } nj_sound;
 
-/* Opens the file, or makes it when `create`. Errors: ENOTFOUND, EFORMAT (a file of another kind, or
+/* READ never writes: no schema, no upgrade, no journal. CREATE makes a file that is missing or
+ * empty a catalogue. */
+typedef enum { NJ_CATALOGUE_READ, NJ_CATALOGUE_WRITE, NJ_CATALOGUE_CREATE } nj_catalogue_mode;
+
+/* Opens the file. Errors: ENOTFOUND, EFORMAT (a file of another kind, or
  * damaged), EUNSUPPORTED (a newer version), EBUSY, EIO, ENOMEM. Messages begin with the path. */
-nj_status nj_catalogue_open(nj_ctx *ctx, const char *path, int create, nj_catalogue **out);
+nj_status nj_catalogue_open(nj_ctx *ctx, const char *path, nj_catalogue_mode mode,
+                            nj_catalogue **out);
 void nj_catalogue_close(nj_catalogue *catalogue);
 
 /* Errors of all that follow: EBUSY (another process is writing), EIO (disk full, read-only …),

@@ -83,7 +83,7 @@ local function recognise(path)
     return "archive", archive
   end
   if code == "ENOTFOUND" or code == "EIO" then return nil, message end
-  local catalogue = core.catalogue(path)
+  local catalogue = core.catalogue(path, { read_only = true })
   if catalogue then return "library", catalogue end
   local sound, problem = core.audio.info(path)
   if sound then return "sound", sound end

@@ -15,7 +15,7 @@ end
 function command.declare(parser)
   parser:argument("text", "What to look for, in words; - reads one query a line."):argname "TEXT"
   parser:argument("path",
-    "The indexed folder (default: here)."):argname("DIR"):args("?"):default "."
+    "The indexed folder (default: here)."):argname("DIR"):args("?")
   parser:option("-k --top", "How many to show."):argname("K"):default("5"):convert(positive)
   parser:flag("--sound", "TEXT is a sound file: find sounds like it.")
   common.declare(parser)
@@ -106,6 +106,7 @@ local function queries(arguments)
 end
 
 local function open(arguments)
+  arguments.path = arguments.path or "." -- argparse gives optional arguments no default
   if not arguments.library and fs.kind(arguments.path) == nil then
     return nil, arguments.path .. ": no such file or folder"
   end
@@ -113,7 +114,7 @@ local function open(arguments)
   if fs.kind(path) == nil then
     return nil, ("%s: no index here; make one with: nightjar index %s"):format(path, arguments.path)
   end
-  return common.open(arguments, arguments.path, { create = false })
+  return common.open(arguments, arguments.path, { read_only = true })
 end
 
 function command.run(arguments)

@@ -48,16 +48,49 @@ end
 
 -- Why a library does not go with a model. Its mark once was a sum instead of 32 digits.
 local function refusal(path, known)
+  if not known then
+    return path .. ": does not say which model indexed it: it is damaged, or was never finished; "
+      .. "index it again with rebuild (nightjar index --rebuild)"
+  end
   local hash = known:match "/(%x+)$"
   local why = hash and #hash == 32 and ("indexed with another model (%s)"):format(known)
     or "indexed by an earlier version of nightjar"
   return ("%s: %s; index it again with rebuild (nightjar index --rebuild)"):format(path, why)
 end
 
+-- Whether the library is this model's. A mark that cannot be read is an error, never a reason to
+-- write one; a catalogue of no sounds without a mark is one that was just made.
+local function check_mark(catalogue, path, mark, o)
+  local known, message, code = catalogue:meta "model"
+  if not known and code then return nil, message, code end
+  if known == mark and not o.rebuild then return true end
+  local list
+  if not known and not o.rebuild then
+    list, message, code = catalogue:list()
+    if not list then return nil, message, code end
+  end
+  if not o.rebuild and (known or #list > 0 or o.read_only) then
+    return nil, refusal(path, known), "EFORMAT"
+  end
+  local ok
+  for _, step in ipairs { { "begin" }, { "clear" }, { "meta", "model", mark }, { "commit" } } do
+    if step[1] ~= "clear" or o.rebuild then
+      ok, message, code = catalogue[step[1]](catalogue, step[2], step[3])
+    end
+    if not ok then
+      catalogue:rollback()
+      return nil, message, code
+    end
+  end
+  return true
+end
+
 --- Opens a library, or makes it.
 ---@param path string
 ---@param options table `model` (required); `create` (true): make the file when it is missing;
----  `rebuild` (false): empty a library that another model made, instead of refusing it
+---  `rebuild` (false): empty the library first, whoever made it; `read_only` (false): never write
+---  to the file, nor make one. Without `rebuild` nothing is ever cleared: a library of another
+---  model, or one whose mark is missing, is refused
 ---@return table|nil library
 ---@return string? message
 ---@return string? code
@@ -67,24 +100,19 @@ function library.open(path, options)
     model = { type = "nightjar.Model", required = true },
     create = { type = "boolean", default = true },
     rebuild = { type = "boolean", default = false },
+    read_only = { type = "boolean", default = false },
   })
-  local catalogue, message, code = core.catalogue(path, { create = o.create })
-  if not catalogue then return nil, message, code end
-  local mark = fingerprint(o.model)
-  local known = catalogue:meta "model"
-  if known and known ~= mark and not o.rebuild then
-    catalogue:close()
-    return nil, refusal(path, known), "EFORMAT"
+  if o.read_only and o.rebuild then
+    error("library.open: options 'read_only' and 'rebuild' exclude each other", 2)
   end
-  if known ~= mark then
-    local ok
-    for _, step in ipairs { { "begin" }, { "clear" }, { "meta", "model", mark }, { "commit" } } do
-      ok, message, code = catalogue[step[1]](catalogue, step[2], step[3])
-      if not ok then
-        catalogue:close()
-        return nil, message, code
-      end
-    end
+  local catalogue, message, code = core.catalogue(path,
+    { create = o.create and not o.read_only, read_only = o.read_only })
+  if not catalogue then return nil, message, code end
+  local ok
+  ok, message, code = check_mark(catalogue, path, fingerprint(o.model), o)
+  if not ok then
+    catalogue:close()
+    return nil, message, code
   end
   return setmetatable({ path = path, model = o.model, catalogue = catalogue }, Library)
 end
