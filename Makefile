@@ -40,6 +40,7 @@ CTEST_SRC := $(sort $(wildcard spec/c/*.c))
 CTEST_OBJ := $(CTEST_SRC:%.c=$(BUILD)/%.o)
 CTEST    := $(BUILD)/ctests
 EMBED    := $(BUILD)/embed
+FAULTS   := $(BUILD)/njfault.so
 
 PREFIX      ?= /usr/local
 INST_LIBDIR ?= $(PREFIX)/lib/lua/5.4
@@ -148,15 +149,20 @@ test:                 ## everything a fresh machine needs, then C tests and spec
 	@$(MAKE) --no-print-directory spec
 
 .PHONY: spec
-spec: build           ## the specs (SPEC=path: some of them)
+spec: build $(FAULTS) ## the specs (SPEC=path: some of them)
 	@BUSTED_ARGS="$(BUSTED_ARGS)" tools/specs.sh $(SPEC)
+
+# SQLite on a file system that fails: only specs load it. It stays loaded, since SQLite keeps calling it.
+$(FAULTS): spec/torture/faulty_vfs.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_) $(LUA_CFLAGS) -shared -Wl,-z,nodelete $(LDFLAGS_) -o $@ $< $(shell pkg-config --libs sqlite3)
 
 $(CTEST): $(CTEST_OBJ) $(NJ_OBJ) $(BUILD)/sources
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_) -o $@ $(CTEST_OBJ) $(NJ_OBJ) $(LIBS)
 
 .PHONY: ctest
-ctest: $(CTEST)       ## tests of what Lua cannot reach
+ctest: $(CTEST) $(FAULTS) ## tests of what Lua cannot reach
 	$(CTEST)
 
 .PHONY: lint
@@ -193,7 +199,7 @@ fuzz:                 ## libFuzzer targets for every reader of files (FUZZ_SECON
 	@tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
 .PHONY: gcstress
-gcstress: build       ## the specs while the collector never rests, and under the generational collector
+gcstress: build $(FAULTS) ## the specs while the collector never rests, and under the generational collector
 	NIGHTJAR_GC=stress BUSTED_ARGS=--helper=spec/support/gcstress.lua tools/specs.sh $(SPEC)
 	NIGHTJAR_GC=generational BUSTED_ARGS=--helper=spec/support/gcstress.lua tools/specs.sh $(SPEC)
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 build=build-coverage
 make --no-print-directory -s -j"${JOBS:-2}" BUILD=$build CC=gcc OPT=-O1 KEEP_OPT=1 EXTRA_CFLAGS=--coverage EXTRA_LDFLAGS=--coverage \
-  build $build/ctests
+  build $build/ctests $build/njfault.so
 find $build -name '*.gcda' -delete
 export NIGHTJAR_BUILD=$build
 export LUA_CPATH_5_4="./$build/?.so;;" LUA_PATH_5_4="./lua/?.lua;./lua/?/init.lua;./?.lua;;"

@@ -5,7 +5,7 @@ set -euo pipefail
 build=build-asan
 flags="-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all"
 make --no-print-directory -s -j"${JOBS:-2}" BUILD=$build CC=gcc OPT=-O1 KEEP_OPT=1 EXTRA_CFLAGS="$flags" \
-  EXTRA_LDFLAGS="-fsanitize=address,undefined" build $build/ctests $build/embed
+  EXTRA_LDFLAGS="-fsanitize=address,undefined" build $build/ctests $build/embed $build/njfault.so
 
 # lua_close unloads C modules, after which a leak's frames have no names: keep them loaded.
 gcc -shared -fPIC -O1 -o $build/keep_loaded.so tools/keep_loaded.c
