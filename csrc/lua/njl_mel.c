@@ -51,6 +51,7 @@ static const option options[] = {
     {"drop_last", BOOLEAN, AT(drop_last), NULL},
     {"fill", NAME, AT(fill), fills},
     {"duration", NUMBER, AT(duration), NULL},
+    {"gap", NUMBER, AT(gap), NULL},
 };
 #define N_OPTIONS ((int)(sizeof options / sizeof *options))
 

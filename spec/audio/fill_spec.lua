@@ -31,6 +31,24 @@ describe("a front-end that fills short clips up", function()
     end
   end)
 
+  it("puts silence behind each repetition", function()
+    local x, gap = wave(200), zeros(120) -- 15 ms of 8 kHz
+    local by = {
+      ["repeat"] = nj.cat({ x, gap, x, gap, x[{ { 1, 160 } }] }, 1),
+      repeat_pad = nj.cat({ x, gap, x, gap, zeros(160) }, 1),
+    }
+    for fill, filled in pairs(by) do
+      assert.equal(plain(filled):bytes(), front_end { fill = fill, gap = 0.015 }(x):bytes(), fill)
+    end
+    local long = wave(750) -- the gap does not fit: zeros to the end
+    for fill in pairs(by) do
+      assert.equal(plain(nj.cat({ long, zeros(50) }, 1)):bytes(),
+        front_end { fill = fill, gap = 0.015 }(long):bytes(), fill)
+    end
+    assert.has_error(function() front_end { fill = "pad", gap = 1 } end,
+      'mel: gap needs fill = "repeat" or "repeat_pad"')
+  end)
+
   it("leaves clips alone that are as long, or longer", function()
     for _, n in ipairs { 800, 801, 2000 } do
       local x = wave(n)

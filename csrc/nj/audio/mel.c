@@ -52,6 +52,10 @@ static nj_status check_fill(nj_ctx *ctx, const nj_mel_options *o) {
     return nj_fail(ctx, NJ_EARG, "mel: duration must be in [0, 3600] seconds, got %g", o->duration);
   if ((o->fill != NJ_MEL_FILL_NONE) != (o->duration > 0))
     return nj_fail(ctx, NJ_EARG, "mel: fill and duration need each other");
+  if (!(o->gap >= 0 && o->gap <= 3600))
+    return nj_fail(ctx, NJ_EARG, "mel: gap must be in [0, 3600] seconds, got %g", o->gap);
+  if (o->gap > 0 && o->fill != NJ_MEL_FILL_REPEAT && o->fill != NJ_MEL_FILL_REPEAT_PAD)
+    return nj_fail(ctx, NJ_EARG, "mel: gap needs fill = \"repeat\" or \"repeat_pad\"");
   if (o->fill != NJ_MEL_FILL_NONE && o->preemphasis != 0)
     return nj_fail(ctx, NJ_EARG, "mel: fill needs preemphasis = 0, got %g", o->preemphasis);
   return NJ_OK;
@@ -156,6 +160,11 @@ static int64_t window_samples(const nj_mel_options *o) {
   return o->fill == NJ_MEL_FILL_NONE ? 0 : (int64_t)(o->duration * (double)o->rate + 0.5);
 }
 
+/* Samples of silence behind each repetition. */
+static int64_t gap_samples(const nj_mel_options *o) {
+  return (int64_t)(o->gap * (double)o->rate + 0.5);
+}
+
 /* Samples after filling and pre-emphasis, which exclude each other. */
 static int64_t effective(const nj_mel *fe, int64_t samples) {
   int64_t window = window_samples(&fe->options);
@@ -174,13 +183,17 @@ static int64_t source(const nj_mel *fe, int64_t samples, int64_t at, int64_t *ru
     return at;
   if (samples == 0 || fill == NJ_MEL_FILL_PAD)
     end = samples;
-  else if (fill == NJ_MEL_FILL_REPEAT_PAD)
-    end = n / samples * samples;
+  int64_t period = samples + gap_samples(&fe->options);
+  if (samples > 0 && fill == NJ_MEL_FILL_REPEAT_PAD)
+    end = (n + period - samples) / period * period;
+  if (end > n)
+    end = n;
   if (at >= end)
     return -1;
-  int64_t from = at % samples, whole = samples - from;
+  int64_t from = at % period, silent = from >= samples;
+  int64_t whole = silent ? period - from : samples - from;
   *run = end - at < whole ? end - at : whole;
-  return from;
+  return silent ? -1 : from;
 }
 
 int64_t nj_mel_frames(const nj_mel *fe, int64_t samples) {

@@ -25,7 +25,8 @@ typedef enum { NJ_MEL_DB, NJ_MEL_LN, NJ_MEL_LOG10, NJ_MEL_LINEAR } nj_mel_log;
 /* What becomes of a clip that is shorter than `duration`:
  *   pad         zeros follow it
  *   repeat      it is repeated, and cut where the duration ends (MS-CLAP)
- *   repeat_pad  it is repeated as often as it fits in whole, zeros follow (LAION-CLAP) */
+ *   repeat_pad  it is repeated as often as it fits in whole, zeros follow (LAION-CLAP)
+ * Behind each repetition `gap` seconds of silence may follow. */
 typedef enum {
   NJ_MEL_FILL_NONE,
   NJ_MEL_FILL_PAD,
@@ -58,6 +59,7 @@ typedef struct {
   int drop_last;      /* one frame less at the end (ACT) */
   nj_mel_fill fill;
   double duration; /* seconds that a clip is filled up to; 0: never */
+  double gap;      /* repeat and repeat_pad: seconds of silence behind each repetition */
 } nj_mel_options;
 
 /* Presets: "panns" (32 kHz; also HTS-AT: "htsat"), "panns16k", "panns8k", "laion",
