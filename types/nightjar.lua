@@ -31,6 +31,21 @@ function nj.memory(options) end
 ---@return string
 function nj.digest(...) end
 
+---@class nightjar.Option
+---@field name string
+---@field type "integer"|"number"|"boolean"|"string"|"integer[]"
+---@field required boolean raises where it is missing
+---@field default? any what is there when it is left out; nothing where it follows from other options
+---@field derived? boolean true where the default follows from other options
+---@field low? number the least that is allowed, of numbers and of entries
+---@field high? number the most
+---@field names? string[] what a string may be, the default of most first
+
+---The options of a function of the C side, which checks them by this very list: "encoders.bert", "ac.decoder", "audio.mel", "Encoder:generate". What is no plain value (generators, tensors) is not in it.
+---@param name? string without it, the names of all functions that are listed
+---@return nightjar.Option[]|string[] options in order; or names in no order
+function nj.options(name) end
+
 ---The number of threads that kernels use; results do not depend on it. The environment variable
 ---NIGHTJAR_THREADS sets the first value, else it is one per core.
 ---@param n? integer 1 to 256
@@ -2971,8 +2986,8 @@ nj.encoders = {}
 
 ---@class nightjar.ConvnetOptions: nightjar.WeightsOption
 ---@field channels integer[] of each block, for example {64, 128, 256, 512}
----@field pool_time? integer|integer[] of each block
----@field pool_mel? integer|integer[]
+---@field pool_time? integer[] of each block; 2 for all when left out
+---@field pool_mel? integer[]
 ---@field mels? integer bands of the input; 64 when left out
 ---@field dropout? number after each block; 0.2 when left out
 ---@field time_stripes? integer of SpecAugment in training

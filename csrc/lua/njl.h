@@ -12,7 +12,10 @@
 #include "nj.h"
 
 /* Rooms: each has void njl_open_<room>(lua_State *L), called with the module table on top. Add a
- * line to njl_rooms.h. */
+ * line to njl_rooms.h, which declares it here. */
+#define NJL_ROOM(room) void njl_open_##room(lua_State *L);
+#include "njl_rooms.h"
+#undef NJL_ROOM
 
 /* ---- context (njl_context.c) ---- */
 nj_ctx *njl_ctx(lua_State *L);
@@ -61,16 +64,28 @@ int njl_name_distance(const char *a, const char *b);
 /* Each reads one option, or gives the default when it is absent; a wrong type or range raises
  * "mel: option 'hop' must be an integer in [1, 65536], got -3". */
 lua_Integer njl_opt_integer(lua_State *L, int index, const char *function, const char *key,
-                            lua_Integer low, lua_Integer high, lua_Integer preset);
+                            lua_Integer low, lua_Integer high, lua_Integer fallback);
 lua_Number njl_opt_number(lua_State *L, int index, const char *function, const char *key,
-                          lua_Number low, lua_Number high, lua_Number preset);
-int njl_opt_boolean(lua_State *L, int index, const char *function, const char *key, int preset);
+                          lua_Number low, lua_Number high, lua_Number fallback);
+int njl_opt_boolean(lua_State *L, int index, const char *function, const char *key, int fallback);
 /* The string stays valid while the options table holds it. */
 const char *njl_opt_string(lua_State *L, int index, const char *function, const char *key,
-                           const char *preset);
+                           const char *fallback);
 /* Index into `names` (NULL-ended). */
 int njl_opt_enum(lua_State *L, int index, const char *function, const char *key,
-                 const char *const *names, int preset);
+                 const char *const *names, int fallback);
+
+/* ---- options by a table of the C library (njl_option_table.c) ---- */
+/* Reads the options at `index` (a table, or nil for none) into the struct that `table` describes: checks
+ * keys, those of `extra` (NULL-ended, or NULL) being allowed besides, sets defaults, reads what was given,
+ * raises where something required is missing, derives the rest. Returns which were given, a bit for each. */
+uint64_t njl_read_options(lua_State *L, int index, const nj_option_table *table,
+                          const char *const *extra, void *options);
+/* Pushes the value of one option; a table of all of them, from which an equal struct is read. */
+void njl_push_option(lua_State *L, const nj_option *option, const void *options);
+void njl_push_options(lua_State *L, const nj_option_table *table, const void *options);
+/* Makes the table known to nj.options as that of a function, "encoders.bert". */
+void njl_list_options(lua_State *L, const char *function, const nj_option_table *table);
 
 /* ---- tensors (njl_tensor.c) ---- */
 #define NJL_TENSOR "nightjar.Tensor"
@@ -84,9 +99,9 @@ nj_tensor *njl_test_tensor(lua_State *L, int index); /* NULL when it is none */
 /* A tensor, or a number made into a 0-dimensional tensor that suits `like` (a float with an integer
  * `like` becomes float32); a number replaces the stack slot by its tensor. */
 nj_tensor *njl_check_operand(lua_State *L, int index, const nj_tensor *like);
-nj_dtype njl_check_dtype(lua_State *L, int index, nj_dtype preset); /* nil: preset */
+nj_dtype njl_check_dtype(lua_State *L, int index, nj_dtype fallback); /* nil: fallback */
 /* Option 'dtype'. */
-nj_dtype njl_opt_dtype(lua_State *L, int index, const char *function, nj_dtype preset);
+nj_dtype njl_opt_dtype(lua_State *L, int index, const char *function, nj_dtype fallback);
 /* A shape from {2, 3}, or from the integers at index and on; returns ndim. A size may be -1, which
  * only some operations understand. */
 int njl_check_shape(lua_State *L, int index, int64_t *shape);

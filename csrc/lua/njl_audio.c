@@ -238,8 +238,6 @@ static int l_crop(lua_State *L) {
   return 2;
 }
 
-void njl_open_audio(lua_State *L);
-
 void njl_open_audio(lua_State *L) {
   static const luaL_Reg functions[] = {{"decode", l_decode},
                                        {"decode_bytes", l_decode_bytes},

@@ -338,8 +338,6 @@ static int l_custom(lua_State *L) {
   return 1;
 }
 
-void njl_open_autograd(lua_State *L);
-
 void njl_open_autograd(lua_State *L) {
   static const luaL_Reg methods[] = {{"backward", l_backward},
                                      {"register_hook", l_register_hook},

@@ -302,8 +302,6 @@ static int l_vectors(lua_State *L) {
   return 2;
 }
 
-void njl_open_catalogue(lua_State *L);
-
 void njl_open_catalogue(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"begin", l_begin}, {"commit", l_commit},   {"rollback", l_rollback}, {"clear", l_clear},

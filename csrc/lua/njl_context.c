@@ -275,8 +275,6 @@ void *njl_check_handle(lua_State *L, int index, const char *name) {
   return *slot;
 }
 
-void njl_open_context(lua_State *L);
-
 void njl_open_context(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"memory", l_memory}, {"threads", l_threads}, {"_fail_after", l_fail_after}, {NULL, NULL}};

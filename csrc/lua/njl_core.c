@@ -1,10 +1,6 @@
 /* The module's entry point: opens every room of the binding (njl_rooms.h). */
 #include "njl.h"
 
-#define NJL_ROOM(room) void njl_open_##room(lua_State *L);
-#include "njl_rooms.h"
-#undef NJL_ROOM
-
 __attribute__((visibility("default"))) int luaopen_nightjar_core(lua_State *L);
 
 int luaopen_nightjar_core(lua_State *L) {

@@ -332,8 +332,6 @@ static int l_one_hot(lua_State *L) {
   return 1;
 }
 
-void njl_open_create(lua_State *L);
-
 void njl_open_create(lua_State *L) {
   static const luaL_Reg functions[] = {{"tensor", l_tensor},
                                        {"frombytes", l_frombytes},

@@ -248,8 +248,6 @@ static int l_rows(lua_State *L) {
   return 3;
 }
 
-void njl_open_face(lua_State *L);
-
 void njl_open_face(lua_State *L) {
   static const luaL_Reg methods[] = {{"size", l_size}, {"numel", l_numel},   {"id", l_id},
                                      {"rows", l_rows}, {"format", l_format}, {NULL, NULL}};

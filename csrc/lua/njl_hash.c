@@ -53,8 +53,6 @@ static int l_digest(lua_State *L) {
   return 1;
 }
 
-void njl_open_hash(lua_State *L);
-
 void njl_open_hash(lua_State *L) {
   lua_pushcfunction(L, l_digest);
   lua_setfield(L, -2, "digest");

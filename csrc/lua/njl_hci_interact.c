@@ -40,8 +40,6 @@ static int l_interact(lua_State *L) {
   return 1;
 }
 
-void njl_open_hci_interact(lua_State *L);
-
 void njl_open_hci_interact(lua_State *L) {
   luaL_getsubtable(L, -1, "hci");
   lua_pushcfunction(L, l_interact);

@@ -246,8 +246,6 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-void njl_open_mel(lua_State *L);
-
 void njl_open_mel(lua_State *L) {
   static const luaL_Reg methods[] = {{"batch", l_batch},
                                      {"frames", l_frames},

@@ -1,91 +1,110 @@
 #include "njl_network.h"
 
-njl_network *njl_check_network(lua_State *L, int index) {
-  njl_network *network = luaL_checkudata(L, index, NJL_NETWORK);
-  if (!network->net)
+typedef struct {
+  const njl_network_class *class;
+  nj_network *net; /* NULL until made, and after it was freed */
+} handle;
+
+static handle *check_handle(lua_State *L, int index) {
+  handle *h = luaL_checkudata(L, index, NJL_NETWORK);
+  if (!h->net)
     luaL_argerror(L, index, "this encoder was freed");
-  return network;
+  return h;
 }
 
-njl_network *njl_check_network_of(lua_State *L, int index, const njl_network_kind *kind) {
-  njl_network *network = njl_check_network(L, index);
-  if (network->kind != kind)
+nj_network *njl_check_network(lua_State *L, int index) { return check_handle(L, index)->net; }
+
+void *njl_check_network_of(lua_State *L, int index, const nj_network_kind *kind) {
+  nj_network *net = njl_check_network(L, index);
+  if (net->kind != kind)
     luaL_argerror(L, index,
-                  lua_pushfstring(L, "expected a %s, got a %s", kind->name, network->kind->name));
-  return network;
+                  lua_pushfstring(L, "expected a %s, got a %s", kind->name, net->kind->name));
+  return net;
 }
 
-njl_network *njl_new_network(lua_State *L, const njl_network_kind *kind) {
-  njl_network *network = lua_newuserdatauv(L, sizeof *network, 1);
-  *network = (njl_network){.kind = kind, .training = 0};
+/* ---- making ---- */
+
+/* Option 'rng' of the table at 1: what draws the weights, the state's default generator when absent;
+ * NULL for false, which leaves drawn weights zero (they are about to be loaded). */
+static nj_rng *weights_rng(lua_State *L, const char *function) {
+  int none = lua_getfield(L, 1, "rng") == LUA_TBOOLEAN && !lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return none ? NULL : njl_opt_rng(L, 1, function, "rng");
+}
+
+static int l_make(lua_State *L) {
+  static const char *const extra[] = {"rng", "kind", NULL};
+  const njl_network_class *class = lua_touserdata(L, lua_upvalueindex(1));
+  const nj_option_table *table = class->kind->options;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  void *options = lua_newuserdatauv(L, table->size, 0);
+  njl_read_options(L, 1, table, extra, options);
+  nj_rng *rng = weights_rng(L, table->name);
+  handle *h = lua_newuserdatauv(L, sizeof *h, 0);
+  *h = (handle){.class = class};
   luaL_setmetatable(L, NJL_NETWORK);
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, 1);
-  return network;
+  NJL_CALL(L, nj_network_new(njl_ctx(L), class->kind, options, rng, &h->net));
+  njl_account(L);
+  return 1;
 }
 
-nj_dtype njl_opt_parameter_dtype(lua_State *L, int index, const char *function) {
-  nj_dtype dtype = njl_opt_dtype(L, index, function, NJ_F32);
-  if (!nj_dtype_is_float(dtype))
-    luaL_error(L, "%s: option 'dtype' must be 'float32' or 'float64', got '%s'", function,
-               nj_dtype_name(dtype));
-  return dtype;
-}
-
-/* ---- descriptors ---- */
-
-void njl_describe_integer(lua_State *L, const char *key, lua_Integer value) {
-  lua_getiuservalue(L, -1, 1);
-  lua_pushinteger(L, value);
-  lua_setfield(L, -2, key);
+void njl_networks(lua_State *L, const char *space, const njl_network_class *classes) {
+  luaL_getsubtable(L, -1, space);
+  for (; classes->kind; classes++) {
+    const char *name = classes->kind->name;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)classes);
+    lua_pushcclosure(L, l_make, 1);
+    lua_setfield(L, -2, name);
+    njl_list_options(L, lua_pushfstring(L, "%s.%s", space, name), classes->kind->options);
+    lua_pop(L, 1);
+  }
   lua_pop(L, 1);
 }
 
-void njl_describe_number(lua_State *L, const char *key, lua_Number value) {
-  lua_getiuservalue(L, -1, 1);
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, key);
-  lua_pop(L, 1);
+/* ---- calling ---- */
+
+nj_tensor *njl_opt_tensor(lua_State *L, int index) {
+  return lua_isnoneornil(L, index) ? NULL : njl_check_tensor(L, index);
 }
 
-void njl_describe_string(lua_State *L, const char *key, const char *value) {
-  lua_getiuservalue(L, -1, 1);
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-  lua_pop(L, 1);
+nj_rng *njl_call_rng(lua_State *L, int index, const char *function) {
+  static const char *const keys[] = {"rng", NULL};
+  njl_options(L, index, function, keys);
+  return njl_opt_rng(L, index, function, "rng");
 }
 
-void njl_describe_list(lua_State *L, const char *key, int n, const int64_t *values) {
-  lua_getiuservalue(L, -1, 1);
-  lua_createtable(L, n, 0);
-  for (int i = 0; i < n; i++) {
-    lua_pushinteger(L, values[i]);
+nj_tensor **njl_inner_make(lua_State *L, int index, const char *function, int n, njl_inner *inner) {
+  inner->n = njl_opt_boolean(L, index, function, "hidden", 0) ? n : 0;
+  if (inner->n > NJL_MOST_INNER)
+    luaL_error(L, "%s: at most %d hidden states can be given", function, NJL_MOST_INNER);
+  if (inner->n == 0)
+    return NULL;
+  lua_createtable(L, inner->n, 0);
+  for (int i = 0; i < inner->n; i++) {
+    inner->tensors[i] = NULL;
+    inner->slots[i] = njl_new_tensor(L);
     lua_rawseti(L, -2, i + 1);
   }
-  lua_setfield(L, -2, key);
-  lua_pop(L, 1);
+  return inner->tensors;
 }
 
-void njl_describe_boolean(lua_State *L, const char *key, int value) {
-  lua_getiuservalue(L, -1, 1);
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, key);
-  lua_pop(L, 1);
+void njl_inner_keep(njl_inner *inner) {
+  for (int i = 0; i < inner->n; i++)
+    *inner->slots[i] = inner->tensors[i];
 }
 
 /* ---- what every network does ---- */
 
 static int l_call(lua_State *L) {
-  njl_network *network = njl_check_network(L, 1);
-  return network->kind->call(L, network);
+  handle *h = check_handle(L, 1);
+  return h->class->call(L, h->net);
 }
 
 static int l_gc(lua_State *L) {
-  njl_network *network = luaL_checkudata(L, 1, NJL_NETWORK);
-  void *net = network->net;
-  network->net = NULL;
-  if (net)
-    network->kind->free(net);
+  handle *h = luaL_checkudata(L, 1, NJL_NETWORK);
+  nj_network *net = h->net;
+  h->net = NULL;
+  nj_network_free(net);
   return 0;
 }
 
@@ -95,11 +114,11 @@ static void push_param(lua_State *L, const nj_param *param) {
 
 /* A list of {name = …, tensor = …} of the parameters, or of the buffers. */
 static int push_named(lua_State *L, int trainable) {
-  njl_network *network = njl_check_network(L, 1);
+  nj_network *net = njl_check_network(L, 1);
   int n = 0;
   lua_newtable(L);
-  for (size_t i = 0; i < network->params->n; i++) {
-    const nj_param *param = &network->params->items[i];
+  for (size_t i = 0; i < net->params.n; i++) {
+    const nj_param *param = &net->params.items[i];
     if (param->trainable != trainable)
       continue;
     lua_createtable(L, 0, 2);
@@ -117,11 +136,11 @@ static int l_buffers(lua_State *L) { return push_named(L, 0); }
 
 /* network:state(): { name = tensor } of parameters and buffers; the tensors are the network's own. */
 static int l_state(lua_State *L) {
-  njl_network *network = njl_check_network(L, 1);
+  nj_network *net = njl_check_network(L, 1);
   lua_newtable(L);
-  for (size_t i = 0; i < network->params->n; i++) {
-    push_param(L, &network->params->items[i]);
-    lua_setfield(L, -2, network->params->items[i].name);
+  for (size_t i = 0; i < net->params.n; i++) {
+    push_param(L, &net->params.items[i]);
+    lua_setfield(L, -2, net->params.items[i].name);
   }
   return 1;
 }
@@ -141,10 +160,10 @@ static void append_mismatch(lua_State *L, int list, const nj_param *param, const
  * { loaded = {names}, missing = {names}, mismatched = {"name: expected (…), got (…)"} }. Nothing is
  * changed when a tensor's shape differs. */
 static int l_load(lua_State *L) {
-  njl_network *network = njl_check_network(L, 1);
+  nj_network *net = njl_check_network(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   const char *prefix = luaL_optstring(L, 3, "");
-  nj_params *params = network->params;
+  nj_params *params = &net->params;
   lua_settop(L, 3);
   lua_newtable(L); /* 4 loaded, 5 missing, 6 mismatched */
   lua_newtable(L);
@@ -192,9 +211,9 @@ static int l_is_training(lua_State *L) {
 }
 
 static int freeze(lua_State *L, int frozen) {
-  njl_network *network = njl_check_network(L, 1);
+  nj_network *net = njl_check_network(L, 1);
   size_t n;
-  njl_check(L, nj_params_freeze(network->params, luaL_optstring(L, 2, ""), frozen, &n));
+  njl_check(L, nj_params_freeze(&net->params, luaL_optstring(L, 2, ""), frozen, &n));
   lua_pushinteger(L, (lua_Integer)n);
   return 1;
 }
@@ -204,26 +223,13 @@ static int freeze(lua_State *L, int frozen) {
 static int l_freeze(lua_State *L) { return freeze(L, 1); }
 static int l_unfreeze(lua_State *L) { return freeze(L, 0); }
 
-/* A copy, one level deep and for lists two. */
+/* Its options in full, from which a file rebuilds it. */
 static int l_descriptor(lua_State *L) {
-  njl_check_network(L, 1);
-  lua_newtable(L);
-  lua_getiuservalue(L, 1, 1);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    lua_pushvalue(L, -2);
-    if (lua_istable(L, -2)) {
-      lua_Integer n = luaL_len(L, -2);
-      lua_createtable(L, (int)n, 0);
-      for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, -3, i);
-        lua_rawseti(L, -2, i);
-      }
-    } else {
-      lua_pushvalue(L, -2);
-    }
-    lua_settable(L, -6);
-    lua_pop(L, 1);
+  const nj_network *net = njl_check_network(L, 1);
+  njl_push_options(L, net->kind->options, nj_network_options(net));
+  if (lua_getfield(L, -1, "kind") == LUA_TNIL) { /* else it is an option */
+    lua_pushstring(L, net->kind->name);
+    lua_setfield(L, -3, "kind");
   }
   lua_pop(L, 1);
   return 1;
@@ -238,31 +244,20 @@ static int64_t parameter_count(const nj_params *params) {
 }
 
 static int l_size(lua_State *L) {
-  lua_pushinteger(L, parameter_count(njl_check_network(L, 1)->params));
+  lua_pushinteger(L, parameter_count(&njl_check_network(L, 1)->params));
   return 1;
 }
 
 static int l_tostring(lua_State *L) {
-  njl_network *network = luaL_checkudata(L, 1, NJL_NETWORK);
-  if (network->net)
-    lua_pushfstring(L, "%s %s (%I parameters)", network->kind->name, network->kind->noun,
-                    (LUAI_UACINT)parameter_count(network->params));
+  handle *h = luaL_checkudata(L, 1, NJL_NETWORK);
+  const char *name = h->class->kind->name, *noun = h->class->noun;
+  if (h->net)
+    lua_pushfstring(L, "%s %s (%I parameters)", name, noun,
+                    (LUAI_UACINT)parameter_count(&h->net->params));
   else
-    lua_pushfstring(L, "%s %s (freed)", network->kind->name, network->kind->noun);
+    lua_pushfstring(L, "%s %s (freed)", name, noun);
   return 1;
 }
-
-nj_rng *njl_weights_rng(lua_State *L, const char *function) {
-  int none =
-      lua_istable(L, 1) && lua_getfield(L, 1, "rng") == LUA_TBOOLEAN && !lua_toboolean(L, -1);
-  if (lua_istable(L, 1))
-    lua_pop(L, 1);
-  return none ? NULL : njl_opt_rng(L, 1, function, "rng");
-}
-
-void njl_namespace(lua_State *L, const char *name) { luaL_getsubtable(L, -1, name); }
-
-void njl_open_network(lua_State *L);
 
 void njl_open_network(lua_State *L) {
   static const luaL_Reg methods[] = {{"parameters", l_parameters},

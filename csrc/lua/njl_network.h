@@ -1,18 +1,12 @@
-/* Networks as userdata of one class: what differs between kinds is how one is made from options and how
- * it is called. njl_network.c has what all of them do; njl_encoders.c and others make them:
+/* Networks as userdata of one class. Options, parameters, descriptors and freeing are the library's
+ * (nn/network.h); the binding adds how each kind is called:
  *
- *   static int call_thing(lua_State *L, njl_network *network) { … }
- *   static void free_thing(void *net) { nj_thing_free(net); }
- *   static const njl_network_kind thing_kind = {"thing", call_thing, free_thing, "encoder"};
+ *   static int call_thing(lua_State *L, nj_network *base) { … arguments from 2 … }
  *
- *   njl_network *network = njl_new_network(L, &thing_kind);
- *   nj_thing *net = NULL;
- *   NJL_CALL(L, nj_thing_new(ctx, &options, rng, &net));
- *   network->net = net;
- *   network->params = &net->params;
- *   njl_describe_string(L, "kind", "thing"); …
- *   njl_account(L);
- *   return 1; */
+ *   void njl_open_things(lua_State *L) {
+ *     static const njl_network_class classes[] = {{&nj_thing_network, call_thing, "encoder"}, {0}};
+ *     njl_networks(L, "things", classes);
+ *   } */
 #ifndef NJL_NETWORK_H
 #define NJL_NETWORK_H
 
@@ -20,46 +14,37 @@
 
 #define NJL_NETWORK "nightjar.Encoder"
 
-typedef struct njl_network njl_network;
-
 typedef struct {
-  const char *name;
-  int (*call)(lua_State *L, njl_network *network); /* arguments from 2 */
-  void (*free)(void *net);
-  const char *noun; /* in tostring, behind the name: "encoder" */
-} njl_network_kind;
+  const nj_network_kind *kind;
+  int (*call)(lua_State *L, nj_network *net);
+  const char *noun; /* in tostring, behind the kind's name: "encoder" */
+} njl_network_class;
 
-struct njl_network {
-  const njl_network_kind *kind;
-  void *net; /* NULL until made, and after it was freed */
-  nj_params *params;
-  int training;
-};
+/* For each class (the last is zero) a function that makes such a network from a table of options, under
+ * the kind's name in the table `space` of the module table on top of the stack. */
+void njl_networks(lua_State *L, const char *space, const njl_network_class *classes);
 
-/* Pushes a network that is still to be made; its descriptor is empty. */
-njl_network *njl_new_network(lua_State *L, const njl_network_kind *kind);
 /* The network at an argument; raises when it was freed, or is none. */
-njl_network *njl_check_network(lua_State *L, int index);
+nj_network *njl_check_network(lua_State *L, int index);
 /* The network at an argument when it is of this kind, else raises. */
-njl_network *njl_check_network_of(lua_State *L, int index, const njl_network_kind *kind);
+void *njl_check_network_of(lua_State *L, int index, const nj_network_kind *kind);
 
-/* Option 'dtype' of parameters: float32 when absent; float64 serves gradient checks. */
-nj_dtype njl_opt_parameter_dtype(lua_State *L, int index, const char *function);
+/* The tensor at an argument, or NULL for nil. */
+nj_tensor *njl_opt_tensor(lua_State *L, int index);
+/* Option 'rng' of a call's options at `index`, which may have that option alone. */
+nj_rng *njl_call_rng(lua_State *L, int index, const char *function);
 
-/* Entries of the descriptor of the network on top of the stack: the options in full, so that a file
- * can rebuild it. */
-void njl_describe_integer(lua_State *L, const char *key, lua_Integer value);
-void njl_describe_number(lua_State *L, const char *key, lua_Number value);
-void njl_describe_string(lua_State *L, const char *key, const char *value);
-void njl_describe_boolean(lua_State *L, const char *key, int value);
-void njl_describe_list(lua_State *L, const char *key, int n, const int64_t *values);
+/* Tensors from inside a network that a call gives when option 'hidden' is true. */
+#define NJL_MOST_INNER 64
+typedef struct {
+  int n;
+  nj_tensor **slots[NJL_MOST_INNER], *tensors[NJL_MOST_INNER];
+} njl_inner;
 
-/* Option 'rng' of the table at 1: what draws the weights, the state's default generator when absent;
- * NULL for false, which leaves drawn weights zero (they are about to be loaded). */
-nj_rng *njl_weights_rng(lua_State *L, const char *function);
-
-/* The table `name` of the module table on top of the stack, made when it is not there: rooms that
- * share a namespace each call it. Pushes the table. */
-void njl_namespace(lua_State *L, const char *name);
+/* Pushes a list for n of them, when the option is set in the options at `index`; else inner->n is 0 and
+ * nothing is pushed. Gives where the library puts them: NULL when n is 0. */
+nj_tensor **njl_inner_make(lua_State *L, int index, const char *function, int n, njl_inner *inner);
+/* Gives the list what the library put there, also after a failure: before anything can throw. */
+void njl_inner_keep(njl_inner *inner);
 
 #endif

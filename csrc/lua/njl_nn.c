@@ -296,8 +296,6 @@ static int l_cross_entropy(lua_State *L) {
   END(nj_cross_entropy(ctx, logits, targets, &o, slot));
 }
 
-void njl_open_nn(lua_State *L);
-
 void njl_open_nn(lua_State *L) {
   static const luaL_Reg methods[] = {{"matmul", l_matmul},
                                      {"mm", l_matmul},

@@ -168,8 +168,6 @@ static void set_operators(lua_State *L) {
   lua_pop(L, 1);
 }
 
-void njl_open_elementwise(lua_State *L);
-
 void njl_open_elementwise(lua_State *L) {
 #define NJ_X(name, NAME) {#name, do_##name},
   static const luaL_Reg methods[] = {NJ_ELEMENTWISE_UNARY(NJ_X) NJ_ELEMENTWISE_BINARY(NJ_X)

@@ -172,8 +172,6 @@ static int do_grad_norm(lua_State *L) {
   return 1;
 }
 
-void njl_open_inplace(lua_State *L);
-
 void njl_open_inplace(lua_State *L) {
 #define NJ_X(name, NAME) {#name "_", do_##name},
   static const luaL_Reg methods[] = {NJ_ELEMENTWISE_UNARY(NJ_X){"copy_", do_copy},

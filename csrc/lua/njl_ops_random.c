@@ -148,8 +148,6 @@ static int l_normal(lua_State *L) {
   return finish_in_place(L);
 }
 
-void njl_open_random(lua_State *L);
-
 void njl_open_random(lua_State *L) {
   static const luaL_Reg functions[] = {{"rand", l_rand},
                                        {"randn", l_randn},

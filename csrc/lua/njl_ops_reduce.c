@@ -200,8 +200,6 @@ static int l_topk(lua_State *L) {
   return 2;
 }
 
-void njl_open_reduce(lua_State *L);
-
 void njl_open_reduce(lua_State *L) {
   static const luaL_Reg methods[] = {{"sum", l_sum},
                                      {"mean", l_mean},

@@ -80,8 +80,6 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-void njl_open_rank(lua_State *L);
-
 void njl_open_rank(lua_State *L) {
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "_rank"); /* the metrics' own, not for users */

@@ -101,8 +101,6 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-void njl_open_reader(lua_State *L);
-
 void njl_open_reader(lua_State *L) {
   static const luaL_Reg methods[] = {{"submit", l_submit},   {"next", l_next},
                                      {"pending", l_pending}, {"bytes", l_bytes},

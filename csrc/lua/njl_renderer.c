@@ -286,8 +286,6 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-void njl_open_renderer(lua_State *L);
-
 void njl_open_renderer(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"submit", l_submit},   {"next", l_next},   {"render", l_render}, {"wave", l_wave},

@@ -154,8 +154,6 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-void njl_open_rng(lua_State *L);
-
 void njl_open_rng(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"uniform", l_uniform}, {"normal", l_normal}, {"integer", l_integer}, {"choice", l_choice},

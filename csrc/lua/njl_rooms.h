@@ -1,6 +1,7 @@
 /* The rooms of the binding, one a line, opened in this order: a room that adds methods to a class
- * comes after the room that registers it. Included several times, with NJL_ROOM defined. */
+ * comes after the room that registers it. Included several times, with NJL_ROOM defined; njl.h makes prototypes of it. */
 NJL_ROOM(context)
+NJL_ROOM(option_table)
 NJL_ROOM(rng)
 NJL_ROOM(tensor)
 NJL_ROOM(face)
@@ -25,13 +26,8 @@ NJL_ROOM(system)
 NJL_ROOM(network)
 NJL_ROOM(encoders)
 NJL_ROOM(audio_encoders)
-NJL_ROOM(htsat)
-NJL_ROOM(convnext)
-NJL_ROOM(vit)
-NJL_ROOM(gpt2)
 NJL_ROOM(ac_decoder)
 NJL_ROOM(hci_interact)
 NJL_ROOM(hash)
 NJL_ROOM(hci_aggregate)
-NJL_ROOM(hci_codebook)
 NJL_ROOM(ac_interaction)

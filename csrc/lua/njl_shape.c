@@ -292,8 +292,6 @@ static int l_pad(lua_State *L) {
   NJL_END(nj_pad(ctx, x, x->ndim, before, after, (nj_pad_mode)mode, value, slot));
 }
 
-void njl_open_shape(lua_State *L);
-
 void njl_open_shape(lua_State *L) {
   static const luaL_Reg methods[] = {{"reshape", l_reshape},
                                      {"view", l_view},

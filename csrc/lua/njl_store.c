@@ -236,8 +236,6 @@ static int l_save(lua_State *L) {
   return 2;
 }
 
-void njl_open_store(lua_State *L);
-
 void njl_open_store(lua_State *L) {
   static const luaL_Reg meta[] = {{"__gc", l_archive_gc}, {"__close", l_archive_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {

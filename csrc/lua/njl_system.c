@@ -73,8 +73,6 @@ static int system_sync(lua_State *L) {
   return 1;
 }
 
-void njl_open_system(lua_State *L);
-
 void njl_open_system(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"clock", system_clock},     {"is_terminal", system_is_terminal},

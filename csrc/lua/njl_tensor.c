@@ -270,8 +270,6 @@ static int l_free(lua_State *L) {
   return 0;
 }
 
-void njl_open_tensor(lua_State *L);
-
 void njl_open_tensor(lua_State *L) {
   static const luaL_Reg methods[] = {{"totable", l_totable}, {"item", l_item}, {"tonumber", l_item},
                                      {"bytes", l_bytes},     {"free", l_free}, {NULL, NULL}};

@@ -295,8 +295,6 @@ static int l_train_wordpiece(lua_State *L) {
   return 1;
 }
 
-void njl_open_text(lua_State *L);
-
 void njl_open_text(lua_State *L) {
   static const luaL_Reg functions[] = {{"normalize", l_normalize},
                                        {"wordpiece", l_wordpiece},

@@ -188,7 +188,7 @@ describe("nj.ac.decoder", function()
   end)
 
   it("says what is wrong with what it gets", function()
-    message("decoder: option 'vocabulary' is required, the number of tokens",
+    message("decoder: option 'vocabulary' is required (an integer)",
       function() nj.ac.decoder {} end)
     message("decoder: 3 heads do not divide a width of 8",
       function() nj.ac.decoder { vocabulary = 9, width = 8, heads = 3 } end)

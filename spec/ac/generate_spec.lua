@@ -283,9 +283,9 @@ describe("decoder:generate", function()
     local function refuse(text, o)
       message("generate: " .. text, function() net:generate(memory, nil, options(o)) end)
     end
-    message("generate: option 'bos' is required, a token id",
+    message("generate: option 'bos' is required (an integer)",
       function() net:generate(memory, nil, { eos = 2 }) end)
-    message("generate: option 'eos' is required, a token id",
+    message("generate: option 'eos' is required (an integer)",
       function() net:generate(memory, nil, { bos = 2 }) end)
     refuse("option 'method' must be one of greedy, beam, nucleus, top_k; got 'sample'",
       { method = "sample" })

@@ -210,7 +210,7 @@ describe("nj.encoders.convnet", function()
       function() net(mel(2, 16, 8), lengths { 16, 17 }) end)
     message("convnet: clip 1 has a length of 0 frames, expected 1 to 16",
       function() net(mel(2, 16, 8), lengths { 0, 16 }) end)
-    message("convnet: option 'channels' is required, for example {64, 128, 256, 512}",
+    message("convnet: option 'channels' is required (a list of integers)",
       function() nj.encoders.convnet {} end)
     message("convnet: option 'pool_time' has 1 entries, 'channels' has 2",
       function() small { pool_time = { 2 } } end)

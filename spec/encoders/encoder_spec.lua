@@ -220,7 +220,7 @@ describe("nj.encoders.projection", function()
       "projection: expected (…, 6), got (2, 5)",
       nil, true)
     assert.error_matches(function() nj.encoders.projection { input = 6 } end,
-      "projection: options 'input' and 'output' are required", nil, true)
+      "projection: option 'output' is required (an integer)", nil, true)
     assert.error_matches(function()
       nj.encoders.projection { input = 6, output = 4, form = "mpl" }
     end,

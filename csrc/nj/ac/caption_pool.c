@@ -18,53 +18,60 @@ static nj_transformer_options layer_options(const nj_caption_pool_options *o) {
                                   .eps = 1e-5};
 }
 
-static nj_status add_all(nj_caption_pool *net) {
-  const nj_caption_pool_options *o = &net->options;
-  nj_transformer_options layer = layer_options(o);
+nj_caption_pool_options nj_caption_pool_default_options(void) {
+  return (nj_caption_pool_options){
+      .kind = NJ_CAPTION_MEAN, .layers = 2, .heads = 1, .positions = 64, .dtype = NJ_F32};
+}
+
+static void derive(void *options, uint64_t given) {
+  nj_caption_pool_options *o = options;
+  if (o->kind == NJ_CAPTION_TRANSFORMER &&
+      !nj_option_given(&nj_caption_pool_option_table, given, "heads"))
+    o->heads = 4;
+  if (!nj_option_given(&nj_caption_pool_option_table, given, "hidden"))
+    o->hidden = o->width;
+}
+
+#define O nj_caption_pool_options
+static const char *const kinds[] = {"mean", "transformer", NULL};
+static const char *const norms[] = {"post", "pre", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_ENUM(O, "kind", kind, kinds, 0),
+    NJ_OPTION_RANGE(O, "width", width, 1, 65536, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "layers", layers, 0, 1000, 0),
+    NJ_OPTION_RANGE(O, "heads", heads, 1, 65536, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "hidden", hidden, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "positions", positions, 1, 1 << 20, 0),
+    NJ_OPTION_ENUM(O, "norm", pre_norm, norms, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_HIDDEN),
+};
+NJ_OPTION_TABLE(caption_pool, items, derive)
+#undef O
+
+static nj_status build(nj_network *base) {
+  const nj_caption_pool_options *o = &((nj_caption_pool *)base)->options;
+  const nj_transformer_options layer = layer_options(o);
+  NJ_TRY(
+      nj_transformer_check(base->ctx, "caption_pool", &layer, o->layers, o->positions, o->dropout));
   if (o->kind == NJ_CAPTION_MEAN)
     return NJ_OK;
-  NJ_TRY(nj_params_add(&net->params, "position_embeddings", "weight", NJ_INIT_BERT, 0, 2,
+  NJ_TRY(nj_params_add(&base->params, "position_embeddings", "weight", NJ_INIT_BERT, 0, 2,
                        (int64_t[]){o->positions, o->width}));
   for (int64_t i = 0; i < o->layers; i++) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "transformer.layers.%lld", (long long)i);
-    NJ_TRY(nj_transformer_add_layer(&net->params, prefix, &layer, 0));
+    NJ_TRY(nj_transformer_add_layer(&base->params, prefix, &layer, 0));
   }
   return NJ_OK;
 }
 
-nj_status nj_caption_pool_new(nj_ctx *ctx, const nj_caption_pool_options *options, nj_rng *rng,
-                              nj_caption_pool **out) {
-  nj_transformer_options layer = layer_options(options);
-  NJ_TRY(nj_transformer_check(ctx, "caption_pool", &layer, options->layers, options->positions,
-                              options->dropout));
-  nj_caption_pool *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = add_all(net);
-  net->params.rng = NULL;
-  if (st) {
-    nj_caption_pool_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_caption_pool_free(nj_caption_pool *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
+const nj_network_kind nj_caption_pool_network = NJ_NETWORK_KIND(
+    caption_pool, .dtype_at = offsetof(nj_caption_pool, options.dtype), .build = build);
+NJ_NETWORK_DEFINE(caption_pool)
 
 static nj_status check_input(nj_caption_pool *net, const nj_tensor *x, const nj_tensor *mask) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   if (x->ndim != 3 || x->shape[2] != net->options.width)
     return nj_fail(ctx, NJ_ESHAPE,
                    "caption_pool: expected captions (batch, captions, %lld), got %s",
@@ -112,15 +119,15 @@ static nj_status run_layers(nj_caption_pool *net, nj_tensor *x, nj_tensor *see, 
                             nj_tensor **out) {
   nj_transformer_options layer = layer_options(&net->options);
   nj_tensor *positions = NULL;
-  NJ_TRY(nj_narrow(net->ctx, nj_param_of(&net->params, "position_embeddings.weight"), 0, 0,
-                   x->shape[1], &positions));
+  NJ_TRY(nj_narrow(net->base.ctx, nj_param_of(&net->base.params, "position_embeddings.weight"), 0,
+                   0, x->shape[1], &positions));
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_add(net->ctx, f.x, positions, &f.next));
+  NJ_FLOW(f, nj_add(net->base.ctx, f.x, positions, &f.next));
   for (int64_t i = 0; i < net->options.layers; i++) {
     char prefix[64];
     snprintf(prefix, sizeof prefix, "transformer.layers.%lld", (long long)i);
-    NJ_FLOW(f, nj_transformer_encoder_layer(net->ctx, &net->params, prefix, &layer, f.x, see, drop,
-                                            &f.next));
+    NJ_FLOW(f, nj_transformer_encoder_layer(net->base.ctx, &net->base.params, prefix, &layer, f.x,
+                                            see, drop, &f.next));
   }
   nj_release(positions);
   return nj_flow_end(&f, out);
@@ -128,7 +135,7 @@ static nj_status run_layers(nj_caption_pool *net, nj_tensor *x, nj_tensor *see, 
 
 nj_status nj_caption_pool_forward(nj_caption_pool *net, nj_tensor *captions, nj_tensor *mask,
                                   int training, nj_rng *rng, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_tensor *see = NULL, *weights = NULL;
   nj_drop drop = {training ? net->options.dropout : 0, rng};
   NJ_TRY(check_input(net, captions, mask));

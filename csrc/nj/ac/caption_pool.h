@@ -5,7 +5,7 @@
 #ifndef NJ_AC_CAPTION_POOL_H
 #define NJ_AC_CAPTION_POOL_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef enum { NJ_CAPTION_MEAN, NJ_CAPTION_TRANSFORMER } nj_caption_pool_kind;
 
@@ -18,16 +18,16 @@ typedef struct {
   nj_dtype dtype; /* of the parameters; 0: float32 */
 } nj_caption_pool_options;
 
+/* The mean; 2 layers, 1 head, 64 positions, post-norm, no dropout; width and hidden 0, which must be set. */
+nj_caption_pool_options nj_caption_pool_default_options(void);
+
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_caption_pool_options options;
-  nj_params params;
 } nj_caption_pool;
 
-/* Errors: EARG (sizes, heads that do not divide the width), ENOMEM. */
-nj_status nj_caption_pool_new(nj_ctx *ctx, const nj_caption_pool_options *options, nj_rng *rng,
-                              nj_caption_pool **out);
-void nj_caption_pool_free(nj_caption_pool *net);
+/* Errors of making one: EARG (sizes, heads that do not divide the width), ENOMEM. */
+NJ_NETWORK_DECLARE(caption_pool)
 /* captions (B, K, D), mask (B, K), non-zero where a caption is valid, or NULL: (B, D). Captions under
  * the mask are not read; a clip without valid captions gets zeros. Errors: ESHAPE, EDTYPE, EARG (more
  * captions than positions). */

@@ -8,7 +8,7 @@
 #ifndef NJ_AC_DECODER_H
 #define NJ_AC_DECODER_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 #include "nn/transformer.h"
 
 typedef struct {
@@ -27,20 +27,17 @@ typedef struct {
 } nj_decoder_options;
 
 /* 2 layers of width 128, 4 heads, feed-forward 512, 64 positions, pre-norm, dropout 0.1, eps 1e-5;
- * vocabulary 0, which must be set; memory_width 0: the width. */
+ * frames of width 128; vocabulary 0, which must be set. */
 nj_decoder_options nj_decoder_default_options(void);
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_decoder_options options;
-  nj_params params;
   nj_tensor *sines; /* (positions, width), when positions are not learned */
 } nj_decoder;
 
-/* Errors: EARG (a size below 1, heads that do not divide the width), EDTYPE, ENOMEM. */
-nj_status nj_decoder_new(nj_ctx *ctx, const nj_decoder_options *options, nj_rng *rng,
-                         nj_decoder **out);
-void nj_decoder_free(nj_decoder *net);
+/* Errors of making one: EARG (a size below 1, heads that do not divide the width), EDTYPE, ENOMEM. */
+NJ_NETWORK_DECLARE(decoder)
 
 /* Teacher forcing. ids int64 (B, T), 0-based as vocabularies count; memory (B, N, memory_width) of
  * the decoder's dtype; mask (B, N), non-zero where a frame is valid, or NULL. A clip without a valid

@@ -23,6 +23,37 @@ nj_generate_options nj_generate_default_options(void) {
                                .eos = -1};
 }
 
+static void derive(void *options, uint64_t given) {
+  nj_generate_options *o = options;
+  if (!nj_option_given(&nj_generate_option_table, given, "beam") && o->n > o->beam)
+    o->beam = o->n;
+  if (!nj_option_given(&nj_generate_option_table, given, "k"))
+    o->k = o->method == NJ_GENERATE_TOP_K ? 50 : 0;
+}
+
+#define O nj_generate_options
+static const char *const methods[] = {"greedy", "beam", "nucleus", "top_k", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_ENUM(O, "method", method, methods, 0),
+    NJ_OPTION_RANGE(O, "n", n, 1, 1e9, 0),
+    NJ_OPTION_RANGE(O, "beam", beam, 1, 1e9, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "groups", groups, 1, 1e9, 0),
+    NJ_OPTION_RANGE(O, "diversity", diversity, 0, 1e6, 0),
+    NJ_OPTION_RANGE(O, "k", k, 1, 1e9, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "p", p, 0, 1, 0),
+    NJ_OPTION_RANGE(O, "length_penalty", length_penalty, 0, 100, 0),
+    NJ_OPTION_RANGE(O, "temperature", temperature, 0, 1e6, 0),
+    NJ_OPTION_RANGE(O, "min", min, 0, 1e9, 0),
+    NJ_OPTION_RANGE(O, "max", max, 1, 1e9, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "no_repeat", no_repeat, 0, 1e9, 0),
+    NJ_OPTION_FLAG(O, "renormalize", renormalize, 0),
+    NJ_OPTION_FLAG(O, "narrowing", narrowing, 0),
+    NJ_OPTION_RANGE(O, "bos", bos, 0, 1e9, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "eos", eos, 0, 1e9, NJ_OPTION_REQUIRED),
+};
+NJ_OPTION_TABLE(generate, items, derive)
+#undef O
+
 void nj_captions_free(nj_captions *captions) {
   if (!captions)
     return;
@@ -91,7 +122,7 @@ static nj_status check_tokens(nj_ctx *ctx, const nj_decoder *net, const char *wh
 }
 
 static nj_status check_options(const nj_decoder *net, const nj_generate_options *o, int64_t *max) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   int64_t positions = net->options.positions;
   if (net->options.dtype != NJ_F32)
     return nj_fail(ctx, NJ_EDTYPE, "generate: only float32 decoders generate, this one is %s",
@@ -339,7 +370,7 @@ static nj_status mark_once(nj_ctx *ctx, const nj_decoder *net, const nj_generate
 
 nj_status nj_decoder_generate(nj_decoder *net, nj_tensor *memory, nj_tensor *mask,
                               const nj_generate_options *options, nj_rng *rng, nj_captions **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   int sampled = options->method == NJ_GENERATE_NUCLEUS || options->method == NJ_GENERATE_TOP_K;
   nj_generation s = {.ctx = ctx,
                      .options = options,

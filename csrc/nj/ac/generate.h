@@ -43,6 +43,7 @@ typedef struct {
 /* Greedy, one caption, beam 5, one group, diversity 0.5, length penalty 1, k 50, p 0.9,
  * temperature 1; bos and eos -1, which must be set. */
 nj_generate_options nj_generate_default_options(void);
+extern const nj_option_table nj_generate_option_table;
 
 typedef struct {
   int64_t *ids; /* without bos; with eos where it ends by itself */

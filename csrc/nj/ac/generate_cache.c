@@ -54,7 +54,7 @@ static nj_multi_head attention_of(const nj_decoder_cache *cache, int64_t layer, 
   memcpy(full, name, n);
   full[n] = '.';
   strcpy(full + n + 1, part);
-  return nj_multi_head_of(&cache->net->params, full, cache->net->options.heads);
+  return nj_multi_head_of(&cache->net->base.params, full, cache->net->options.heads);
 }
 
 static nj_status remember_frames(nj_decoder_cache *cache, nj_tensor *memory) {
@@ -63,15 +63,15 @@ static nj_status remember_frames(nj_decoder_cache *cache, nj_tensor *memory) {
   NJ_TRY(nj_decoder_project_memory(cache->net, memory, NULL, &projected));
   nj_status st = NJ_OK;
   for (int64_t i = 0; i < cache->layers && !st; i++)
-    st = project(cache->net->ctx, attention_of(cache, i, "multihead_attn").in, projected, width,
-                 2 * width, &cache->memory[i]);
+    st = project(cache->net->base.ctx, attention_of(cache, i, "multihead_attn").in, projected,
+                 width, 2 * width, &cache->memory[i]);
   nj_release(projected);
   return st;
 }
 
 nj_status nj_decoder_cache_new(nj_decoder *net, nj_tensor *memory, nj_tensor *mask, int64_t most,
                                nj_decoder_cache **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_decoder_cache *cache = nj_calloc(ctx, 1, sizeof *cache);
   if (!cache)
     return NJ_ENOMEM;
@@ -98,7 +98,7 @@ nj_status nj_decoder_cache_new(nj_decoder *net, nj_tensor *memory, nj_tensor *ma
 void nj_decoder_cache_free(nj_decoder_cache *cache) {
   if (!cache)
     return;
-  nj_ctx *ctx = cache->net->ctx;
+  nj_ctx *ctx = cache->net->base.ctx;
   for (int64_t i = 0; cache->memory && i < cache->layers; i++)
     nj_release(cache->memory[i]);
   for (int64_t i = 0; cache->past && i < cache->most * cache->layers; i++)
@@ -170,7 +170,7 @@ static nj_status attend_rows(void *argument, int64_t begin, int64_t end, int wor
   (void)worker;
   const attention_job *job = argument;
   const nj_decoder_cache *cache = job->cache;
-  nj_ctx *ctx = cache->net->ctx;
+  nj_ctx *ctx = cache->net->base.ctx;
   int64_t width = cache->net->options.width, heads = cache->net->options.heads;
   int64_t size = width / heads, most = cache->step + 1;
   for (int64_t b = 0; job->over_frames && b < cache->clips; b++)
@@ -191,7 +191,7 @@ static nj_status attend_rows(void *argument, int64_t begin, int64_t end, int wor
 }
 
 static nj_status run_attention(attention_job *job, nj_tensor **out) {
-  nj_ctx *ctx = job->cache->net->ctx;
+  nj_ctx *ctx = job->cache->net->base.ctx;
   nj_tensor *y = NULL;
   NJ_TRY(nj_empty(ctx, NJ_F32, 2, (int64_t[]){job->rows->n, job->cache->net->options.width}, &y));
   job->out = nj_data(y);
@@ -207,7 +207,7 @@ static nj_status run_attention(attention_job *job, nj_tensor **out) {
 
 static nj_status self_attention(nj_decoder_cache *cache, const nj_decoder_rows *rows, int64_t layer,
                                 nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = cache->net->ctx;
+  nj_ctx *ctx = cache->net->base.ctx;
   nj_multi_head m = attention_of(cache, layer, "self_attn");
   nj_tensor **kept = &cache->past[cache->step * cache->layers + layer], *heads = NULL;
   NJ_TRY(nj_dense_forward(ctx, m.in, x, kept));
@@ -224,7 +224,7 @@ static nj_status self_attention(nj_decoder_cache *cache, const nj_decoder_rows *
 
 static nj_status memory_attention(nj_decoder_cache *cache, const nj_decoder_rows *rows,
                                   int64_t layer, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = cache->net->ctx;
+  nj_ctx *ctx = cache->net->base.ctx;
   int64_t width = cache->net->options.width;
   nj_multi_head m = attention_of(cache, layer, "multihead_attn");
   nj_tensor *queries = NULL, *heads = NULL;
@@ -247,9 +247,9 @@ static nj_status feed_forward(nj_decoder_cache *cache, const nj_decoder_rows *ro
                               nj_tensor *x, nj_tensor **out) {
   (void)rows;
   char name[NJ_DECODER_NAME];
-  const nj_params *p = &cache->net->params;
+  const nj_params *p = &cache->net->base.params;
   nj_decoder_layer_name(layer, name);
-  return nj_feed_forward(cache->net->ctx, nj_dense_of(p, "%s.linear1", name),
+  return nj_feed_forward(cache->net->base.ctx, nj_dense_of(p, "%s.linear1", name),
                          nj_dense_of(p, "%s.linear2", name), NJ_GELU, x, (nj_drop){0}, out);
 }
 
@@ -258,9 +258,9 @@ typedef nj_status (*layer_part)(nj_decoder_cache *cache, const nj_decoder_rows *
 
 static nj_status with_residual(nj_decoder_cache *cache, const nj_decoder_rows *rows, int64_t layer,
                                const char *norm, layer_part part, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = cache->net->ctx;
+  nj_ctx *ctx = cache->net->base.ctx;
   const nj_decoder_options *o = &cache->net->options;
-  const nj_params *p = &cache->net->params;
+  const nj_params *p = &cache->net->base.params;
   char name[NJ_DECODER_NAME];
   nj_decoder_layer_name(layer, name);
   nj_flow f = nj_flow_begin(x);
@@ -275,7 +275,7 @@ static nj_status with_residual(nj_decoder_cache *cache, const nj_decoder_rows *r
 
 nj_status nj_decoder_cache_step(nj_decoder_cache *cache, const nj_decoder_rows *rows,
                                 nj_tensor **logits) {
-  nj_ctx *ctx = cache->net->ctx;
+  nj_ctx *ctx = cache->net->base.ctx;
   nj_tensor *ids = NULL;
   NJ_TRY(nj_poll(ctx));
   NJ_TRY(nj_empty(ctx, NJ_I64, 2, (int64_t[]){rows->n, 1}, &ids));

@@ -43,10 +43,37 @@ static nj_transformer_options layer_options(const nj_interaction_options *o) {
                                   .eps = CO_ATTENTION_EPS};
 }
 
-static nj_status add_all(nj_interaction *net) {
-  const nj_interaction_options *o = &net->options;
-  nj_params *p = &net->params;
-  nj_transformer_options layer = layer_options(o);
+nj_interaction_options nj_interaction_default_options(void) {
+  return (nj_interaction_options){
+      .heads = 4, .layers = 4, .positions = 512, .dropout = 0.1, .dtype = NJ_F32};
+}
+
+static void derive(void *options, uint64_t given) {
+  nj_interaction_options *o = options;
+  if (!nj_option_given(&nj_interaction_option_table, given, "hidden"))
+    o->hidden = 4 * o->width;
+}
+
+#define O nj_interaction_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "width", width, 1, 65536, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "heads", heads, 1, 65536, 0),
+    NJ_OPTION_RANGE(O, "layers", layers, 0, 1000, 0),
+    NJ_OPTION_RANGE(O, "hidden", hidden, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "positions", positions, 1, 1 << 20, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_FLAG(O, "captions", captions, 0),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_HIDDEN),
+};
+NJ_OPTION_TABLE(interaction, items, derive)
+#undef O
+
+static nj_status build(nj_network *base) {
+  const nj_interaction_options *o = &((nj_interaction *)base)->options;
+  nj_params *p = &base->params;
+  const nj_transformer_options layer = layer_options(o);
+  NJ_TRY(
+      nj_transformer_check(base->ctx, "interaction", &layer, o->layers, o->positions, o->dropout));
   NJ_TRY(add_stream(p, o->width, 1, "v"));
   if (o->captions)
     NJ_TRY(add_stream(p, o->width, 2, "t"));
@@ -61,41 +88,15 @@ static nj_status add_all(nj_interaction *net) {
   return NJ_OK;
 }
 
-nj_status nj_interaction_new(nj_ctx *ctx, const nj_interaction_options *options, nj_rng *rng,
-                             nj_interaction **out) {
-  nj_transformer_options layer = layer_options(options);
-  NJ_TRY(nj_transformer_check(ctx, "interaction", &layer, options->layers, options->positions,
-                              options->dropout));
-  nj_interaction *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = add_all(net);
-  net->params.rng = NULL;
-  if (st) {
-    nj_interaction_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_interaction_free(nj_interaction *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
+const nj_network_kind nj_interaction_network = NJ_NETWORK_KIND(
+    interaction, .dtype_at = offsetof(nj_interaction, options.dtype), .build = build);
+NJ_NETWORK_DEFINE(interaction)
 
 /* ---- running ---- */
 
 static nj_status check_sequence(nj_interaction *net, const char *what, const nj_tensor *x,
                                 const nj_tensor *mask, int64_t batch) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   if (x->ndim != 3 || x->shape[2] != net->options.width || (batch >= 0 && x->shape[0] != batch))
     return nj_fail(ctx, NJ_ESHAPE, "interaction: expected %s (batch, %s, %lld)%s, got %s", what,
                    what, (long long)net->options.width,
@@ -113,7 +114,7 @@ static nj_status check_input(nj_interaction *net, const nj_tensor *frames,
   if (captions)
     NJ_TRY(check_sequence(net, "captions", captions, caption_mask, frames->shape[0]));
   if (net->options.layers > 0 && frames->shape[1] > net->options.positions)
-    return nj_fail(net->ctx, NJ_EARG,
+    return nj_fail(net->base.ctx, NJ_EARG,
                    "interaction: %lld frames, this network has positions for %lld",
                    (long long)frames->shape[1], (long long)net->options.positions);
   return NJ_OK;
@@ -122,8 +123,8 @@ static nj_status check_input(nj_interaction *net, const nj_tensor *frames,
 /* One stream of the co-attention block: x attends to source. mask: of the source's tokens. */
 static nj_status co_attend(nj_interaction *net, int side, const char *stream, nj_tensor *x,
                            nj_tensor *source, nj_tensor *mask, nj_drop drop, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   char norm[32], last[32];
   snprintf(norm, sizeof norm, "LayerNorm%d", side);
   snprintf(last, sizeof last, "%s_output", stream);
@@ -151,8 +152,8 @@ static nj_status co_attend(nj_interaction *net, int side, const char *stream, nj
 /* x + layers(x + positions) */
 static nj_status run_layers(nj_interaction *net, nj_tensor *x, nj_tensor *mask, nj_drop drop,
                             nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   nj_transformer_options layer = layer_options(&net->options);
   nj_tensor *positions = NULL;
   if (net->options.layers == 0) {
@@ -177,8 +178,8 @@ static nj_status run_layers(nj_interaction *net, nj_tensor *x, nj_tensor *mask, 
 static nj_status no_captions(nj_interaction *net, const nj_tensor *frames, nj_tensor **captions,
                              nj_tensor **mask) {
   int64_t shape[] = {frames->shape[0], 1, net->options.width};
-  NJ_TRY(nj_zeros(net->ctx, frames->dtype, 3, shape, captions));
-  return nj_zeros(net->ctx, NJ_U8, 2, shape, mask);
+  NJ_TRY(nj_zeros(net->base.ctx, frames->dtype, 3, shape, captions));
+  return nj_zeros(net->base.ctx, NJ_U8, 2, shape, mask);
 }
 
 static nj_status run_all(nj_interaction *net, nj_tensor *frames, nj_tensor *frame_mask,
@@ -186,9 +187,9 @@ static nj_status run_all(nj_interaction *net, nj_tensor *frames, nj_tensor *fram
                          nj_tensor **out, nj_tensor **enhanced) {
   nj_tensor *see_frames = NULL, *see_captions = NULL, *other = NULL;
   int64_t n = frames->shape[1], k = captions->shape[1];
-  nj_status st = nj_attention_mask(net->ctx, "interaction", frame_mask, n, n, 0, &see_frames);
+  nj_status st = nj_attention_mask(net->base.ctx, "interaction", frame_mask, n, n, 0, &see_frames);
   if (!st)
-    st = nj_attention_mask(net->ctx, "interaction", caption_mask, n, k, 0, &see_captions);
+    st = nj_attention_mask(net->base.ctx, "interaction", caption_mask, n, k, 0, &see_captions);
   if (!st && enhanced)
     st = co_attend(net, 2, "t", captions, frames, see_frames, drop, &other);
   nj_flow f = nj_flow_begin(frames);

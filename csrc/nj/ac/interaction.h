@@ -10,7 +10,7 @@
 #ifndef NJ_AC_INTERACTION_H
 #define NJ_AC_INTERACTION_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef struct {
   int64_t width, heads;
@@ -22,16 +22,16 @@ typedef struct {
   nj_dtype dtype;    /* of the parameters; 0: float32 */
 } nj_interaction_options;
 
+/* 4 heads, 4 layers, 512 positions, dropout 0.1; width and hidden 0, which must be set. */
+nj_interaction_options nj_interaction_default_options(void);
+
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_interaction_options options;
-  nj_params params;
 } nj_interaction;
 
-/* Errors: EARG (sizes, heads that do not divide the width), ENOMEM. */
-nj_status nj_interaction_new(nj_ctx *ctx, const nj_interaction_options *options, nj_rng *rng,
-                             nj_interaction **out);
-void nj_interaction_free(nj_interaction *net);
+/* Errors of making one: EARG (sizes, heads that do not divide the width), ENOMEM. */
+NJ_NETWORK_DECLARE(interaction)
 
 /* frames (B, N, D) with mask (B, N), captions (B, K, D) with mask (B, K); masks non-zero where valid,
  * or NULL; captions NULL: no clip has any. Gives frames (B, N, D) and, when the network enhances

@@ -3,6 +3,7 @@
 #ifndef NJ_AUDIO_AUGMENT_H
 #define NJ_AUDIO_AUGMENT_H
 
+#include "base/option.h"
 #include "base/rng.h"
 #include "tensor/tensor.h"
 
@@ -14,6 +15,12 @@ typedef struct {
 
 /* PANNs': two stripes of fewer than 64 frames, two of fewer than 8 bands, filled with 0. */
 nj_spec_augment_options nj_spec_augment_default_options(void);
+/* Rows for the tables of options of networks that have them as `stripes`. */
+#define NJ_STRIPE_OPTIONS(type)                                              \
+  NJ_OPTION_RANGE(type, "time_stripes", stripes.time_stripes, 0, 64, 0),     \
+      NJ_OPTION_RANGE(type, "time_width", stripes.time_width, 1, 4096, 0),   \
+      NJ_OPTION_RANGE(type, "freq_stripes", stripes.freq_stripes, 0, 64, 0), \
+      NJ_OPTION_RANGE(type, "freq_width", stripes.freq_width, 1, 4096, 0)
 
 /* SpecAugment (Park et al., 2019) as torchlibrosa does it: x (…, frames, bands), every item of the
  * leading dimensions with stripes of its own, drawn item by item, time before frequency, width

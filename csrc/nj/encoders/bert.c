@@ -23,6 +23,40 @@ nj_bert_options nj_bert_default_options(void) {
                            .eps = 1e-12};
 }
 
+static void derive(void *options, uint64_t given) {
+  nj_bert_options *o = options;
+  if (!nj_option_given(&nj_bert_option_table, given, "feed_forward"))
+    o->feed_forward = 4 * o->width;
+  if (!o->roberta)
+    return;
+  if (!nj_option_given(&nj_bert_option_table, given, "positions"))
+    o->positions = 514;
+  if (!nj_option_given(&nj_bert_option_table, given, "types"))
+    o->types = 1;
+  if (!nj_option_given(&nj_bert_option_table, given, "eps"))
+    o->eps = 1e-5;
+  if (!nj_option_given(&nj_bert_option_table, given, "padding_id"))
+    o->padding_id = 1;
+}
+
+#define O nj_bert_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "vocabulary", vocabulary, 1, 1e9, 0),
+    NJ_OPTION_RANGE(O, "width", width, 1, 65536, 0),
+    NJ_OPTION_RANGE(O, "layers", layers, 0, 1000, 0),
+    NJ_OPTION_RANGE(O, "heads", heads, 1, 65536, 0),
+    NJ_OPTION_RANGE(O, "feed_forward", feed_forward, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "positions", positions, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "types", types, 1, 65536, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_RANGE(O, "eps", eps, 0, 1, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "padding_id", padding_id, 0, 1e9, NJ_OPTION_DERIVED),
+    NJ_OPTION_FLAG(O, "roberta", roberta, 0),
+    NJ_OPTION_FLAG(O, "pooler", pooler, NJ_OPTION_SPARSE),
+};
+NJ_OPTION_TABLE(bert, items, derive)
+#undef O
+
 static nj_status check_options(nj_ctx *ctx, const nj_bert_options *o) {
   if (o->vocabulary < 1 || o->types < 1)
     return nj_fail(ctx, NJ_EARG, "bert: every size must be at least 1");
@@ -69,48 +103,31 @@ static nj_status add_layer(nj_params *p, const nj_bert_options *o, int64_t layer
 }
 
 static void clear_padding_row(nj_bert *net) {
-  nj_tensor *words = nj_param_of(&net->params, "embeddings.word_embeddings.weight");
+  nj_tensor *words = nj_param_of(&net->base.params, "embeddings.word_embeddings.weight");
   float *row = NJ_F32_DATA(words) + net->options.padding_id * net->options.width;
   for (int64_t i = 0; i < net->options.width; i++)
     row[i] = 0;
 }
 
-nj_status nj_bert_new(nj_ctx *ctx, const nj_bert_options *options, nj_rng *rng, nj_bert **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_bert *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng};
-  nj_status st = add_embeddings(&net->params, options);
-  for (int64_t i = 0; i < options->layers && !st; i++)
-    st = add_layer(&net->params, options, i);
-  if (!st && options->pooler)
-    st = nj_params_add_linear(&net->params, "pooler.dense", options->width, options->width,
-                              NJ_INIT_BERT);
-  net->params.rng = NULL;
-  if (st) {
-    nj_bert_free(net);
-    return st;
-  }
+static nj_status build(nj_network *base) {
+  nj_bert *net = (nj_bert *)base;
+  const nj_bert_options *o = &net->options;
+  NJ_TRY(check_options(base->ctx, o));
+  NJ_TRY(add_embeddings(&base->params, o));
+  for (int64_t i = 0; i < o->layers; i++)
+    NJ_TRY(add_layer(&base->params, o, i));
+  if (o->pooler)
+    NJ_TRY(nj_params_add_linear(&base->params, "pooler.dense", o->width, o->width, NJ_INIT_BERT));
   clear_padding_row(net);
-  *out = net;
   return NJ_OK;
 }
 
-void nj_bert_free(nj_bert *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
+const nj_network_kind nj_bert_network = NJ_NETWORK_KIND(bert, .build = build);
+NJ_NETWORK_DEFINE(bert)
 
 static nj_status check_input(nj_bert *net, const nj_tensor *ids, const nj_tensor *mask,
                              const nj_tensor *types) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   if (ids->dtype != NJ_I64 || ids->ndim != 2)
     return nj_fail(ctx, NJ_ESHAPE, "bert: ids must be int64 of shape (batch, words), got %s %s",
                    nj_dtype_name(ids->dtype), NJ_SHAPE_OF(ids));
@@ -132,7 +149,7 @@ static nj_status check_input(nj_bert *net, const nj_tensor *ids, const nj_tensor
 /* int64 (B, N): BERT counts 0, 1, 2 …; RoBERTa counts words that are no padding, behind padding_id. */
 static nj_status position_ids(nj_bert *net, const nj_tensor *ids, nj_tensor **out) {
   nj_tensor *positions = NULL;
-  NJ_TRY(nj_empty(net->ctx, NJ_I64, 2, ids->shape, &positions));
+  NJ_TRY(nj_empty(net->base.ctx, NJ_I64, 2, ids->shape, &positions));
   int64_t *data = NJ_I64_DATA(positions), pad = net->options.padding_id;
   for (int64_t b = 0; b < ids->shape[0]; b++) {
     int64_t next = pad + 1;
@@ -146,21 +163,21 @@ static nj_status position_ids(nj_bert *net, const nj_tensor *ids, nj_tensor **ou
 }
 
 static nj_status layer_norm(nj_bert *net, nj_tensor *x, const char *prefix, nj_tensor **out) {
-  return nj_layer_norm(net->ctx, x, nj_param_of(&net->params, "%s.weight", prefix),
-                       nj_param_of(&net->params, "%s.bias", prefix), net->options.eps, out);
+  return nj_layer_norm(net->base.ctx, x, nj_param_of(&net->base.params, "%s.weight", prefix),
+                       nj_param_of(&net->base.params, "%s.bias", prefix), net->options.eps, out);
 }
 
 /* What is added for the sentence that a word belongs to: (B, N, D), or a row that broadcasts. */
 static nj_status embed_types(nj_bert *net, nj_tensor *types, nj_tensor **out) {
-  nj_tensor *rows = nj_param_of(&net->params, "embeddings.token_type_embeddings.weight");
-  return types ? nj_embedding(net->ctx, rows, types, -1, out)
-               : nj_narrow(net->ctx, rows, 0, 0, 1, out);
+  nj_tensor *rows = nj_param_of(&net->base.params, "embeddings.token_type_embeddings.weight");
+  return types ? nj_embedding(net->base.ctx, rows, types, -1, out)
+               : nj_narrow(net->base.ctx, rows, 0, 0, 1, out);
 }
 
 static nj_status embed(nj_bert *net, nj_tensor *ids, nj_tensor *types, int training, nj_rng *rng,
                        nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   nj_tensor *positions = NULL, *at = NULL, *type = NULL;
   nj_status st = position_ids(net, ids, &positions);
   if (!st)
@@ -187,7 +204,7 @@ static nj_status embed(nj_bert *net, nj_tensor *ids, nj_tensor *types, int train
 }
 
 static nj_dense dense_of(const nj_bert *net, int64_t layer, const char *name) {
-  return nj_dense_of(&net->params, "encoder.layer.%lld.%s", (long long)layer, name);
+  return nj_dense_of(&net->base.params, "encoder.layer.%lld.%s", (long long)layer, name);
 }
 
 static nj_status self_attention(nj_bert *net, nj_tensor *x, nj_tensor *mask, int64_t layer,
@@ -197,11 +214,11 @@ static nj_status self_attention(nj_bert *net, nj_tensor *x, nj_tensor *mask, int
                             dense_of(net, layer, "attention.self.value")},
                      .out = dense_of(net, layer, "attention.output.dense"),
                      .heads = net->options.heads};
-  return nj_multi_head_forward(net->ctx, &m, x, x, mask, drop, out);
+  return nj_multi_head_forward(net->base.ctx, &m, x, x, mask, drop, out);
 }
 
 static nj_status feed_forward(nj_bert *net, nj_tensor *x, int64_t layer, nj_tensor **out) {
-  return nj_feed_forward(net->ctx, dense_of(net, layer, "intermediate.dense"),
+  return nj_feed_forward(net->base.ctx, dense_of(net, layer, "intermediate.dense"),
                          dense_of(net, layer, "output.dense"), NJ_GELU, x, (nj_drop){0}, out);
 }
 
@@ -211,7 +228,7 @@ static nj_status join_residual(nj_bert *net, nj_tensor *x, nj_tensor *residual, 
   char prefix[96];
   snprintf(prefix, sizeof prefix, "encoder.layer.%lld.%s", (long long)layer, norm);
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_add_residual(net->ctx, f.x, residual, drop, &f.next));
+  NJ_FLOW(f, nj_add_residual(net->base.ctx, f.x, residual, drop, &f.next));
   NJ_FLOW(f, layer_norm(net, f.x, prefix, &f.next));
   return nj_flow_end(&f, out);
 }
@@ -234,7 +251,7 @@ nj_status nj_bert_forward(nj_bert *net, nj_tensor *ids, nj_tensor *mask, nj_tens
                           int training, nj_rng *rng, nj_tensor **hidden, nj_tensor **words) {
   nj_tensor *attend = NULL;
   NJ_TRY(check_input(net, ids, mask, types));
-  NJ_TRY(nj_attention_mask(net->ctx, "bert", mask, ids->shape[1], ids->shape[1], 0, &attend));
+  NJ_TRY(nj_attention_mask(net->base.ctx, "bert", mask, ids->shape[1], ids->shape[1], 0, &attend));
   nj_drop drop = {training ? net->options.dropout : 0, rng};
   nj_flow f = nj_flow_begin(ids);
   NJ_FLOW(f, embed(net, f.x, types, training, rng, &f.next));
@@ -250,8 +267,8 @@ nj_status nj_bert_forward(nj_bert *net, nj_tensor *ids, nj_tensor *mask, nj_tens
 }
 
 nj_status nj_bert_pool(nj_bert *net, nj_tensor *words, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  nj_dense dense = nj_dense_of(&net->params, "pooler.dense");
+  nj_ctx *ctx = net->base.ctx;
+  nj_dense dense = nj_dense_of(&net->base.params, "pooler.dense");
   if (!dense.weight)
     return nj_fail(ctx, NJ_EARG, "bert: this network has no pooler; make it with {pooler = true}");
   if (words->ndim != 3 || words->shape[1] < 1 || words->shape[2] != net->options.width)

@@ -8,7 +8,7 @@
 #ifndef NJ_ENCODERS_BERT_H
 #define NJ_ENCODERS_BERT_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef struct {
   int64_t vocabulary, width, layers, heads, feed_forward, positions, types;
@@ -22,14 +22,12 @@ typedef struct {
 nj_bert_options nj_bert_default_options(void);
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_bert_options options;
-  nj_params params;
 } nj_bert;
 
-/* Errors: EARG (a size below 1, heads that do not divide the width), ENOMEM. */
-nj_status nj_bert_new(nj_ctx *ctx, const nj_bert_options *options, nj_rng *rng, nj_bert **out);
-void nj_bert_free(nj_bert *net);
+/* Errors of making one: EARG (a size below 1, heads that do not divide the width), ENOMEM. */
+NJ_NETWORK_DECLARE(bert)
 
 /* ids int64 (B, N), 0-based as vocabularies count; mask (B, N), non-zero where a word is valid, or
  * NULL; types int64 (B, N), which sentence of a pair each word belongs to (0, 1), or NULL for 0

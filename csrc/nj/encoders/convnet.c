@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "nn/pooling.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/norm.h"
@@ -11,6 +12,34 @@
 #include "ops/shape.h"
 #include "tensor/autograd.h"
 #include "tensor/flow.h"
+
+nj_convnet_options nj_convnet_default_options(void) {
+  nj_convnet_options o = {.mels = 64,
+                          .convolutions = 2,
+                          .kernel = 3,
+                          .dropout = 0.2,
+                          .stripes = nj_spec_augment_default_options()};
+  for (int i = 0; i < NJ_CONVNET_BLOCKS; i++)
+    o.pool_time[i] = o.pool_mel[i] = 2;
+  return o;
+}
+
+#define O nj_convnet_options
+static const char *const frame_names[] = {"plain", "neighbours", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_LIST_OF(O, "channels", channels, n_blocks, NJ_OPTION_REQUIRED),
+    NJ_OPTION_LIST_OF(O, "pool_time", pool_time, n_blocks, NJ_OPTION_FOLLOWS),
+    NJ_OPTION_LIST_OF(O, "pool_mel", pool_mel, n_blocks, NJ_OPTION_FOLLOWS),
+    NJ_OPTION_RANGE(O, "mels", mels, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_RANGE(O, "convolutions", convolutions, 1, 2, 0),
+    NJ_OPTION_RANGE(O, "kernel", kernel, 1, 63, 0),
+    NJ_OPTION_RANGE(O, "classes", classes, 0, 1e9, 0),
+    NJ_OPTION_ENUM(O, "frames", neighbours, frame_names, NJ_OPTION_SPARSE),
+    NJ_STRIPE_OPTIONS(O),
+};
+NJ_OPTION_TABLE(convnet, items, NULL)
+#undef O
 
 static nj_status check_options(nj_ctx *ctx, const nj_convnet_options *o) {
   if (o->mels < 1 || o->n_blocks < 1 || o->n_blocks > NJ_CONVNET_BLOCKS)
@@ -40,7 +69,7 @@ static nj_status check_options(nj_ctx *ctx, const nj_convnet_options *o) {
 }
 
 static nj_status add_block(nj_convnet *net, int block, int64_t in, int64_t out) {
-  nj_params *params = &net->params;
+  nj_params *params = &net->base.params;
   const int64_t kernel = net->options.kernel;
   for (int k = 1; k <= net->options.convolutions; k++) {
     char prefix[64];
@@ -56,56 +85,29 @@ static nj_status add_block(nj_convnet *net, int block, int64_t in, int64_t out) 
   return NJ_OK;
 }
 
-static nj_status add_all(nj_convnet *net) {
+static nj_status build(nj_network *base) {
+  nj_convnet *net = (nj_convnet *)base;
   int64_t in = 1;
-  NJ_TRY(nj_params_add_batch_norm(&net->params, "bn0", net->options.mels));
+  NJ_TRY(check_options(base->ctx, &net->options));
+  NJ_TRY(nj_params_add_batch_norm(&net->base.params, "bn0", net->options.mels));
   for (int i = 0; i < net->options.n_blocks; i++) {
     NJ_TRY(add_block(net, i + 1, in, net->options.channels[i]));
     in = net->options.channels[i];
   }
-  return net->options.classes ? nj_panns_add_classifier(&net->params, in, net->options.classes)
+  return net->options.classes ? nj_panns_add_classifier(&net->base.params, in, net->options.classes)
                               : NJ_OK;
 }
 
-nj_status nj_convnet_new(nj_ctx *ctx, const nj_convnet_options *options, nj_rng *rng,
-                         nj_convnet **out) {
-  nj_convnet_options o = *options;
-  o.convolutions = o.convolutions ? o.convolutions : 2;
-  o.kernel = o.kernel ? o.kernel : 3;
-  NJ_TRY(check_options(ctx, &o));
-  nj_convnet *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = o;
-  net->params = (nj_params){.ctx = ctx, .rng = rng};
-  nj_status st = add_all(net);
-  net->params.rng = NULL;
-  if (st) {
-    nj_convnet_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_convnet_free(nj_convnet *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
-
-int64_t nj_convnet_frames(const nj_convnet *net, int64_t length) {
+static int64_t frames_of(const nj_network *base, int64_t length) {
+  const nj_convnet *net = (const nj_convnet *)base;
   int64_t frames = length;
   for (int i = 0; i < net->options.n_blocks; i++)
     frames /= net->options.pool_time[i];
   return frames < 1 && length > 0 ? 1 : frames;
 }
 
-int64_t nj_convnet_stride(const nj_convnet *net) {
+static int64_t stride_of(const nj_network *base) {
+  const nj_convnet *net = (const nj_convnet *)base;
   int64_t stride = 1;
   for (int i = 0; i < net->options.n_blocks; i++)
     stride *= net->options.pool_time[i];
@@ -114,18 +116,18 @@ int64_t nj_convnet_stride(const nj_convnet *net) {
 
 static nj_status batch_norm(nj_convnet *net, nj_tensor *x, const char *prefix,
                             const nj_batch_norm_options *options, nj_tensor **out) {
-  const nj_params *p = &net->params;
-  return nj_batch_norm(net->ctx, x, nj_param_of(p, "%s.weight", prefix),
+  const nj_params *p = &net->base.params;
+  return nj_batch_norm(net->base.ctx, x, nj_param_of(p, "%s.weight", prefix),
                        nj_param_of(p, "%s.bias", prefix), nj_param_of(p, "%s.running_mean", prefix),
                        nj_param_of(p, "%s.running_var", prefix), options, out);
 }
 
 static nj_status conv_bn_relu(nj_convnet *net, int block, int k, nj_tensor *x, int training,
                               nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   char bn[64];
   snprintf(bn, sizeof bn, "conv_block%d.bn%d", block, k);
-  nj_tensor *weight = nj_param_of(&net->params, "conv_block%d.conv%d.weight", block, k);
+  nj_tensor *weight = nj_param_of(&net->base.params, "conv_block%d.conv%d.weight", block, k);
   nj_conv_options same = nj_conv_default_options();
   same.padding[0] = same.padding[1] = net->options.kernel / 2;
   nj_batch_norm_options norm = nj_batch_norm_default_options();
@@ -139,7 +141,7 @@ static nj_status conv_bn_relu(nj_convnet *net, int block, int k, nj_tensor *x, i
 
 static nj_status run_block(nj_convnet *net, int i, nj_tensor *x, int training, nj_rng *rng,
                            nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   const nj_convnet_options *o = &net->options;
   nj_flow f = nj_flow_begin(x);
   for (int k = 1; k <= o->convolutions; k++)
@@ -156,17 +158,15 @@ static nj_status run_block(nj_convnet *net, int i, nj_tensor *x, int training, n
 
 static nj_status trunk(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
                        nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_panns_front(ctx, &net->params, f.x, lengths, training, &net->options.stripes, rng,
-                            &f.next));
+  NJ_FLOW(f, nj_panns_front(ctx, &net->base.params, f.x, lengths, training, &net->options.stripes,
+                            rng, &f.next));
   for (int i = 0; i < net->options.n_blocks; i++)
     NJ_FLOW(f, run_block(net, i, f.x, training, rng, &f.next));
   NJ_FLOW(f, nj_panns_frames(ctx, f.x, &f.next));
   return nj_flow_end(&f, out);
 }
-
-static int64_t frames_of(const void *net, int64_t length) { return nj_convnet_frames(net, length); }
 
 /* Puts frames pooled with their neighbours in the place of *frames. */
 static nj_status with_neighbours(nj_convnet *net, const nj_tensor *lengths, int64_t T,
@@ -174,9 +174,9 @@ static nj_status with_neighbours(nj_convnet *net, const nj_tensor *lengths, int6
   nj_tensor *left = NULL, *y = NULL;
   nj_status st = NJ_OK;
   if (lengths)
-    st = nj_panns_lengths(net->ctx, (*frames)->shape[0], lengths, T, frames_of, net, &left);
+    st = nj_network_frames(&net->base, (*frames)->shape[0], lengths, T, &left);
   if (!st)
-    st = nj_panns_neighbours(net->ctx, *frames, left, &y);
+    st = nj_panns_neighbours(net->base.ctx, *frames, left, &y);
   nj_release(left);
   if (st)
     return st;
@@ -185,23 +185,37 @@ static nj_status with_neighbours(nj_convnet *net, const nj_tensor *lengths, int6
   return NJ_OK;
 }
 
-nj_status nj_convnet_forward(nj_convnet *net, nj_tensor *x, nj_tensor *lengths, int training,
-                             nj_rng *rng, nj_tensor **frames, nj_tensor **clip,
-                             nj_tensor **frame_lengths) {
+static nj_status forward(nj_network *base, const nj_audio_input *in, nj_audio_output *out) {
+  nj_convnet *net = (nj_convnet *)base;
   nj_tensor *y = NULL;
   NJ_TRY(
-      nj_panns_check(net->ctx, "convnet", x, lengths, net->options.mels, nj_convnet_stride(net)));
-  const int64_t T = x->shape[1];
-  NJ_TRY(trunk(net, x, lengths, training, rng, &y));
+      nj_panns_check(base->ctx, "convnet", in->x, in->lengths, net->options.mels, stride_of(base)));
+  const int64_t T = in->x->shape[1];
+  NJ_TRY(trunk(net, in->x, in->lengths, base->training, in->rng, &y));
   nj_status st = NJ_OK;
   if (net->options.neighbours)
-    st = with_neighbours(net, lengths, T, &y);
+    st = with_neighbours(net, in->lengths, T, &y);
   if (!st)
-    st = nj_panns_pool(net->ctx, y, lengths, T, frames_of, net, clip, frame_lengths);
-  return nj_finish(st, y, frames);
+    st = nj_panns_pool(base, y, in->lengths, T, out);
+  return nj_finish(st, y, &out->frames);
 }
 
-nj_status nj_convnet_logits(nj_convnet *net, nj_tensor *clip, int training, nj_rng *rng,
-                            nj_tensor **inner, nj_tensor **out) {
-  return nj_panns_classify(net->ctx, "convnet", &net->params, clip, training, rng, inner, out);
+static int64_t width_of(const nj_network *base) {
+  const nj_convnet_options *o = &((const nj_convnet *)base)->options;
+  return o->channels[o->n_blocks - 1];
 }
+
+static nj_status logits(nj_network *base, nj_tensor *clip, nj_rng *rng, nj_tensor **inner,
+                        nj_tensor **out) {
+  return nj_panns_classify(base, "convnet", clip, rng, inner, out);
+}
+
+static const nj_audio_encoder audio = {.forward = forward,
+                                       .frames = frames_of,
+                                       .stride = stride_of,
+                                       .width = width_of,
+                                       .pool = nj_max_plus_mean,
+                                       .logits = logits};
+const nj_network_kind nj_convnet_network =
+    NJ_NETWORK_KIND(convnet, .build = build, .audio = &audio);
+NJ_NETWORK_DEFINE(convnet)

@@ -31,6 +31,21 @@ nj_convnext_options nj_convnext_default_options(void) {
   return o;
 }
 
+#define O nj_convnext_options
+static const nj_option items[] = {
+    NJ_OPTION_LIST(O, "depths", depths, 0),
+    NJ_OPTION_LIST(O, "widths", widths, 0),
+    NJ_OPTION_RANGE(O, "mels", mels, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "classes", classes, 0, 1e9, 0),
+    NJ_OPTION_LIST(O, "patch", patch, 0),
+    NJ_OPTION_RANGE(O, "padding", padding, 0, 4096, 0),
+    NJ_OPTION_RANGE(O, "drop_path", drop_path, 0, 0.999, 0),
+    NJ_STRIPE_OPTIONS(O),
+    NJ_OPTION_FLOATS(O, dtype, 0),
+};
+NJ_OPTION_TABLE(convnext, items, NULL)
+#undef O
+
 static nj_status check_options(nj_ctx *ctx, const nj_convnext_options *o) {
   for (int i = 0; i < NJ_CONVNEXT_STAGES; i++)
     if (o->depths[i] < 1 || o->widths[i] < 1)
@@ -99,7 +114,10 @@ static nj_status add_downsample(nj_params *p, const nj_convnext_options *o, int 
   return add_conv(p, conv, o->widths[stage], o->widths[stage - 1], 2, 2);
 }
 
-static nj_status add_all(nj_params *p, const nj_convnext_options *o) {
+static nj_status build(nj_network *base) {
+  nj_params *p = &base->params;
+  const nj_convnext_options *o = &((nj_convnext *)base)->options;
+  NJ_TRY(check_options(base->ctx, o));
   NJ_TRY(nj_params_add_batch_norm(p, "bn0", o->mels));
   for (int i = 0; i < NJ_CONVNEXT_STAGES; i++) {
     NJ_TRY(add_downsample(p, o, i));
@@ -111,34 +129,6 @@ static nj_status add_all(nj_params *p, const nj_convnext_options *o) {
   int64_t width = o->widths[NJ_CONVNEXT_STAGES - 1];
   NJ_TRY(nj_params_add_layer_norm(p, "norm", width));
   return nj_params_add_linear(p, "head_audioset", width, o->classes, NJ_INIT_BERT);
-}
-
-nj_status nj_convnext_new(nj_ctx *ctx, const nj_convnext_options *options, nj_rng *rng,
-                          nj_convnext **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_convnext *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = add_all(&net->params, options);
-  net->params.rng = NULL;
-  if (st) {
-    nj_convnext_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_convnext_free(nj_convnext *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
 }
 
 /* ---- frames ---- */
@@ -153,21 +143,22 @@ static int64_t patches(const nj_convnext *net, int64_t length) {
 /* What is left of `length` behind a convolution of stride 2; of a short clip its beginning. */
 static int64_t halved(int64_t length) { return length == 1 ? 1 : length / 2; }
 
-int64_t nj_convnext_frames(const nj_convnext *net, int64_t length) {
+static int64_t frames_of(const nj_network *base, int64_t length) {
   if (length < 1)
     return 0;
-  int64_t n = patches(net, length);
+  int64_t n = patches((const nj_convnext *)base, length);
   for (int i = 1; i < NJ_CONVNEXT_STAGES; i++)
     n = halved(n);
   return n;
 }
 
-int64_t nj_convnext_stride(const nj_convnext *net) {
-  return net->options.patch[0] << (NJ_CONVNEXT_STAGES - 1);
+static int64_t stride_of(const nj_network *base) {
+  return ((const nj_convnext *)base)->options.patch[0] << (NJ_CONVNEXT_STAGES - 1);
 }
 
-int64_t nj_convnext_shortest(const nj_convnext *net) {
-  int64_t n = nj_convnext_stride(net) - 2 * net->options.padding;
+/* The fewest input frames of a batch. */
+static int64_t shortest(const nj_convnext *net) {
+  int64_t n = stride_of(&net->base) - 2 * net->options.padding;
   return n < 1 ? 1 : n;
 }
 
@@ -185,7 +176,7 @@ typedef struct {
 } pass;
 
 static nj_tensor *param(const pass *p, const char *prefix, const char *name) {
-  return nj_param_of(&p->net->params, "%s.%s", prefix, name);
+  return nj_param_of(&p->net->base.params, "%s.%s", prefix, name);
 }
 
 /* Images (B, C, H, W) as pixels (B, H, W, C), and back; both are views. */
@@ -309,8 +300,8 @@ static nj_status trunk(pass *p, nj_tensor *x, nj_tensor *lengths, nj_tensor **st
                        nj_tensor **out) {
   const nj_convnext_options *o = &p->net->options;
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_panns_front(p->ctx, &p->net->params, f.x, lengths, p->training, &o->stripes, p->rng,
-                            &f.next));
+  NJ_FLOW(f, nj_panns_front(p->ctx, &p->net->base.params, f.x, lengths, p->training, &o->stripes,
+                            p->rng, &f.next));
   for (int i = 0; i < NJ_CONVNEXT_STAGES; i++) {
     NJ_FLOW(f, i ? downsample(p, i, f.x, &f.next) : stem(p, f.x, &f.next));
     for (int64_t k = 0; k < o->depths[i]; k++)
@@ -324,55 +315,48 @@ static nj_status trunk(pass *p, nj_tensor *x, nj_tensor *lengths, nj_tensor **st
 static nj_status check_input(const nj_convnext *net, const nj_tensor *x, const nj_tensor *lengths) {
   const nj_convnext_options *o = &net->options;
   if (x->ndim != 3 || x->shape[2] != o->mels)
-    return nj_fail(net->ctx, NJ_ESHAPE,
+    return nj_fail(net->base.ctx, NJ_ESHAPE,
                    "convnext: expected log-mels of shape (batch, frames, %lld), got %s",
                    (long long)o->mels, NJ_SHAPE_OF(x));
   if (x->dtype != o->dtype)
-    return nj_fail(net->ctx, NJ_EDTYPE, "convnext: expected %s log-mels, got %s",
+    return nj_fail(net->base.ctx, NJ_EDTYPE, "convnext: expected %s log-mels, got %s",
                    nj_dtype_name(o->dtype), nj_dtype_name(x->dtype));
-  if (x->shape[1] < nj_convnext_shortest(net))
-    return nj_fail(net->ctx, NJ_ESHAPE,
+  if (x->shape[1] < shortest(net))
+    return nj_fail(net->base.ctx, NJ_ESHAPE,
                    "convnext: %lld frames are too few, one output frame takes %lld",
-                   (long long)x->shape[1], (long long)nj_convnext_shortest(net));
-  return nj_check_lengths(net->ctx, "convnext", x, lengths);
+                   (long long)x->shape[1], (long long)shortest(net));
+  return nj_check_lengths(net->base.ctx, "convnext", x, lengths);
 }
 
-static int64_t frames_of(const void *net, int64_t length) {
-  return nj_convnext_frames(net, length);
-}
-
-nj_status nj_convnext_forward(nj_convnext *net, nj_tensor *x, nj_tensor *lengths, int training,
-                              nj_rng *rng, nj_tensor **stages, nj_tensor **frames, nj_tensor **clip,
-                              nj_tensor **frame_lengths) {
+static nj_status forward(nj_network *base, const nj_audio_input *in, nj_audio_output *out) {
+  nj_convnext *net = (nj_convnext *)base;
+  nj_tensor *x = in->x, *lengths = in->lengths;
   NJ_TRY(check_input(net, x, lengths));
-  pass p = {.net = net, .ctx = net->ctx, .training = training, .rng = rng};
+  pass p = {.net = net, .ctx = base->ctx, .training = base->training, .rng = in->rng};
   nj_tensor *y = NULL;
   if (lengths)
-    NJ_TRY(nj_clone(net->ctx, lengths, &p.left));
+    NJ_TRY(nj_clone(base->ctx, lengths, &p.left));
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, trunk(&p, f.x, lengths, stages, &f.next));
+  NJ_FLOW(f, trunk(&p, f.x, lengths, out->stages, &f.next));
   NJ_FLOW(f, clear_end(&p, f.x, &f.next));
-  NJ_FLOW(f, nj_panns_frames(net->ctx, f.x, &f.next));
+  NJ_FLOW(f, nj_panns_frames(base->ctx, f.x, &f.next));
   nj_release(p.left);
   NJ_TRY(nj_flow_end(&f, &y));
-  nj_status st =
-      nj_panns_pool(net->ctx, y, lengths, x->shape[1], frames_of, net, clip, frame_lengths);
-  if (st)
-    nj_release(y);
-  else
-    *frames = y;
-  return st;
+  nj_status st = nj_panns_pool(base, y, lengths, x->shape[1], out);
+  return nj_finish(st, y, &out->frames);
 }
 
-nj_status nj_convnext_logits(nj_convnext *net, nj_tensor *clip, nj_tensor **inner,
-                             nj_tensor **out) {
-  const nj_params *p = &net->params;
+static nj_status logits(nj_network *base, nj_tensor *clip, nj_rng *rng, nj_tensor **inner,
+                        nj_tensor **out) {
+  nj_convnext *net = (nj_convnext *)base;
+  (void)rng;
+  const nj_params *p = &net->base.params;
   nj_tensor *normed = NULL;
   if (!net->options.classes)
-    return nj_fail(net->ctx, NJ_EARG, "convnext: logits need a classifier (option 'classes')");
-  NJ_TRY(nj_layer_norm(net->ctx, clip, nj_params_find(p, "norm.weight"),
+    return nj_fail(net->base.ctx, NJ_EARG, "convnext: logits need a classifier (option 'classes')");
+  NJ_TRY(nj_layer_norm(net->base.ctx, clip, nj_params_find(p, "norm.weight"),
                        nj_params_find(p, "norm.bias"), EPS, &normed));
-  nj_status st = nj_linear(net->ctx, normed, nj_params_find(p, "head_audioset.weight"),
+  nj_status st = nj_linear(net->base.ctx, normed, nj_params_find(p, "head_audioset.weight"),
                            nj_params_find(p, "head_audioset.bias"), out);
   if (st || !inner)
     nj_release(normed);
@@ -380,3 +364,18 @@ nj_status nj_convnext_logits(nj_convnext *net, nj_tensor *clip, nj_tensor **inne
     *inner = normed;
   return st;
 }
+
+static int64_t width_of(const nj_network *base) {
+  return ((const nj_convnext *)base)->options.widths[NJ_CONVNEXT_STAGES - 1];
+}
+
+static const nj_audio_encoder audio = {.n_stages = NJ_CONVNEXT_STAGES,
+                                       .forward = forward,
+                                       .frames = frames_of,
+                                       .stride = stride_of,
+                                       .width = width_of,
+                                       .pool = nj_max_plus_mean,
+                                       .logits = logits};
+const nj_network_kind nj_convnext_network = NJ_NETWORK_KIND(
+    convnext, .dtype_at = offsetof(nj_convnext, options.dtype), .build = build, .audio = &audio);
+NJ_NETWORK_DEFINE(convnext)

@@ -11,12 +11,12 @@
  *
  * The clip is the maximum plus the mean over time; the classifier reads LayerNorm of it. A clip
  * shorter than T is what it is alone: what a convolution would see behind its end is zero, as its
- * padding is. */
+ * padding is. Its stages are the images (B, channels, T', M') behind each stage. */
 #ifndef NJ_ENCODERS_CONVNEXT_H
 #define NJ_ENCODERS_CONVNEXT_H
 
 #include "audio/augment.h"
-#include "nn/params.h"
+#include "nn/network.h"
 
 #define NJ_CONVNEXT_STAGES 4
 
@@ -37,33 +37,11 @@ typedef struct {
 nj_convnext_options nj_convnext_default_options(void);
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_convnext_options options;
-  nj_params params;
 } nj_convnext;
 
-/* Errors: EARG (a size below 1, bands that are divided away), ENOMEM. */
-nj_status nj_convnext_new(nj_ctx *ctx, const nj_convnext_options *options, nj_rng *rng,
-                          nj_convnext **out);
-void nj_convnext_free(nj_convnext *net);
-
-/* Frames of `length` input frames; at least 1 of any. */
-int64_t nj_convnext_frames(const nj_convnext *net, int64_t length);
-/* Input frames per output frame. */
-int64_t nj_convnext_stride(const nj_convnext *net);
-/* The fewest input frames of a batch. */
-int64_t nj_convnext_shortest(const nj_convnext *net);
-
-/* x (B, T, M) of the network's dtype; lengths int64 (B) or NULL when every clip fills T; rng is used
- * while training. Gives frames (B, N, C), clip (B, C) and the valid frames of each clip, int64 (B);
- * frames behind them are zero. With `stages` (or NULL) also the images (B, channels, T', M') behind
- * each stage. Differentiable in x and the parameters. Errors: ESHAPE (also: fewer frames than make one
- * frame), EDTYPE, EARG (a length outside 1 … T). */
-nj_status nj_convnext_forward(nj_convnext *net, nj_tensor *x, nj_tensor *lengths, int training,
-                              nj_rng *rng, nj_tensor **stages, nj_tensor **frames, nj_tensor **clip,
-                              nj_tensor **frame_lengths);
-/* clip (…, C) → class logits (…, classes) and, when `inner` is not NULL, LayerNorm of the clip, which
- * the last layer reads. Errors: ESHAPE, EARG (a network without classes). */
-nj_status nj_convnext_logits(nj_convnext *net, nj_tensor *clip, nj_tensor **inner, nj_tensor **out);
+/* Errors of making one: EARG (a size below 1, bands that are divided away), ENOMEM. */
+NJ_NETWORK_DECLARE(convnext)
 
 #endif

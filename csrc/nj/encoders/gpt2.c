@@ -19,8 +19,30 @@ nj_gpt2_options nj_gpt2_default_options(void) {
                            .feed_forward = 3072,
                            .positions = 1024,
                            .dropout = 0.1,
-                           .eps = 1e-5};
+                           .eps = 1e-5,
+                           .dtype = NJ_F32};
 }
+
+static void derive(void *options, uint64_t given) {
+  nj_gpt2_options *o = options;
+  if (!nj_option_given(&nj_gpt2_option_table, given, "feed_forward"))
+    o->feed_forward = 4 * o->width;
+}
+
+#define O nj_gpt2_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "vocabulary", vocabulary, 1, 1 << 30, 0),
+    NJ_OPTION_RANGE(O, "width", width, 1, 65536, 0),
+    NJ_OPTION_RANGE(O, "layers", layers, 0, 1000, 0),
+    NJ_OPTION_RANGE(O, "heads", heads, 1, 65536, 0),
+    NJ_OPTION_RANGE(O, "feed_forward", feed_forward, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "positions", positions, 1, 1 << 20, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_RANGE(O, "eps", eps, 0, 1, 0),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_HIDDEN),
+};
+NJ_OPTION_TABLE(gpt2, items, derive)
+#undef O
 
 static nj_status check_options(nj_ctx *ctx, const nj_gpt2_options *o) {
   if (o->vocabulary < 1)
@@ -58,7 +80,10 @@ static nj_status add_layer(nj_params *p, const nj_gpt2_options *o, int64_t layer
   return NJ_OK;
 }
 
-static nj_status add_all(nj_params *p, const nj_gpt2_options *o) {
+static nj_status build(nj_network *base) {
+  nj_params *p = &base->params;
+  const nj_gpt2_options *o = &((nj_gpt2 *)base)->options;
+  NJ_TRY(check_options(base->ctx, o));
   NJ_TRY(
       nj_params_add(p, "wte", "weight", NJ_INIT_BERT, 0, 2, (int64_t[]){o->vocabulary, o->width}));
   NJ_TRY(
@@ -68,35 +93,12 @@ static nj_status add_all(nj_params *p, const nj_gpt2_options *o) {
   return nj_params_add_layer_norm(p, "ln_f", o->width);
 }
 
-nj_status nj_gpt2_new(nj_ctx *ctx, const nj_gpt2_options *options, nj_rng *rng, nj_gpt2 **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_gpt2 *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = add_all(&net->params, options);
-  net->params.rng = NULL;
-  if (st) {
-    nj_gpt2_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_gpt2_free(nj_gpt2 *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
+const nj_network_kind nj_gpt2_network =
+    NJ_NETWORK_KIND(gpt2, .dtype_at = offsetof(nj_gpt2, options.dtype), .build = build);
+NJ_NETWORK_DEFINE(gpt2)
 
 static nj_status check_input(nj_gpt2 *net, const nj_tensor *ids, const nj_tensor *mask) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   if (ids->dtype != NJ_I64 || ids->ndim != 2)
     return nj_fail(ctx, NJ_ESHAPE, "gpt2: ids must be int64 of shape (batch, words), got %s %s",
                    nj_dtype_name(ids->dtype), NJ_SHAPE_OF(ids));
@@ -114,11 +116,12 @@ static nj_status check_input(nj_gpt2 *net, const nj_tensor *ids, const nj_tensor
 
 /* wte[ids] + wpe[0 … N - 1] */
 static nj_status embed(nj_gpt2 *net, nj_tensor *ids, nj_drop drop, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_tensor *places = NULL;
   nj_flow f = nj_flow_begin(ids);
-  f.status = nj_narrow(ctx, nj_param_of(&net->params, "wpe.weight"), 0, 0, ids->shape[1], &places);
-  NJ_FLOW(f, nj_embedding(ctx, nj_param_of(&net->params, "wte.weight"), ids, -1, &f.next));
+  f.status =
+      nj_narrow(ctx, nj_param_of(&net->base.params, "wpe.weight"), 0, 0, ids->shape[1], &places);
+  NJ_FLOW(f, nj_embedding(ctx, nj_param_of(&net->base.params, "wte.weight"), ids, -1, &f.next));
   NJ_FLOW(f, nj_add(ctx, f.x, places, &f.next));
   if (drop.dropout > 0)
     NJ_FLOW(f, nj_dropout(ctx, f.x, drop.dropout, 1, drop.rng, &f.next));
@@ -128,9 +131,9 @@ static nj_status embed(nj_gpt2 *net, nj_tensor *ids, nj_drop drop, nj_tensor **o
 
 /* Weight and bias of a Conv1D, the weight turned into (out, in): a view to release. */
 static nj_status turned(nj_gpt2 *net, int64_t layer, const char *name, nj_dense *out) {
-  nj_dense d = nj_dense_of(&net->params, "h.%lld.%s", (long long)layer, name);
+  nj_dense d = nj_dense_of(&net->base.params, "h.%lld.%s", (long long)layer, name);
   *out = (nj_dense){.bias = d.bias};
-  return nj_transpose(net->ctx, d.weight, 0, 1, &out->weight);
+  return nj_transpose(net->base.ctx, d.weight, 0, 1, &out->weight);
 }
 
 static nj_status attend(nj_gpt2 *net, nj_tensor *x, nj_tensor *mask, int64_t layer, nj_drop drop,
@@ -140,14 +143,14 @@ static nj_status attend(nj_gpt2 *net, nj_tensor *x, nj_tensor *mask, int64_t lay
   if (!st)
     st = turned(net, layer, "attn.c_proj", &m.out);
   if (!st)
-    st = nj_multi_head_forward(net->ctx, &m, x, x, mask, drop, out);
+    st = nj_multi_head_forward(net->base.ctx, &m, x, x, mask, drop, out);
   nj_release(m.in.weight);
   nj_release(m.out.weight);
   return st;
 }
 
 static nj_status feed_forward(nj_gpt2 *net, nj_tensor *x, int64_t layer, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_dense first = {0}, second = {0};
   nj_status st = turned(net, layer, "mlp.c_fc", &first);
   if (!st)
@@ -163,8 +166,8 @@ static nj_status feed_forward(nj_gpt2 *net, nj_tensor *x, int64_t layer, nj_tens
 }
 
 static nj_status norm(nj_gpt2 *net, nj_tensor *x, const char *prefix, nj_tensor **out) {
-  return nj_layer_norm(net->ctx, x, nj_param_of(&net->params, "%s.weight", prefix),
-                       nj_param_of(&net->params, "%s.bias", prefix), net->options.eps, out);
+  return nj_layer_norm(net->base.ctx, x, nj_param_of(&net->base.params, "%s.weight", prefix),
+                       nj_param_of(&net->base.params, "%s.bias", prefix), net->options.eps, out);
 }
 
 /* x + dropout(part(norm(x))), the part being attention or the feed-forward. */
@@ -178,7 +181,7 @@ static nj_status run_half(nj_gpt2 *net, nj_tensor *x, nj_tensor *mask, int64_t l
     NJ_FLOW(f, attend(net, f.x, mask, layer, drop, &f.next));
   else
     NJ_FLOW(f, feed_forward(net, f.x, layer, &f.next));
-  NJ_FLOW(f, nj_add_residual(net->ctx, f.x, x, drop, &f.next));
+  NJ_FLOW(f, nj_add_residual(net->base.ctx, f.x, x, drop, &f.next));
   return nj_flow_end(&f, out);
 }
 
@@ -186,7 +189,7 @@ nj_status nj_gpt2_forward(nj_gpt2 *net, nj_tensor *ids, nj_tensor *mask, int tra
                           nj_tensor **hidden, nj_tensor **words) {
   nj_tensor *sees = NULL;
   NJ_TRY(check_input(net, ids, mask));
-  NJ_TRY(nj_attention_mask(net->ctx, "gpt2", mask, ids->shape[1], ids->shape[1], 1, &sees));
+  NJ_TRY(nj_attention_mask(net->base.ctx, "gpt2", mask, ids->shape[1], ids->shape[1], 1, &sees));
   nj_drop drop = {training ? net->options.dropout : 0, rng};
   int64_t layers = net->options.layers;
   nj_flow f = nj_flow_begin(ids);

@@ -8,7 +8,7 @@
 #ifndef NJ_ENCODERS_GPT2_H
 #define NJ_ENCODERS_GPT2_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef struct {
   int64_t vocabulary, width, layers, heads, feed_forward, positions;
@@ -21,14 +21,12 @@ typedef struct {
 nj_gpt2_options nj_gpt2_default_options(void);
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_gpt2_options options;
-  nj_params params;
 } nj_gpt2;
 
-/* Errors: EARG (a size below 1, heads that do not divide the width), ENOMEM. */
-nj_status nj_gpt2_new(nj_ctx *ctx, const nj_gpt2_options *options, nj_rng *rng, nj_gpt2 **out);
-void nj_gpt2_free(nj_gpt2 *net);
+/* Errors of making one: EARG (a size below 1, heads that do not divide the width), ENOMEM. */
+NJ_NETWORK_DECLARE(gpt2)
 
 /* ids int64 (B, N), 0-based; mask (B, N), non-zero where a word is valid, or NULL: other words do not
  * attend to those that are not. Positions count from the first word, valid or not. Gives words

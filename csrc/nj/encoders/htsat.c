@@ -24,6 +24,30 @@ nj_htsat_options nj_htsat_default_options(void) {
                             .stripes = nj_spec_augment_default_options()};
 }
 
+#define O nj_htsat_options
+static const char *const fit_names[] = {"stretch", "repeat", "zero", NULL};
+static const char *const fusion_names[] = {"none", "aff_2d", NULL};
+static const char *const frame_names[] = {"tokens", "values", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "width", width, 1, 1 << 16, 0),
+    NJ_OPTION_LIST(O, "depths", depths, 0),
+    NJ_OPTION_LIST(O, "heads", heads, 0),
+    NJ_OPTION_RANGE(O, "window", window, 1, 64, 0),
+    NJ_OPTION_RANGE(O, "mlp_ratio", mlp_ratio, 0, 64, 0),
+    NJ_OPTION_RANGE(O, "mels", mels, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "side", side, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "patch", patch, 1, 256, 0),
+    NJ_OPTION_RANGE(O, "classes", classes, 0, 1e9, 0),
+    NJ_OPTION_RANGE(O, "drop_path", drop_path, 0, 0.999, 0),
+    NJ_OPTION_ENUM(O, "fit", fit, fit_names, 0),
+    NJ_OPTION_ENUM(O, "fusion", fusion, fusion_names, NJ_OPTION_SPARSE),
+    NJ_OPTION_ENUM(O, "frames", values, frame_names, NJ_OPTION_SPARSE),
+    NJ_STRIPE_OPTIONS(O),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_SPARSE),
+};
+NJ_OPTION_TABLE(htsat, items, NULL)
+#undef O
+
 static nj_status check_options(nj_ctx *ctx, const nj_htsat_options *o) {
   if (o->mels < 1 || o->side < 1 || o->patch < 1 || o->width < 1 || o->window < 1 || o->classes < 0)
     return nj_fail(ctx, NJ_EARG, "htsat: every size must be at least 1");
@@ -62,7 +86,7 @@ static nj_status prepare_stages(nj_htsat *net) {
     s->heads = o->heads[i];
     s->hidden = (int64_t)((double)s->width * o->mlp_ratio);
     s->window = o->window;
-    NJ_TRY(nj_swin_prepare(net->ctx, s));
+    NJ_TRY(nj_swin_prepare(net->base.ctx, s));
   }
   net->channels = net->stages[NJ_HTSAT_STAGES - 1].width;
   net->quarters = o->side / o->mels;
@@ -75,17 +99,20 @@ static nj_status add_stage(nj_htsat *net, int i) {
   char prefix[64];
   for (int64_t j = 0; j < net->options.depths[i]; j++) {
     snprintf(prefix, sizeof prefix, "layers.%d.blocks.%lld", i, (long long)j);
-    NJ_TRY(nj_swin_add_block(&net->params, prefix, &net->stages[i]));
+    NJ_TRY(nj_swin_add_block(&net->base.params, prefix, &net->stages[i]));
   }
   if (i == NJ_HTSAT_STAGES - 1)
     return NJ_OK;
   snprintf(prefix, sizeof prefix, "layers.%d.downsample", i);
-  return nj_swin_add_merge(&net->params, prefix, net->stages[i].width);
+  return nj_swin_add_merge(&net->base.params, prefix, net->stages[i].width);
 }
 
-static nj_status add_all(nj_htsat *net) {
+static nj_status build(nj_network *base) {
+  nj_htsat *net = (nj_htsat *)base;
   const nj_htsat_options *o = &net->options;
-  nj_params *p = &net->params;
+  nj_params *p = &base->params;
+  NJ_TRY(check_options(base->ctx, o));
+  NJ_TRY(prepare_stages(net));
   NJ_TRY(nj_params_add_batch_norm(p, "bn0", o->mels));
   NJ_TRY(nj_htsat_add_patches(net));
   for (int i = 0; i < NJ_HTSAT_STAGES; i++)
@@ -99,45 +126,25 @@ static nj_status add_all(nj_htsat *net) {
   return nj_params_add(p, "tscam_conv", "bias", NJ_INIT_LINEAR, fan, 1, &o->classes);
 }
 
-nj_status nj_htsat_new(nj_ctx *ctx, const nj_htsat_options *options, nj_rng *rng, nj_htsat **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_htsat *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = prepare_stages(net);
-  if (!st)
-    st = add_all(net);
-  net->params.rng = NULL;
-  if (st) {
-    nj_htsat_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_htsat_free(nj_htsat *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
+static void clear(nj_network *base) {
   for (int i = 0; i < NJ_HTSAT_STAGES; i++)
-    nj_swin_clear(&net->stages[i]);
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
+    nj_swin_clear(&((nj_htsat *)base)->stages[i]);
 }
 
-int64_t nj_htsat_longest(const nj_htsat *net) { return net->quarters * net->options.side; }
+int64_t nj_htsat_longest(const nj_network *base) {
+  const nj_htsat *net = (const nj_htsat *)base;
+  return net->quarters * net->options.side;
+}
 
 static int64_t all_frames(const nj_htsat *net) { return net->quarters * net->columns; }
 
-int64_t nj_htsat_stride(const nj_htsat *net) { return nj_htsat_longest(net) / all_frames(net); }
+static int64_t stride_of(const nj_network *base) {
+  return nj_htsat_longest(base) / all_frames((const nj_htsat *)base);
+}
 
-int64_t nj_htsat_frames(const nj_htsat *net, int64_t length) {
-  int64_t stride = nj_htsat_stride(net), most = all_frames(net);
+static int64_t frames_of(const nj_network *base, int64_t length) {
+  const nj_htsat *net = (const nj_htsat *)base;
+  int64_t stride = stride_of(base), most = all_frames(net);
   if (length < 1)
     return 0;
   if (net->options.fit == NJ_HTSAT_STRETCH || length > most * stride)
@@ -170,7 +177,7 @@ typedef struct {
 
 /* Blocks of stage i and its merge. */
 static nj_status run_stage(nj_htsat *net, int i, walk *w, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   const nj_swin_stage *s = &net->stages[i];
   int64_t last = total_depth(net) - 1;
   char prefix[64];
@@ -179,16 +186,16 @@ static nj_status run_stage(nj_htsat *net, int i, walk *w, nj_tensor *x, nj_tenso
     double drop = w->training ? net->options.drop_path * (double)w->done / (double)last : 0;
     snprintf(prefix, sizeof prefix, "layers.%d.blocks.%lld", i, (long long)j);
     if (w->values && w->done == last) {
-      f.status = nj_swin_values(ctx, &net->params, prefix, s, f.x, drop, w->rng, w->values);
+      f.status = nj_swin_values(ctx, &net->base.params, prefix, s, f.x, drop, w->rng, w->values);
       if (!w->tokens)
         break;
     }
-    NJ_FLOW(f, nj_swin_block(ctx, &net->params, prefix, s, nj_swin_shifts(s, j), f.x, drop, w->rng,
-                             &f.next));
+    NJ_FLOW(f, nj_swin_block(ctx, &net->base.params, prefix, s, nj_swin_shifts(s, j), f.x, drop,
+                             w->rng, &f.next));
   }
   if (i < NJ_HTSAT_STAGES - 1) {
     snprintf(prefix, sizeof prefix, "layers.%d.downsample", i);
-    NJ_FLOW(f, nj_swin_merge(ctx, &net->params, prefix, s, f.x, &f.next));
+    NJ_FLOW(f, nj_swin_merge(ctx, &net->base.params, prefix, s, f.x, &f.next));
   }
   return nj_flow_end(&f, out);
 }
@@ -197,16 +204,16 @@ static nj_status run_stage(nj_htsat *net, int i, walk *w, nj_tensor *x, nj_tenso
 static nj_status parts_of(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
   const int64_t shape[] = {x->shape[0], net->quarters, net->bins, net->columns, net->channels};
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_swin_norm(net->ctx, &net->params, "norm", f.x, &f.next));
-  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 5, shape, &f.next));
+  NJ_FLOW(f, nj_swin_norm(net->base.ctx, &net->base.params, "norm", f.x, &f.next));
+  NJ_FLOW(f, nj_reshape(net->base.ctx, f.x, 5, shape, &f.next));
   return nj_flow_end(&f, out);
 }
 
 /* → parts of the image; those of the last block's values, where frames are made of them, in *values. */
-static nj_status trunk(nj_htsat *net, const nj_htsat_input *in, nj_tensor **hidden,
+static nj_status trunk(nj_htsat *net, const nj_audio_input *in, nj_tensor **hidden,
                        nj_tensor **values, nj_tensor **out) {
   nj_tensor *last = NULL;
-  walk w = {in->training, in->rng, 0, net->options.values ? &last : NULL, hidden != NULL};
+  walk w = {net->base.training, in->rng, 0, net->options.values ? &last : NULL, hidden != NULL};
   nj_flow f = nj_flow_begin(in->x);
   NJ_FLOW(f, nj_htsat_patches(net, in, &f.next));
   keep(&f, hidden, 0);
@@ -225,43 +232,33 @@ static nj_status trunk(nj_htsat *net, const nj_htsat_input *in, nj_tensor **hidd
 static nj_status joined_map(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
   const int64_t shape[] = {x->shape[0], net->channels, net->bins, all_frames(net)};
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_permute(net->ctx, f.x, (int[]){0, 4, 2, 1, 3}, &f.next));
-  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 4, shape, &f.next));
+  NJ_FLOW(f, nj_permute(net->base.ctx, f.x, (int[]){0, 4, 2, 1, 3}, &f.next));
+  NJ_FLOW(f, nj_reshape(net->base.ctx, f.x, 4, shape, &f.next));
   return nj_flow_end(&f, out);
 }
 
 static nj_status mean_bins(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
   const int64_t shape[] = {x->shape[0], all_frames(net), net->channels};
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_mean(net->ctx, f.x, 1, (int[]){2}, 0, &f.next));
-  NJ_FLOW(f, nj_reshape(net->ctx, f.x, 3, shape, &f.next));
+  NJ_FLOW(f, nj_mean(net->base.ctx, f.x, 1, (int[]){2}, 0, &f.next));
+  NJ_FLOW(f, nj_reshape(net->base.ctx, f.x, 3, shape, &f.next));
   return nj_flow_end(&f, out);
 }
 
-static nj_status output_lengths(nj_htsat *net, const nj_htsat_input *in, nj_tensor **out) {
-  nj_tensor *y = NULL;
-  NJ_TRY(nj_empty(net->ctx, NJ_I64, 1, in->x->shape, &y));
-  for (int64_t i = 0; i < in->x->shape[0]; i++) {
-    int64_t length = in->lengths ? (int64_t)nj_get(in->lengths, &i) : in->x->shape[in->x->ndim - 2];
-    NJ_I64_DATA(y)[i] = nj_htsat_frames(net, length);
-  }
-  *out = y;
-  return NJ_OK;
-}
-
-nj_status nj_htsat_forward(nj_htsat *net, const nj_htsat_input *in, nj_tensor **hidden,
-                           nj_tensor **frames, nj_tensor **clip, nj_tensor **frame_lengths) {
+static nj_status forward(nj_network *base, const nj_audio_input *in, nj_audio_output *out) {
+  nj_htsat *net = (nj_htsat *)base;
   nj_tensor *parts = NULL, *values = NULL, *y = NULL, *mean = NULL, *left = NULL;
   NJ_TRY(nj_htsat_check(net, in));
-  nj_status st = output_lengths(net, in, &left);
+  const nj_tensor *x = in->x;
+  nj_status st = nj_network_frames(base, x->shape[0], in->lengths, x->shape[x->ndim - 2], &left);
   if (!st)
-    st = trunk(net, in, hidden, &values, &parts);
-  if (!st && hidden)
-    st = joined_map(net, parts, &hidden[NJ_HTSAT_HIDDEN - 1]);
+    st = trunk(net, in, out->stages, &values, &parts);
+  if (!st && out->stages)
+    st = joined_map(net, parts, &out->stages[NJ_HTSAT_HIDDEN - 1]);
   if (!st)
     st = mean_bins(net, values ? values : parts, &y);
   if (!st)
-    st = nj_mean_time(net->ctx, y, net->options.fit == NJ_HTSAT_STRETCH ? NULL : left, &mean);
+    st = nj_mean_time(base->ctx, y, net->options.fit == NJ_HTSAT_STRETCH ? NULL : left, &mean);
   nj_release(parts);
   nj_release(values);
   if (st) {
@@ -269,14 +266,17 @@ nj_status nj_htsat_forward(nj_htsat *net, const nj_htsat_input *in, nj_tensor **
     nj_release(left);
     return st;
   }
-  *frames = y;
-  *clip = mean;
-  *frame_lengths = left;
+  out->frames = y;
+  out->clip = mean;
+  out->lengths = left;
   return NJ_OK;
 }
 
-nj_status nj_htsat_logits(nj_htsat *net, nj_tensor *map, nj_tensor **inner, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+static nj_status logits(nj_network *base, nj_tensor *map, nj_rng *rng, nj_tensor **inner,
+                        nj_tensor **out) {
+  nj_htsat *net = (nj_htsat *)base;
+  (void)rng;
+  nj_ctx *ctx = net->base.ctx;
   nj_tensor *times = NULL;
   if (!net->options.classes)
     return nj_fail(ctx, NJ_EARG, "htsat: logits need a classifier (option 'classes')");
@@ -288,8 +288,8 @@ nj_status nj_htsat_logits(nj_htsat *net, nj_tensor *map, nj_tensor **inner, nj_t
   nj_conv_options conv = nj_conv_default_options();
   conv.padding[1] = 1;
   nj_flow f = nj_flow_begin(map);
-  NJ_FLOW(f, nj_conv2d(ctx, f.x, nj_params_find(&net->params, "tscam_conv.weight"),
-                       nj_params_find(&net->params, "tscam_conv.bias"), &conv, &f.next));
+  NJ_FLOW(f, nj_conv2d(ctx, f.x, nj_params_find(&net->base.params, "tscam_conv.weight"),
+                       nj_params_find(&net->base.params, "tscam_conv.bias"), &conv, &f.next));
   NJ_FLOW(f, nj_squeeze(ctx, f.x, 2, &f.next));
   if (!f.status)
     times = nj_retain(f.x);
@@ -301,3 +301,19 @@ nj_status nj_htsat_logits(nj_htsat *net, nj_tensor *map, nj_tensor **inner, nj_t
     *inner = times;
   return st;
 }
+
+static int64_t width_of(const nj_network *base) { return ((const nj_htsat *)base)->channels; }
+
+static const nj_audio_encoder audio = {.n_stages = NJ_HTSAT_HIDDEN,
+                                       .views = 1,
+                                       .forward = forward,
+                                       .frames = frames_of,
+                                       .stride = stride_of,
+                                       .width = width_of,
+                                       .longest = nj_htsat_longest,
+                                       .pool = nj_mean_time,
+                                       .logits = logits};
+const nj_network_kind nj_htsat_network =
+    NJ_NETWORK_KIND(htsat, .dtype_at = offsetof(nj_htsat, options.dtype), .build = build,
+                    .clear = clear, .audio = &audio);
+NJ_NETWORK_DEFINE(htsat)

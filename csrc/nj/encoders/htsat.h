@@ -17,6 +17,7 @@
 
 #include "audio/augment.h"
 #include "encoders/swin.h"
+#include "nn/network.h"
 
 #define NJ_HTSAT_STAGES 4
 #define NJ_HTSAT_HIDDEN (NJ_HTSAT_STAGES + 2)
@@ -56,42 +57,22 @@ typedef struct {
 nj_htsat_options nj_htsat_default_options(void);
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_htsat_options options;
-  nj_params params;
   nj_swin_stage stages[NJ_HTSAT_STAGES];
   int64_t quarters, channels; /* the image's parts; C */
   int64_t bins, columns;      /* of a quarter at the end: 2 and 8 */
 } nj_htsat;
 
-/* Errors: EARG (sizes that do not divide each other), ENOMEM. */
-nj_status nj_htsat_new(nj_ctx *ctx, const nj_htsat_options *options, nj_rng *rng, nj_htsat **out);
-void nj_htsat_free(nj_htsat *net);
+/* Errors of making one: EARG (sizes that do not divide each other), ENOMEM. */
+NJ_NETWORK_DECLARE(htsat)
 
-/* Input frames at most: 1024. */
-int64_t nj_htsat_longest(const nj_htsat *net);
-/* Input frames per output frame of a clip that is as long as that: 32. */
-int64_t nj_htsat_stride(const nj_htsat *net);
-/* Valid frames of a clip of `length`: all 32 when stretched, else length / 32, rounded up. */
-int64_t nj_htsat_frames(const nj_htsat *net, int64_t length);
-
-typedef struct {
-  nj_tensor *x;       /* (B, T, M), 1 <= T <= 1024; with fusion also (B, 4, T, M) */
-  nj_tensor *lengths; /* int64 (B), or NULL when every clip fills T, as views do */
-  nj_tensor *longer; /* (B), not 0 where the views of a clip are fused, else its first alone counts;
-                         NULL: everywhere */
-  int training;
-  nj_rng *rng; /* while training */
-} nj_htsat_input;
-
-/* Gives frames (B, 32, C), clip (B, C) and the valid frames of each clip, int64 (B). With `hidden` (or
- * NULL) also NJ_HTSAT_HIDDEN tensors: tokens of the patches, of each stage behind its merge
- * (B, tokens, channels), and the map (B, C, 2, 32) that logits are made of. Differentiable in x and
- * the parameters. Errors: ESHAPE, EDTYPE, EARG (more than 1024 frames, a length outside 1 … T). */
-nj_status nj_htsat_forward(nj_htsat *net, const nj_htsat_input *input, nj_tensor **hidden,
-                           nj_tensor **frames, nj_tensor **clip, nj_tensor **frame_lengths);
-/* map (B, C, 2, 32) → class logits (B, classes), and, when `inner` is not NULL, those of each time
- * (B, classes, 32). Errors: ESHAPE, EARG (a network without classes). */
-nj_status nj_htsat_logits(nj_htsat *net, nj_tensor *map, nj_tensor **inner, nj_tensor **out);
+/* Input frames at most: 1024. The audio encoder, with more of its errors and shapes:
+ *   frames   valid frames of a clip: all 32 when stretched, else length / 32, rounded up
+ *   forward  stages: NJ_HTSAT_HIDDEN tensors: tokens of the patches, of each stage behind its merge
+ *            (B, tokens, channels), and the map (B, C, 2, 32) that logits are made of
+ *   logits   takes that map, and gives as what the last layer reads the logits of each time
+ *            (B, classes, 32) */
+int64_t nj_htsat_longest(const nj_network *net);
 
 #endif

@@ -21,7 +21,7 @@ static nj_status add_conv(nj_params *p, const char *prefix, int64_t width, int64
 
 nj_status nj_htsat_add_patches(nj_htsat *net) {
   const nj_htsat_options *o = &net->options;
-  nj_params *p = &net->params;
+  nj_params *p = &net->base.params;
   NJ_TRY(add_conv(p, "patch_embed.proj", o->width, o->patch, o->patch));
   NJ_TRY(nj_params_add_layer_norm(p, "patch_embed.norm", o->width));
   if (!o->fusion)
@@ -32,8 +32,8 @@ nj_status nj_htsat_add_patches(nj_htsat *net) {
 
 /* ---- what the network takes ---- */
 
-static nj_status check_views(const nj_htsat *net, const nj_htsat_input *in) {
-  nj_ctx *ctx = net->ctx;
+static nj_status check_views(const nj_htsat *net, const nj_audio_input *in) {
+  nj_ctx *ctx = net->base.ctx;
   const nj_tensor *x = in->x, *longer = in->longer;
   int views = x->ndim == 4;
   if (longer && !net->options.fusion)
@@ -52,8 +52,8 @@ static nj_status check_views(const nj_htsat *net, const nj_htsat_input *in) {
   return NJ_OK;
 }
 
-nj_status nj_htsat_check(const nj_htsat *net, const nj_htsat_input *in) {
-  nj_ctx *ctx = net->ctx;
+nj_status nj_htsat_check(const nj_htsat *net, const nj_audio_input *in) {
+  nj_ctx *ctx = net->base.ctx;
   const nj_tensor *x = in->x;
   int64_t mels = net->options.mels;
   int views = net->options.fusion && x->ndim == 4 && x->shape[1] == NJ_HTSAT_VIEWS;
@@ -70,10 +70,10 @@ nj_status nj_htsat_check(const nj_htsat *net, const nj_htsat_input *in) {
   if (x->dtype != net->options.dtype)
     return nj_fail(ctx, NJ_EDTYPE, "htsat: expected %s log-mels, got %s",
                    nj_dtype_name(net->options.dtype), nj_dtype_name(x->dtype));
-  if (x->shape[x->ndim - 2] > nj_htsat_longest(net))
+  if (x->shape[x->ndim - 2] > nj_htsat_longest(&net->base))
     return nj_fail(ctx, NJ_EARG,
                    "htsat: %lld frames are more than its %lld; cut longer sounds into tiles",
-                   (long long)x->shape[x->ndim - 2], (long long)nj_htsat_longest(net));
+                   (long long)x->shape[x->ndim - 2], (long long)nj_htsat_longest(&net->base));
   NJ_TRY(check_views(net, in));
   return views ? NJ_OK : nj_check_lengths(ctx, "htsat", x, in->lengths);
 }
@@ -101,8 +101,8 @@ static nj_status stretch(nj_ctx *ctx, nj_tensor *x, int64_t longest, nj_tensor *
 
 /* The first `length` frames of x (B, T, M), made as long as the image. */
 static nj_status fit_same(const nj_htsat *net, nj_tensor *x, int64_t length, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  int64_t longest = nj_htsat_longest(net);
+  nj_ctx *ctx = net->base.ctx;
+  int64_t longest = nj_htsat_longest(&net->base);
   nj_flow f = nj_flow_begin(x);
   if (length < x->shape[1])
     NJ_FLOW(f, nj_narrow(ctx, f.x, 1, 0, length, &f.next));
@@ -121,7 +121,7 @@ static nj_status fit_same(const nj_htsat *net, nj_tensor *x, int64_t length, nj_
 /* Each clip by its own length. */
 static nj_status fit_each(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths,
                           nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   int64_t n = x->shape[0];
   nj_tensor **clips = nj_calloc(ctx, (size_t)n, sizeof *clips);
   nj_status st = clips ? NJ_OK : NJ_ENOMEM;
@@ -151,7 +151,7 @@ static nj_status fit(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths
 /* Clips (n, T, M), behind the batch norm → images (n, 1, side, side): quarters one below the other. */
 static nj_status images(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths,
                         nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   int64_t side = net->options.side, mels = net->options.mels, n = x->shape[0];
   nj_flow f = nj_flow_begin(x);
   NJ_FLOW(f, fit(net, f.x, lengths, &f.next));
@@ -167,13 +167,13 @@ static nj_status convolve(const nj_htsat *net, const char *prefix, int64_t wide,
   nj_conv_options conv = nj_conv_default_options();
   conv.stride[0] = net->options.patch;
   conv.stride[1] = wide * net->options.patch;
-  return nj_conv2d(net->ctx, x, nj_param_of(&net->params, "%s.weight", prefix),
-                   nj_param_of(&net->params, "%s.bias", prefix), &conv, out);
+  return nj_conv2d(net->base.ctx, x, nj_param_of(&net->base.params, "%s.weight", prefix),
+                   nj_param_of(&net->base.params, "%s.bias", prefix), &conv, out);
 }
 
 /* SpecAugment with the same stripes in all views of a clip. */
 static nj_status augment_views(const nj_htsat *net, nj_tensor *x, nj_rng *rng, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_tensor *views[NJ_HTSAT_VIEWS] = {0};
   nj_rng after = *rng;
   nj_status st = NJ_OK;
@@ -193,18 +193,18 @@ static nj_status augment_views(const nj_htsat *net, nj_tensor *x, nj_rng *rng, n
 }
 
 /* bn0 over bands and, while training, SpecAugment. */
-static nj_status normalised(const nj_htsat *net, const nj_htsat_input *in, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+static nj_status normalised(const nj_htsat *net, const nj_audio_input *in, nj_tensor **out) {
+  nj_ctx *ctx = net->base.ctx;
   const nj_htsat_options *o = &net->options;
-  const nj_params *p = &net->params;
+  const nj_params *p = &net->base.params;
   nj_batch_norm_options norm = nj_batch_norm_default_options();
-  norm.training = in->training;
+  norm.training = net->base.training;
   norm.channel_dim = in->x->ndim - 1;
   nj_flow f = nj_flow_begin(in->x);
   NJ_FLOW(f, nj_batch_norm(ctx, f.x, nj_params_find(p, "bn0.weight"), nj_params_find(p, "bn0.bias"),
                            nj_params_find(p, "bn0.running_mean"),
                            nj_params_find(p, "bn0.running_var"), &norm, &f.next));
-  if (in->training && (o->stripes.time_stripes || o->stripes.freq_stripes)) {
+  if (net->base.training && (o->stripes.time_stripes || o->stripes.freq_stripes)) {
     if (in->x->ndim == 4)
       NJ_FLOW(f, augment_views(net, f.x, in->rng, &f.next));
     else
@@ -218,7 +218,7 @@ static nj_status normalised(const nj_htsat *net, const nj_htsat_input *in, nj_te
 /* Pieces (n, 3, T, M) → their patches (n, width, R, R): side by side, with zeros where three times the
  * columns of one fall short. */
 static nj_status pieces(const nj_htsat *net, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   const nj_htsat_options *o = &net->options;
   int64_t n = x->shape[0], rows = o->side / o->patch, columns = rows / PIECES;
   nj_flow f = nj_flow_begin(x);
@@ -237,12 +237,12 @@ static nj_status pieces(const nj_htsat *net, nj_tensor *x, nj_tensor **out) {
 
 /* Which clips are longer, int64 (n), and where each clip is in the list of all as they are, then the
  * fused ones. *count: n. */
-static nj_status sort_longer(const nj_htsat *net, const nj_htsat_input *in, nj_tensor **which,
+static nj_status sort_longer(const nj_htsat *net, const nj_audio_input *in, nj_tensor **which,
                              nj_tensor **places, int64_t *count) {
   int64_t batch = in->x->shape[0], n = 0;
   nj_tensor *all = NULL, *to = NULL;
-  NJ_TRY(nj_empty(net->ctx, NJ_I64, 1, &batch, &all));
-  nj_status st = nj_empty(net->ctx, NJ_I64, 1, &batch, &to);
+  NJ_TRY(nj_empty(net->base.ctx, NJ_I64, 1, &batch, &all));
+  nj_status st = nj_empty(net->base.ctx, NJ_I64, 1, &batch, &to);
   for (int64_t i = 0; i < batch && !st; i++) {
     int is = !in->longer || nj_get(in->longer, &i) != 0;
     NJ_I64_DATA(to)[i] = is ? batch + n : i;
@@ -250,7 +250,7 @@ static nj_status sort_longer(const nj_htsat *net, const nj_htsat_input *in, nj_t
       NJ_I64_DATA(all)[n++] = i;
   }
   if (!st)
-    st = nj_narrow(net->ctx, all, 0, 0, n, which);
+    st = nj_narrow(net->base.ctx, all, 0, 0, n, which);
   nj_release(all);
   if (st) {
     nj_release(to);
@@ -264,7 +264,7 @@ static nj_status sort_longer(const nj_htsat *net, const nj_htsat_input *in, nj_t
 /* Patches of the whole clips (B, width, R, R), those of the longer ones fused with their pieces'. */
 static nj_status fuse(const nj_htsat *net, nj_tensor *views, nj_tensor *whole, nj_tensor *which,
                       nj_tensor *places, int training, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_tensor *mine = NULL;
   nj_status st = nj_index_select(ctx, whole, 0, which, &mine);
   nj_flow f = nj_flow_begin(views);
@@ -272,8 +272,8 @@ static nj_status fuse(const nj_htsat *net, nj_tensor *views, nj_tensor *whole, n
   NJ_FLOW(f, nj_index_select(ctx, f.x, 0, which, &f.next));
   NJ_FLOW(f, nj_narrow(ctx, f.x, 1, 1, PIECES, &f.next));
   NJ_FLOW(f, pieces(net, f.x, &f.next));
-  NJ_FLOW(f, nj_fusion_forward(ctx, &net->params, "patch_embed.fusion_model", mine, f.x, training,
-                               &f.next));
+  NJ_FLOW(f, nj_fusion_forward(ctx, &net->base.params, "patch_embed.fusion_model", mine, f.x,
+                               training, &f.next));
   NJ_FLOW(f, nj_cat(ctx, 2, (nj_tensor *[]){whole, f.x}, 0, &f.next));
   NJ_FLOW(f, nj_index_select(ctx, f.x, 0, places, &f.next));
   nj_release(mine);
@@ -281,9 +281,9 @@ static nj_status fuse(const nj_htsat *net, nj_tensor *views, nj_tensor *whole, n
 }
 
 /* Normalised views (B, 4, T, M) → patches (B, width, R, R). */
-static nj_status patches_of_views(const nj_htsat *net, const nj_htsat_input *in, nj_tensor *views,
+static nj_status patches_of_views(const nj_htsat *net, const nj_audio_input *in, nj_tensor *views,
                                   nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_tensor *which = NULL, *places = NULL;
   int64_t n = 0;
   NJ_TRY(sort_longer(net, in, &which, &places, &n));
@@ -292,14 +292,14 @@ static nj_status patches_of_views(const nj_htsat *net, const nj_htsat_input *in,
   NJ_FLOW(f, images(net, f.x, NULL, &f.next));
   NJ_FLOW(f, convolve(net, "patch_embed.proj", 1, f.x, &f.next));
   if (n > 0)
-    NJ_FLOW(f, fuse(net, views, f.x, which, places, in->training, &f.next));
+    NJ_FLOW(f, fuse(net, views, f.x, which, places, net->base.training, &f.next));
   nj_release(which);
   nj_release(places);
   return nj_flow_end(&f, out);
 }
 
-nj_status nj_htsat_patches(nj_htsat *net, const nj_htsat_input *in, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+nj_status nj_htsat_patches(nj_htsat *net, const nj_audio_input *in, nj_tensor **out) {
+  nj_ctx *ctx = net->base.ctx;
   const nj_htsat_options *o = &net->options;
   int64_t across = o->side / o->patch, tokens = across * across;
   nj_flow f = nj_flow_begin(in->x);
@@ -312,6 +312,6 @@ nj_status nj_htsat_patches(nj_htsat *net, const nj_htsat_input *in, nj_tensor **
   }
   NJ_FLOW(f, nj_permute(ctx, f.x, (int[]){0, 2, 3, 1}, &f.next));
   NJ_FLOW(f, nj_reshape(ctx, f.x, 3, (int64_t[]){in->x->shape[0], tokens, o->width}, &f.next));
-  NJ_FLOW(f, nj_swin_norm(ctx, &net->params, "patch_embed.norm", f.x, &f.next));
+  NJ_FLOW(f, nj_swin_norm(ctx, &net->base.params, "patch_embed.norm", f.x, &f.next));
   return nj_flow_end(&f, out);
 }

@@ -29,6 +29,17 @@ nj_mobilenet_options nj_mobilenet_default_options(void) {
       .width = 1, .mels = 128, .classes = 527, .strides = {2, 2, 2, 2}, .dropout = 0.2};
 }
 
+#define O nj_mobilenet_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "width", width, 0.01, 64, 0),
+    NJ_OPTION_RANGE(O, "mels", mels, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "classes", classes, 0, 1e9, 0),
+    NJ_OPTION_LIST(O, "strides", strides, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+};
+NJ_OPTION_TABLE(mobilenet, items, NULL)
+#undef O
+
 static nj_status check_options(nj_ctx *ctx, const nj_mobilenet_options *o) {
   if (!(o->width > 0 && o->width <= 64))
     return nj_fail(ctx, NJ_EARG, "mobilenet: the width must be in (0, 64], got %g", o->width);
@@ -62,7 +73,7 @@ static nj_status add_unit(nj_mobilenet *net, nj_conv_norm *unit, const char *pre
   char conv[80], norm[80];
   snprintf(conv, sizeof conv, "%s.0", prefix);
   snprintf(norm, sizeof norm, "%s.1", prefix);
-  NJ_TRY(nj_conv_norm_add(unit, &net->params, conv, norm, in, out, kernel, kernel, groups,
+  NJ_TRY(nj_conv_norm_add(unit, &net->base.params, conv, norm, in, out, kernel, kernel, groups,
                           NJ_INIT_HE_OUT));
   unit->activation = activation;
   unit->eps = 1e-3;
@@ -72,7 +83,7 @@ static nj_status add_unit(nj_mobilenet *net, nj_conv_norm *unit, const char *pre
 
 static nj_status add_squeeze(nj_mobilenet *net, nj_inverted_residual *block, const char *prefix,
                              int64_t channels) {
-  nj_params *p = &net->params;
+  nj_params *p = &net->base.params;
   int64_t inner = rounded((double)channels / 4);
   for (int i = 0; i < 2; i++) {
     char name[96];
@@ -108,7 +119,9 @@ static nj_status add_block(nj_mobilenet *net, int i) {
 #undef PREFIX
 }
 
-static nj_status add_all(nj_mobilenet *net) {
+static nj_status build(nj_network *base) {
+  nj_mobilenet *net = (nj_mobilenet *)base;
+  NJ_TRY(check_options(base->ctx, &net->options));
   NJ_TRY(add_unit(net, &net->stem, "features.0", 1, scaled(net, layout[0].in), 3, 1,
                   NJ_ACTIVATE_HARDSWISH));
   net->stem.conv.stride[0] = net->stem.conv.stride[1] = 2;
@@ -120,34 +133,14 @@ static nj_status add_all(nj_mobilenet *net) {
   if (!net->options.classes)
     return NJ_OK;
   int64_t head = scaled(net, HEAD);
-  NJ_TRY(nj_params_add_linear(&net->params, "classifier.2", net->channels, head, NJ_INIT_SMALL));
-  return nj_params_add_linear(&net->params, "classifier.5", head, net->options.classes,
+  NJ_TRY(
+      nj_params_add_linear(&net->base.params, "classifier.2", net->channels, head, NJ_INIT_SMALL));
+  return nj_params_add_linear(&net->base.params, "classifier.5", head, net->options.classes,
                               NJ_INIT_SMALL);
 }
 
-nj_status nj_mobilenet_new(nj_ctx *ctx, const nj_mobilenet_options *options, nj_rng *rng,
-                           nj_mobilenet **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_mobilenet *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng};
-  nj_status st = add_all(net);
-  net->params.rng = NULL;
-  if (st) {
-    nj_mobilenet_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_mobilenet_free(nj_mobilenet *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
+static void clear(nj_network *base) {
+  nj_mobilenet *net = (nj_mobilenet *)base;
   for (int i = 0; i < NJ_MOBILENET_BLOCKS; i++) {
     nj_conv_norm_free(&net->blocks[i].expand);
     nj_conv_norm_free(&net->blocks[i].depthwise);
@@ -155,20 +148,18 @@ void nj_mobilenet_free(nj_mobilenet *net) {
   }
   nj_conv_norm_free(&net->stem);
   nj_conv_norm_free(&net->last);
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
 }
 
-int64_t nj_mobilenet_frames(const nj_mobilenet *net, int64_t length) {
+static int64_t frames_of(const nj_network *base, int64_t length) {
+  const nj_mobilenet *net = (const nj_mobilenet *)base;
   int64_t frames = (length + 1) / 2;
   for (int i = 0; i < 4; i++)
     frames = (frames + net->options.strides[i] - 1) / net->options.strides[i];
   return frames;
 }
 
-int64_t nj_mobilenet_stride(const nj_mobilenet *net) {
-  const int64_t *s = net->options.strides;
+static int64_t stride_of(const nj_network *base) {
+  const int64_t *s = ((const nj_mobilenet *)base)->options.strides;
   return 2 * s[0] * s[1] * s[2] * s[3];
 }
 
@@ -191,7 +182,7 @@ static void halve(pass *p) {
 
 static nj_status make_mask(pass *p, int64_t frames) {
   int64_t batch = p->left->shape[0];
-  NJ_TRY(nj_zeros(p->net->ctx, NJ_U8, 4, (int64_t[]){batch, 1, 1, frames}, &p->mask));
+  NJ_TRY(nj_zeros(p->net->base.ctx, NJ_U8, 4, (int64_t[]){batch, 1, 1, frames}, &p->mask));
   uint8_t *data = nj_data(p->mask);
   for (int64_t b = 0; b < batch; b++)
     for (int64_t n = NJ_I64_DATA(p->left)[b]; n < frames; n++)
@@ -207,12 +198,12 @@ static nj_status clear_end(pass *p, nj_tensor *x, nj_tensor **out) {
   }
   if (!p->mask)
     NJ_TRY(make_mask(p, x->shape[3]));
-  return nj_masked_fill(p->net->ctx, x, p->mask, 0.0, out);
+  return nj_masked_fill(p->net->base.ctx, x, p->mask, 0.0, out);
 }
 
 /* The mean of each channel over the clip's pixels, (B, C); behind its end x is zero. */
 static nj_status squeeze_mean(pass *p, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = p->net->ctx;
+  nj_ctx *ctx = p->net->base.ctx;
   if (!p->left)
     return nj_mean(ctx, x, 2, (int[]){2, 3}, 0, out);
   nj_tensor *share = NULL;
@@ -229,7 +220,7 @@ static nj_status squeeze_mean(pass *p, nj_tensor *x, nj_tensor **out) {
 /* x * sigmoid(fc2(relu(fc1(mean of x)))), channel by channel. */
 static nj_status squeeze_excite(pass *p, const nj_inverted_residual *block, nj_tensor *x,
                                 nj_tensor **out) {
-  nj_ctx *ctx = p->net->ctx;
+  nj_ctx *ctx = p->net->base.ctx;
   nj_tensor *const *w = block->squeeze;
   const int64_t shape[] = {x->shape[0], x->shape[1], 1, 1};
   nj_flow f = nj_flow_begin(x);
@@ -244,7 +235,7 @@ static nj_status squeeze_excite(pass *p, const nj_inverted_residual *block, nj_t
 }
 
 static nj_status run_block(pass *p, nj_inverted_residual *block, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = p->net->ctx;
+  nj_ctx *ctx = p->net->base.ctx;
   nj_flow f = nj_flow_begin(x);
   if (block->expands)
     NJ_FLOW(f, nj_conv_norm_forward(ctx, &block->expand, f.x, p->training, &f.next));
@@ -270,7 +261,7 @@ static void keep_stage(nj_flow *f, nj_tensor **stages, int at) {
 
 static nj_status trunk(pass *p, nj_tensor *x, nj_tensor **stages, nj_tensor **out) {
   nj_mobilenet *net = p->net;
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_flow f = nj_flow_begin(x);
   NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
   NJ_FLOW(f, nj_unsqueeze(ctx, f.x, 1, &f.next));
@@ -292,26 +283,15 @@ static nj_status trunk(pass *p, nj_tensor *x, nj_tensor **stages, nj_tensor **ou
 
 static nj_status check_input(nj_mobilenet *net, const nj_tensor *x) {
   if (x->ndim != 3 || x->shape[2] != net->options.mels)
-    return nj_fail(net->ctx, NJ_ESHAPE,
+    return nj_fail(net->base.ctx, NJ_ESHAPE,
                    "mobilenet: expected log-mels of shape (batch, frames, %lld), got %s",
                    (long long)net->options.mels, NJ_SHAPE_OF(x));
   if (x->dtype != NJ_F32)
-    return nj_fail(net->ctx, NJ_EDTYPE, "mobilenet: expected float32 log-mels, got %s",
+    return nj_fail(net->base.ctx, NJ_EDTYPE, "mobilenet: expected float32 log-mels, got %s",
                    nj_dtype_name(x->dtype));
   if (x->shape[1] < 1)
-    return nj_fail(net->ctx, NJ_ESHAPE, "mobilenet: expected at least one frame, got %s",
+    return nj_fail(net->base.ctx, NJ_ESHAPE, "mobilenet: expected at least one frame, got %s",
                    NJ_SHAPE_OF(x));
-  return NJ_OK;
-}
-
-static nj_status output_lengths(nj_mobilenet *net, const nj_tensor *x, const nj_tensor *lengths,
-                                nj_tensor **out) {
-  nj_tensor *y = NULL;
-  NJ_TRY(nj_empty(net->ctx, NJ_I64, 1, x->shape, &y));
-  for (int64_t i = 0; i < x->shape[0]; i++)
-    NJ_I64_DATA(y)
-  [i] = nj_mobilenet_frames(net, lengths ? (int64_t)nj_get(lengths, &i) : x->shape[1]);
-  *out = y;
   return NJ_OK;
 }
 
@@ -325,20 +305,20 @@ static nj_status present_lengths(nj_ctx *ctx, const nj_tensor *x, nj_tensor *len
   return shorter ? nj_clone(ctx, lengths, out) : NJ_OK;
 }
 
-nj_status nj_mobilenet_forward(nj_mobilenet *net, nj_tensor *x, nj_tensor *lengths, int training,
-                               nj_tensor **stages, nj_tensor **frames, nj_tensor **clip,
-                               nj_tensor **frame_lengths) {
+static nj_status forward(nj_network *base, const nj_audio_input *in, nj_audio_output *out) {
+  nj_mobilenet *net = (nj_mobilenet *)base;
+  nj_tensor *x = in->x;
   NJ_TRY(check_input(net, x));
-  NJ_TRY(nj_check_lengths(net->ctx, "mobilenet", x, lengths));
-  pass p = {.net = net, .training = training};
+  NJ_TRY(nj_check_lengths(base->ctx, "mobilenet", x, in->lengths));
+  pass p = {.net = net, .training = base->training};
   nj_tensor *y = NULL, *mean = NULL, *left = NULL;
-  nj_status st = output_lengths(net, x, lengths, &left);
+  nj_status st = nj_network_frames(base, x->shape[0], in->lengths, x->shape[1], &left);
   if (!st)
-    st = present_lengths(net->ctx, x, lengths, &p.left);
+    st = present_lengths(base->ctx, x, in->lengths, &p.left);
   if (!st)
-    st = trunk(&p, x, stages, &y);
+    st = trunk(&p, x, out->stages, &y);
   if (!st)
-    st = nj_mean_time(net->ctx, y, p.left ? left : NULL, &mean);
+    st = nj_mean_time(base->ctx, y, p.left ? left : NULL, &mean);
   nj_release(p.left);
   nj_release(p.mask);
   if (st) {
@@ -346,17 +326,18 @@ nj_status nj_mobilenet_forward(nj_mobilenet *net, nj_tensor *x, nj_tensor *lengt
     nj_release(left);
     return st;
   }
-  *frames = y;
-  *clip = mean;
-  *frame_lengths = left;
+  out->frames = y;
+  out->clip = mean;
+  out->lengths = left;
   return NJ_OK;
 }
 
-nj_status nj_mobilenet_logits(nj_mobilenet *net, nj_tensor *clip, int training, nj_rng *rng,
-                              nj_tensor **inner, nj_tensor **out) {
+static nj_status logits(nj_network *base, nj_tensor *clip, nj_rng *rng, nj_tensor **inner,
+                        nj_tensor **out) {
+  nj_mobilenet *net = (nj_mobilenet *)base;
   nj_tensor *hidden = NULL;
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   if (!net->options.classes)
     return nj_fail(ctx, NJ_EARG, "mobilenet: logits need a classifier (option 'classes')");
   nj_flow f = nj_flow_begin(clip);
@@ -365,7 +346,7 @@ nj_status nj_mobilenet_logits(nj_mobilenet *net, nj_tensor *clip, int training, 
   NJ_FLOW(f, nj_hardswish(ctx, f.x, &f.next));
   if (!f.status)
     hidden = nj_retain(f.x);
-  if (training && net->options.dropout > 0)
+  if (base->training && net->options.dropout > 0)
     NJ_FLOW(f, nj_dropout(ctx, f.x, net->options.dropout, 1, rng, &f.next));
   NJ_FLOW(f, nj_linear(ctx, f.x, nj_params_find(p, "classifier.5.weight"),
                        nj_params_find(p, "classifier.5.bias"), &f.next));
@@ -376,3 +357,16 @@ nj_status nj_mobilenet_logits(nj_mobilenet *net, nj_tensor *clip, int training, 
     *inner = hidden;
   return st;
 }
+
+static int64_t width_of(const nj_network *base) { return ((const nj_mobilenet *)base)->channels; }
+
+static const nj_audio_encoder audio = {.n_stages = NJ_MOBILENET_STAGES,
+                                       .forward = forward,
+                                       .frames = frames_of,
+                                       .stride = stride_of,
+                                       .width = width_of,
+                                       .pool = nj_mean_time,
+                                       .logits = logits};
+const nj_network_kind nj_mobilenet_network =
+    NJ_NETWORK_KIND(mobilenet, .build = build, .clear = clear, .audio = &audio);
+NJ_NETWORK_DEFINE(mobilenet)

@@ -9,11 +9,13 @@
  *   mean over frequency → frames (B, N, C) → clip (B, C) = mean over time → classifier → logits
  *
  * A clip shorter than T is what it is alone: behind its end every activation that a wider kernel or
- * a mean would see is zero, as a convolution's padding is. */
+ * a mean would see is zero, as a convolution's padding is. Its stages are the NJ_MOBILENET_STAGES images
+ * (B, channels, M', T') that features.0 … 16 gave. */
 #ifndef NJ_ENCODERS_MOBILENET_H
 #define NJ_ENCODERS_MOBILENET_H
 
 #include "nn/conv_norm.h"
+#include "nn/network.h"
 
 #define NJ_MOBILENET_BLOCKS 15
 #define NJ_MOBILENET_STAGES (NJ_MOBILENET_BLOCKS + 2)
@@ -38,35 +40,14 @@ typedef struct {
 } nj_inverted_residual;
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_mobilenet_options options;
-  nj_params params;
   nj_conv_norm stem, last;
   nj_inverted_residual blocks[NJ_MOBILENET_BLOCKS];
   int64_t channels; /* C, of frames and clips */
 } nj_mobilenet;
 
-/* Errors: EARG (a size below 1, a width outside (0, 64], a stride other than 1 and 2, dropout), ENOMEM. */
-nj_status nj_mobilenet_new(nj_ctx *ctx, const nj_mobilenet_options *options, nj_rng *rng,
-                           nj_mobilenet **out);
-void nj_mobilenet_free(nj_mobilenet *net);
-
-/* Frames of `length` input frames: each stride of 2 halves them, rounding up. */
-int64_t nj_mobilenet_frames(const nj_mobilenet *net, int64_t length);
-/* Input frames per output frame. */
-int64_t nj_mobilenet_stride(const nj_mobilenet *net);
-
-/* x float32 (B, T, M); lengths int64 (B) or NULL when every clip fills T; rng is used while
- * training. Gives frames (B, N, C), clip (B, C) and the valid frames of each clip, int64 (B);
- * frames behind them are zero. With `stages` (or NULL) also the NJ_MOBILENET_STAGES images
- * (B, channels, M', T') that features.0 … 16 gave. Differentiable in x and the parameters. Errors:
- * ESHAPE, EDTYPE, EARG (a length outside 1 … T). */
-nj_status nj_mobilenet_forward(nj_mobilenet *net, nj_tensor *x, nj_tensor *lengths, int training,
-                               nj_tensor **stages, nj_tensor **frames, nj_tensor **clip,
-                               nj_tensor **frame_lengths);
-/* clip (…, C) → class logits (…, classes) and, when `inner` is not NULL, what the last layer reads.
- * Errors: ESHAPE, EARG (a network without classes). */
-nj_status nj_mobilenet_logits(nj_mobilenet *net, nj_tensor *clip, int training, nj_rng *rng,
-                              nj_tensor **inner, nj_tensor **out);
+/* Errors of making one: EARG (a size below 1, a width outside (0, 64], a stride other than 1 and 2, dropout), ENOMEM. */
+NJ_NETWORK_DECLARE(mobilenet)
 
 #endif

@@ -82,27 +82,15 @@ nj_status nj_panns_neighbours(nj_ctx *ctx, nj_tensor *frames, nj_tensor *lengths
   return nj_flow_end(&f, out);
 }
 
-nj_status nj_panns_lengths(nj_ctx *ctx, int64_t batch, const nj_tensor *lengths, int64_t T,
-                           int64_t (*frames_of)(const void *net, int64_t length), const void *net,
-                           nj_tensor **out) {
+nj_status nj_panns_pool(const nj_network *net, nj_tensor *frames, const nj_tensor *lengths,
+                        int64_t T, nj_audio_output *out) {
   nj_tensor *left = NULL;
-  NJ_TRY(nj_empty(ctx, NJ_I64, 1, &batch, &left));
-  for (int64_t i = 0; i < batch; i++)
-    NJ_I64_DATA(left)[i] = frames_of(net, lengths ? (int64_t)nj_get(lengths, &i) : T);
-  *out = left;
-  return NJ_OK;
-}
-
-nj_status nj_panns_pool(nj_ctx *ctx, nj_tensor *frames, const nj_tensor *lengths, int64_t T,
-                        int64_t (*frames_of)(const void *net, int64_t length), const void *net,
-                        nj_tensor **clip, nj_tensor **frame_lengths) {
-  nj_tensor *left = NULL;
-  NJ_TRY(nj_panns_lengths(ctx, frames->shape[0], lengths, T, frames_of, net, &left));
-  nj_status st = nj_max_plus_mean(ctx, frames, lengths ? left : NULL, clip);
+  NJ_TRY(nj_network_frames(net, frames->shape[0], lengths, T, &left));
+  nj_status st = nj_max_plus_mean(net->ctx, frames, lengths ? left : NULL, &out->clip);
   if (st)
     nj_release(left);
   else
-    *frame_lengths = left;
+    out->lengths = left;
   return st;
 }
 
@@ -111,13 +99,15 @@ nj_status nj_panns_add_classifier(nj_params *params, int64_t width, int64_t clas
   return nj_params_add_linear(params, "fc_audioset", width, classes, NJ_INIT_XAVIER);
 }
 
-nj_status nj_panns_classify(nj_ctx *ctx, const char *op, const nj_params *params, nj_tensor *clip,
-                            int training, nj_rng *rng, nj_tensor **inner, nj_tensor **logits) {
+nj_status nj_panns_classify(const nj_network *net, const char *op, nj_tensor *clip, nj_rng *rng,
+                            nj_tensor **inner, nj_tensor **logits) {
+  nj_ctx *ctx = net->ctx;
+  const nj_params *params = &net->params;
   nj_tensor *w = nj_params_find(params, "fc1.weight"), *embedding = NULL;
   if (!w)
     return nj_fail(ctx, NJ_EARG, "%s: logits need a classifier (option 'classes')", op);
   nj_flow f = nj_flow_begin(clip);
-  if (training)
+  if (net->training)
     NJ_FLOW(f, nj_dropout(ctx, f.x, 0.5, 1, rng, &f.next));
   NJ_FLOW(f, nj_linear(ctx, f.x, w, nj_params_find(params, "fc1.bias"), &f.next));
   NJ_FLOW(f, nj_relu(ctx, f.x, &f.next));

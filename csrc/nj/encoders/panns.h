@@ -5,7 +5,7 @@
 #define NJ_ENCODERS_PANNS_H
 
 #include "audio/augment.h"
-#include "nn/params.h"
+#include "nn/network.h"
 
 /* x float32 (B, T, mels) with T >= stride, lengths as nj_check_lengths has them. `op` begins the
  * messages. Errors: ESHAPE, EDTYPE, EARG. */
@@ -24,21 +24,15 @@ nj_status nj_panns_frames(nj_ctx *ctx, nj_tensor *x, nj_tensor **out);
  * sound counts as -inf in the maximum and as 0 in the mean, which divides by 3 everywhere; MGA-CLAP's
  * frame feature of CNN14 (models/cnns.py). */
 nj_status nj_panns_neighbours(nj_ctx *ctx, nj_tensor *frames, nj_tensor *lengths, nj_tensor **out);
-/* The valid frames of each of `batch` clips, int64 (batch): frames_of(net, length) of each length, of
- * T for all when lengths is NULL. */
-nj_status nj_panns_lengths(nj_ctx *ctx, int64_t batch, const nj_tensor *lengths, int64_t T,
-                           int64_t (*frames_of)(const void *net, int64_t length), const void *net,
-                           nj_tensor **out);
-/* frames (B, N, C) → clip (B, C) and nj_panns_lengths. */
-nj_status nj_panns_pool(nj_ctx *ctx, nj_tensor *frames, const nj_tensor *lengths, int64_t T,
-                        int64_t (*frames_of)(const void *net, int64_t length), const void *net,
-                        nj_tensor **clip, nj_tensor **frame_lengths);
+/* frames (B, N, C) → out->clip (B, C) and out->lengths, the valid frames of each clip. */
+nj_status nj_panns_pool(const nj_network *net, nj_tensor *frames, const nj_tensor *lengths,
+                        int64_t T, nj_audio_output *out);
 
 /* fc1 (width, width) and fc_audioset (classes, width). */
 nj_status nj_panns_add_classifier(nj_params *params, int64_t width, int64_t classes);
 /* clip (…, C) → logits (…, classes), and PANNs' "embedding" relu(fc1(clip)) when `inner` is not
  * NULL. Dropout 0.5 before fc1 while training. Errors: EARG (no classifier was added), ESHAPE. */
-nj_status nj_panns_classify(nj_ctx *ctx, const char *op, const nj_params *params, nj_tensor *clip,
-                            int training, nj_rng *rng, nj_tensor **inner, nj_tensor **logits);
+nj_status nj_panns_classify(const nj_network *net, const char *op, nj_tensor *clip, nj_rng *rng,
+                            nj_tensor **inner, nj_tensor **logits);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "nn/pooling.h"
 #include "ops/elementwise.h"
 #include "ops/pool.h"
 #include "ops/random.h"
@@ -14,10 +15,32 @@ nj_resnet_options nj_resnet_default_options(void) {
   return (nj_resnet_options){.mels = 64,
                              .width = 64,
                              .blocks = {3, 4, 6, 3},
+                             .channels = 2048,
                              .dropout = 0.2,
                              .block_dropout = 0.1,
                              .stripes = nj_spec_augment_default_options()};
 }
+
+static void derive(void *options, uint64_t given) {
+  nj_resnet_options *o = options;
+  if (!nj_option_given(&nj_resnet_option_table, given, "channels"))
+    o->channels = 32 * o->width;
+}
+
+#define O nj_resnet_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "width", width, 1, 1 << 16, 0),
+    NJ_OPTION_LIST(O, "blocks", blocks, 0),
+    NJ_OPTION_FLAG(O, "bottleneck", bottleneck, 0),
+    NJ_OPTION_RANGE(O, "channels", channels, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "mels", mels, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "classes", classes, 0, 1e9, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_RANGE(O, "block_dropout", block_dropout, 0, 0.999, 0),
+    NJ_STRIPE_OPTIONS(O),
+};
+NJ_OPTION_TABLE(resnet, items, derive)
+#undef O
 
 static int is_dropout(double p) { return p >= 0 && p < 1; }
 
@@ -25,8 +48,8 @@ static nj_status check_options(nj_ctx *ctx, const nj_resnet_options *o) {
   if (o->mels < STRIDE)
     return nj_fail(ctx, NJ_EARG, "resnet: needs at least %d mel bins, got %lld", STRIDE,
                    (long long)o->mels);
-  if (o->width < 1 || o->channels < 0 || o->classes < 0)
-    return nj_fail(ctx, NJ_EARG, "resnet: width, channels and classes cannot be negative");
+  if (o->width < 1 || o->channels < 1 || o->classes < 0)
+    return nj_fail(ctx, NJ_EARG, "resnet: needs a width and channels of at least 1 and 0 classes");
   for (int i = 0; i < NJ_RESNET_LAYERS; i++)
     if (o->blocks[i] < 1 || o->blocks[i] > NJ_RESNET_BLOCKS)
       return nj_fail(ctx, NJ_EARG, "resnet: layers have 1 to %d blocks, got %lld", NJ_RESNET_BLOCKS,
@@ -42,8 +65,8 @@ static nj_status check_options(nj_ctx *ctx, const nj_resnet_options *o) {
 /* Wide networks, whose weights are not kept twice: batch norm stays apart. */
 static nj_status add_unit(nj_resnet *net, nj_conv_norm *unit, const char *conv, const char *norm,
                           int64_t in, int64_t out, int64_t kernel, int relu) {
-  NJ_TRY(
-      nj_conv_norm_add(unit, &net->params, conv, norm, in, out, kernel, kernel, 1, NJ_INIT_XAVIER));
+  NJ_TRY(nj_conv_norm_add(unit, &net->base.params, conv, norm, in, out, kernel, kernel, 1,
+                          NJ_INIT_XAVIER));
   unit->activation = relu ? NJ_ACTIVATE_RELU : NJ_ACTIVATE_NONE;
   unit->keep_apart = 1;
   return NJ_OK;
@@ -96,9 +119,16 @@ static nj_status add_block(nj_resnet *net, nj_resnet_block *block, int layer, in
   return add_unit(net, &block->down, conv, norm, in, out, 1, 0);
 }
 
-static nj_status add_all(nj_resnet *net) {
+static nj_status build(nj_network *base) {
+  nj_resnet *net = (nj_resnet *)base;
   const nj_resnet_options *o = &net->options;
-  NJ_TRY(nj_params_add_batch_norm(&net->params, "bn0", o->mels));
+  NJ_TRY(check_options(base->ctx, o));
+  for (int i = 0; i < NJ_RESNET_LAYERS; i++)
+    net->n_blocks += o->blocks[i];
+  net->blocks = nj_calloc(base->ctx, (size_t)net->n_blocks, sizeof *net->blocks);
+  if (!net->blocks)
+    return NJ_ENOMEM;
+  NJ_TRY(nj_params_add_batch_norm(&net->base.params, "bn0", o->mels));
   NJ_TRY(add_conv_block(net, net->first, "conv_block1", 1, o->width));
   int64_t in = o->width;
   nj_resnet_block *block = net->blocks;
@@ -110,52 +140,7 @@ static nj_status add_all(nj_resnet *net) {
     }
   }
   NJ_TRY(add_conv_block(net, net->after, "conv_block_after1", in, o->channels));
-  return o->classes ? nj_panns_add_classifier(&net->params, o->channels, o->classes) : NJ_OK;
-}
-
-nj_status nj_resnet_new(nj_ctx *ctx, const nj_resnet_options *options, nj_rng *rng,
-                        nj_resnet **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_resnet *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  if (!net->options.channels)
-    net->options.channels = 32 * options->width;
-  net->params = (nj_params){.ctx = ctx, .rng = rng};
-  for (int i = 0; i < NJ_RESNET_LAYERS; i++)
-    net->n_blocks += options->blocks[i];
-  net->blocks = nj_calloc(ctx, (size_t)net->n_blocks, sizeof *net->blocks);
-  nj_status st = net->blocks ? add_all(net) : NJ_ENOMEM;
-  net->params.rng = NULL;
-  if (st) {
-    nj_resnet_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_resnet_free(nj_resnet *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_free(ctx, net->blocks); /* its units fold nothing */
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
-
-int64_t nj_resnet_frames(const nj_resnet *net, int64_t length) {
-  (void)net;
-  int64_t frames = length / STRIDE;
-  return frames < 1 && length > 0 ? 1 : frames;
-}
-
-int64_t nj_resnet_stride(const nj_resnet *net) {
-  (void)net;
-  return STRIDE;
+  return o->classes ? nj_panns_add_classifier(&net->base.params, o->channels, o->classes) : NJ_OK;
 }
 
 /* ---- forward ---- */
@@ -167,19 +152,19 @@ typedef struct {
 } pass;
 
 static nj_status unit(const pass *p, nj_conv_norm *u, nj_tensor *x, nj_tensor **out) {
-  return nj_conv_norm_forward(p->net->ctx, u, x, p->training, out);
+  return nj_conv_norm_forward(p->net->base.ctx, u, x, p->training, out);
 }
 
 static nj_status drop(const pass *p, double rate, nj_tensor *x, nj_tensor **out) {
   if (p->training && rate > 0)
-    return nj_dropout(p->net->ctx, x, rate, 1, p->rng, out);
+    return nj_dropout(p->net->base.ctx, x, rate, 1, p->rng, out);
   *out = nj_retain(x);
   return NJ_OK;
 }
 
 static nj_status halve(const pass *p, nj_tensor *x, nj_tensor **out) {
   const nj_pool_options two = {.kernel = {2, 2}, .stride = {2, 2}};
-  return nj_avg_pool2d(p->net->ctx, x, &two, out);
+  return nj_avg_pool2d(p->net->base.ctx, x, &two, out);
 }
 
 /* `half` is x pooled where the block pools, else x. */
@@ -191,7 +176,7 @@ static nj_status shortcut(const pass *p, nj_resnet_block *block, nj_tensor *half
 }
 
 static nj_status run_block(const pass *p, nj_resnet_block *block, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = p->net->ctx;
+  nj_ctx *ctx = p->net->base.ctx;
   double rate = p->net->options.block_dropout;
   nj_tensor *half = NULL, *around = NULL;
   nj_flow f = nj_flow_begin(x);
@@ -214,11 +199,11 @@ static nj_status run_block(const pass *p, nj_resnet_block *block, nj_tensor *x, 
 
 static nj_status trunk(const pass *p, nj_tensor *x, nj_tensor *lengths, nj_tensor **out) {
   nj_resnet *net = p->net;
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   double rate = net->options.dropout;
   nj_flow f = nj_flow_begin(x);
-  NJ_FLOW(f, nj_panns_front(ctx, &net->params, f.x, lengths, p->training, &net->options.stripes,
-                            p->rng, &f.next));
+  NJ_FLOW(f, nj_panns_front(ctx, &net->base.params, f.x, lengths, p->training,
+                            &net->options.stripes, p->rng, &f.next));
   NJ_FLOW(f, unit(p, &net->first[0], f.x, &f.next));
   NJ_FLOW(f, unit(p, &net->first[1], f.x, &f.next));
   NJ_FLOW(f, halve(p, f.x, &f.next));
@@ -234,21 +219,45 @@ static nj_status trunk(const pass *p, nj_tensor *x, nj_tensor *lengths, nj_tenso
   return nj_flow_end(&f, out);
 }
 
-static int64_t frames_of(const void *net, int64_t length) { return nj_resnet_frames(net, length); }
-
-nj_status nj_resnet_forward(nj_resnet *net, nj_tensor *x, nj_tensor *lengths, int training,
-                            nj_rng *rng, nj_tensor **frames, nj_tensor **clip,
-                            nj_tensor **frame_lengths) {
-  const pass p = {net, training, rng};
+static nj_status forward(nj_network *base, const nj_audio_input *in, nj_audio_output *out) {
+  nj_resnet *net = (nj_resnet *)base;
+  const pass p = {net, base->training, in->rng};
   nj_tensor *y = NULL;
-  NJ_TRY(nj_panns_check(net->ctx, "resnet", x, lengths, net->options.mels, STRIDE));
-  NJ_TRY(trunk(&p, x, lengths, &y));
-  nj_status st =
-      nj_panns_pool(net->ctx, y, lengths, x->shape[1], frames_of, net, clip, frame_lengths);
-  return nj_finish(st, y, frames);
+  NJ_TRY(nj_panns_check(base->ctx, "resnet", in->x, in->lengths, net->options.mels, STRIDE));
+  NJ_TRY(trunk(&p, in->x, in->lengths, &y));
+  nj_status st = nj_panns_pool(base, y, in->lengths, in->x->shape[1], out);
+  return nj_finish(st, y, &out->frames);
 }
 
-nj_status nj_resnet_logits(nj_resnet *net, nj_tensor *clip, int training, nj_rng *rng,
-                           nj_tensor **inner, nj_tensor **out) {
-  return nj_panns_classify(net->ctx, "resnet", &net->params, clip, training, rng, inner, out);
+static int64_t frames_of(const nj_network *base, int64_t length) {
+  (void)base;
+  int64_t frames = length / STRIDE;
+  return frames < 1 && length > 0 ? 1 : frames;
 }
+
+static int64_t stride_of(const nj_network *base) {
+  (void)base;
+  return STRIDE;
+}
+
+static int64_t width_of(const nj_network *base) {
+  return ((const nj_resnet *)base)->options.channels;
+}
+
+static nj_status logits(nj_network *base, nj_tensor *clip, nj_rng *rng, nj_tensor **inner,
+                        nj_tensor **out) {
+  return nj_panns_classify(base, "resnet", clip, rng, inner, out);
+}
+
+/* Its units fold nothing. */
+static void clear(nj_network *base) { nj_free(base->ctx, ((nj_resnet *)base)->blocks); }
+
+static const nj_audio_encoder audio = {.forward = forward,
+                                       .frames = frames_of,
+                                       .stride = stride_of,
+                                       .width = width_of,
+                                       .pool = nj_max_plus_mean,
+                                       .logits = logits};
+const nj_network_kind nj_resnet_network =
+    NJ_NETWORK_KIND(resnet, .build = build, .clear = clear, .audio = &audio);
+NJ_NETWORK_DEFINE(resnet)

@@ -30,6 +30,30 @@ nj_vit_options nj_vit_default_options(void) {
                           .dtype = NJ_F32};
 }
 
+static void derive(void *options, uint64_t given) {
+  nj_vit_options *o = options;
+  if (!nj_option_given(&nj_vit_option_table, given, "hidden"))
+    o->hidden = 4 * o->width;
+}
+
+#define O nj_vit_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "width", width, 1, 1 << 16, 0),
+    NJ_OPTION_RANGE(O, "layers", layers, 0, 1000, 0),
+    NJ_OPTION_RANGE(O, "heads", heads, 1, 1 << 16, 0),
+    NJ_OPTION_RANGE(O, "hidden", hidden, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "mels", mels, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "patch", patch, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "positions", positions, 1, 1 << 20, 0),
+    NJ_OPTION_RANGE(O, "classes", classes, 0, 1e9, 0),
+    NJ_OPTION_FLAG(O, "scores", scores, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_STRIPE_OPTIONS(O),
+    NJ_OPTION_FLOATS(O, dtype, 0),
+};
+NJ_OPTION_TABLE(vit, items, derive)
+#undef O
+
 static nj_status check_options(nj_ctx *ctx, const nj_vit_options *o) {
   const nj_transformer_options layer = {
       .width = o->width, .heads = o->heads, .hidden = o->hidden, .pre_norm = 1, .eps = EPS};
@@ -59,7 +83,10 @@ static nj_status add_layer(nj_params *p, const nj_vit_options *o, int64_t layer)
 #undef PART
 }
 
-static nj_status add_all(nj_params *p, const nj_vit_options *o) {
+static nj_status build(nj_network *base) {
+  nj_params *p = &base->params;
+  const nj_vit_options *o = &((nj_vit *)base)->options;
+  NJ_TRY(check_options(base->ctx, o));
   NJ_TRY(nj_params_add(p, "", "cls_token", NJ_INIT_NORMAL, 0, 3, (int64_t[]){1, 1, o->width}));
   NJ_TRY(nj_params_add(p, "", "pos_embedding", NJ_INIT_NORMAL, 0, 3,
                        (int64_t[]){1, o->positions + 1, o->width}));
@@ -72,62 +99,35 @@ static nj_status add_all(nj_params *p, const nj_vit_options *o) {
                     : NJ_OK;
 }
 
-nj_status nj_vit_new(nj_ctx *ctx, const nj_vit_options *options, nj_rng *rng, nj_vit **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_vit *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = add_all(&net->params, options);
-  net->params.rng = NULL;
-  if (st) {
-    nj_vit_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
+static int64_t frames_of(const nj_network *base, int64_t length) {
+  int64_t patch = ((const nj_vit *)base)->options.patch;
+  return (length + patch - 1) / patch;
 }
 
-void nj_vit_free(nj_vit *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
+static int64_t longest_of(const nj_network *base) {
+  const nj_vit_options *o = &((const nj_vit *)base)->options;
+  return o->patch * o->positions;
 }
-
-int64_t nj_vit_frames(const nj_vit *net, int64_t length) {
-  return (length + net->options.patch - 1) / net->options.patch;
-}
-
-int64_t nj_vit_width(const nj_vit *net) {
-  return net->options.scores ? net->options.classes : net->options.width;
-}
-
-int64_t nj_vit_longest(const nj_vit *net) { return net->options.patch * net->options.positions; }
 
 /* ---- forward ---- */
 
 /* (B, 1, T, M) → (B, N, P · M), the last patch filled up with zeros. */
 static nj_status cut_patches(const nj_vit *net, nj_tensor *x, nj_tensor **out) {
   const nj_vit_options *o = &net->options;
-  int64_t n = nj_vit_frames(net, x->shape[2]);
+  int64_t n = frames_of(&net->base, x->shape[2]);
   const int64_t none[] = {0, 0, 0}, rest[] = {0, 0, n * o->patch - x->shape[2]};
   nj_flow f = nj_flow_begin(x);
   if (rest[2])
-    NJ_FLOW(f, nj_pad(net->ctx, f.x, 3, none, rest, NJ_PAD_CONSTANT, 0, &f.next));
-  NJ_FLOW(f,
-          nj_reshape(net->ctx, f.x, 3, (int64_t[]){x->shape[0], n, o->patch * o->mels}, &f.next));
+    NJ_FLOW(f, nj_pad(net->base.ctx, f.x, 3, none, rest, NJ_PAD_CONSTANT, 0, &f.next));
+  NJ_FLOW(f, nj_reshape(net->base.ctx, f.x, 3, (int64_t[]){x->shape[0], n, o->patch * o->mels},
+                        &f.next));
   return nj_flow_end(&f, out);
 }
 
 /* The class token in front of x (B, N, D), and positions: (B, N + 1, D). */
 static nj_status add_places(const nj_vit *net, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   nj_tensor *token = NULL, *places = NULL, *joined = NULL;
   const int64_t shape[] = {x->shape[0], 1, net->options.width};
   nj_status st = nj_expand(ctx, nj_params_find(p, "cls_token"), 3, shape, &token);
@@ -149,20 +149,20 @@ static nj_status key_mask(const nj_vit *net, const nj_tensor *left, int64_t toke
   if (!left)
     return NJ_OK;
   nj_tensor *valid = NULL;
-  NJ_TRY(nj_zeros(net->ctx, NJ_U8, 2, (int64_t[]){left->shape[0], tokens}, &valid));
+  NJ_TRY(nj_zeros(net->base.ctx, NJ_U8, 2, (int64_t[]){left->shape[0], tokens}, &valid));
   uint8_t *data = nj_data(valid);
   for (int64_t b = 0; b < left->shape[0]; b++)
     for (int64_t i = 0; i <= NJ_I64_DATA(left)[b]; i++)
       data[b * tokens + i] = 1;
-  nj_status st = nj_attention_mask(net->ctx, "vit", valid, tokens, tokens, 0, out);
+  nj_status st = nj_attention_mask(net->base.ctx, "vit", valid, tokens, tokens, 0, out);
   nj_release(valid);
   return st;
 }
 
 static nj_status run_layer(const nj_vit *net, int64_t layer, nj_tensor *x, nj_tensor *mask,
                            nj_drop drop, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   char attention[NAME], forward[NAME];
   snprintf(attention, sizeof attention, "blocks.layers.%lld.0", (long long)layer);
   snprintf(forward, sizeof forward, "blocks.layers.%lld.1", (long long)layer);
@@ -189,11 +189,11 @@ static nj_status run_layer(const nj_vit *net, int64_t layer, nj_tensor *x, nj_te
  * clip, or NULL. */
 static nj_status tokens_of(nj_vit *net, nj_tensor *x, nj_tensor *lengths, const nj_tensor *left,
                            int training, nj_rng *rng, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   const nj_drop drop = training ? (nj_drop){net->options.dropout, rng} : (nj_drop){0};
   nj_tensor *mask = NULL;
-  NJ_TRY(key_mask(net, left, nj_vit_frames(net, x->shape[1]) + 1, &mask));
+  NJ_TRY(key_mask(net, left, frames_of(&net->base, x->shape[1]) + 1, &mask));
   nj_flow f = nj_flow_begin(x);
   NJ_FLOW(f, nj_panns_front(ctx, p, f.x, lengths, training, &net->options.stripes, rng, &f.next));
   NJ_FLOW(f, cut_patches(net, f.x, &f.next));
@@ -229,28 +229,27 @@ static nj_status take_frames(nj_ctx *ctx, nj_tensor *tokens, nj_tensor *left, nj
 static nj_status check_input(const nj_vit *net, const nj_tensor *x, const nj_tensor *lengths) {
   const nj_vit_options *o = &net->options;
   if (x->ndim != 3 || x->shape[2] != o->mels)
-    return nj_fail(net->ctx, NJ_ESHAPE,
+    return nj_fail(net->base.ctx, NJ_ESHAPE,
                    "vit: expected log-mels of shape (batch, frames, %lld), got %s",
                    (long long)o->mels, NJ_SHAPE_OF(x));
   if (x->dtype != o->dtype)
-    return nj_fail(net->ctx, NJ_EDTYPE, "vit: expected %s log-mels, got %s",
+    return nj_fail(net->base.ctx, NJ_EDTYPE, "vit: expected %s log-mels, got %s",
                    nj_dtype_name(o->dtype), nj_dtype_name(x->dtype));
-  if (x->shape[1] < 1 || x->shape[1] > nj_vit_longest(net))
-    return nj_fail(net->ctx, NJ_ESHAPE, "vit: expected 1 to %lld frames, got %lld",
-                   (long long)nj_vit_longest(net), (long long)x->shape[1]);
-  return nj_check_lengths(net->ctx, "vit", x, lengths);
+  if (x->shape[1] < 1 || x->shape[1] > longest_of(&net->base))
+    return nj_fail(net->base.ctx, NJ_ESHAPE, "vit: expected 1 to %lld frames, got %lld",
+                   (long long)longest_of(&net->base), (long long)x->shape[1]);
+  return nj_check_lengths(net->base.ctx, "vit", x, lengths);
 }
 
-nj_status nj_vit_forward(nj_vit *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
-                         nj_tensor **frames, nj_tensor **clip, nj_tensor **frame_lengths) {
+static nj_status forward(nj_network *base, const nj_audio_input *in, nj_audio_output *out) {
+  nj_vit *net = (nj_vit *)base;
+  nj_tensor *x = in->x, *lengths = in->lengths;
   NJ_TRY(check_input(net, x, lengths));
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = base->ctx;
   nj_tensor *left = NULL, *tokens = NULL, *y = NULL, *token = NULL;
-  NJ_TRY(nj_empty(ctx, NJ_I64, 1, x->shape, &left));
-  for (int64_t b = 0; b < x->shape[0]; b++)
-    NJ_I64_DATA(left)
-  [b] = nj_vit_frames(net, lengths ? (int64_t)nj_get(lengths, &b) : x->shape[1]);
-  nj_status st = tokens_of(net, x, lengths, lengths ? left : NULL, training, rng, &tokens);
+  NJ_TRY(nj_network_frames(base, x->shape[0], lengths, x->shape[1], &left));
+  nj_status st =
+      tokens_of(net, x, lengths, lengths ? left : NULL, base->training, in->rng, &tokens);
   if (!st)
     st = take_clip(ctx, tokens, &token);
   if (!st)
@@ -261,16 +260,41 @@ nj_status nj_vit_forward(nj_vit *net, nj_tensor *x, nj_tensor *lengths, int trai
     nj_release(left);
     return st;
   }
-  *frames = y;
-  *clip = token;
-  *frame_lengths = left;
+  out->frames = y;
+  out->clip = token;
+  out->lengths = left;
   return NJ_OK;
 }
 
-nj_status nj_vit_logits(nj_vit *net, nj_tensor *clip, nj_tensor **out) {
-  if (!net->options.classes)
-    return nj_fail(net->ctx, NJ_EARG, "vit: logits need a classifier (option 'classes')");
-  if (net->options.scores)
-    return nj_fail(net->ctx, NJ_EARG, "vit: clips of this network are logits already (scores)");
-  return nj_dense_forward(net->ctx, nj_dense_of(&net->params, "mlp_head.1"), clip, out);
+static nj_status logits(nj_network *base, nj_tensor *clip, nj_rng *rng, nj_tensor **inner,
+                        nj_tensor **out) {
+  const nj_vit_options *o = &((nj_vit *)base)->options;
+  (void)rng;
+  if (!o->classes)
+    return nj_fail(base->ctx, NJ_EARG, "vit: logits need a classifier (option 'classes')");
+  if (o->scores)
+    return nj_fail(base->ctx, NJ_EARG, "vit: clips of this network are logits already (scores)");
+  NJ_TRY(nj_dense_forward(base->ctx, nj_dense_of(&base->params, "mlp_head.1"), clip, out));
+  if (inner)
+    *inner = nj_retain(clip);
+  return NJ_OK;
 }
+
+static int64_t stride_of(const nj_network *base) { return ((const nj_vit *)base)->options.patch; }
+
+static int64_t width_of(const nj_network *base) {
+  const nj_vit_options *o = &((const nj_vit *)base)->options;
+  return o->scores ? o->classes : o->width;
+}
+
+/* No frames make the class token: the mean of the frames pools them instead. */
+static const nj_audio_encoder audio = {.forward = forward,
+                                       .frames = frames_of,
+                                       .stride = stride_of,
+                                       .width = width_of,
+                                       .longest = longest_of,
+                                       .pool = nj_mean_time,
+                                       .logits = logits};
+const nj_network_kind nj_vit_network = NJ_NETWORK_KIND(
+    vit, .dtype_at = offsetof(nj_vit, options.dtype), .build = build, .audio = &audio);
+NJ_NETWORK_DEFINE(vit)

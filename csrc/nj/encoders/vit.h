@@ -12,7 +12,7 @@
 #define NJ_ENCODERS_VIT_H
 
 #include "audio/augment.h"
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef struct {
   int64_t width, layers, heads, hidden; /* hidden: of the feed-forward */
@@ -31,30 +31,11 @@ typedef struct {
 nj_vit_options nj_vit_default_options(void);
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_vit_options options;
-  nj_params params;
 } nj_vit;
 
-/* Errors: EARG (a size below 1, heads that do not divide the width, scores without classes), ENOMEM. */
-nj_status nj_vit_new(nj_ctx *ctx, const nj_vit_options *options, nj_rng *rng, nj_vit **out);
-void nj_vit_free(nj_vit *net);
-
-/* Frames of `length` input frames. */
-int64_t nj_vit_frames(const nj_vit *net, int64_t length);
-/* Channels of frames and clips. */
-int64_t nj_vit_width(const nj_vit *net);
-/* Input frames at most. */
-int64_t nj_vit_longest(const nj_vit *net);
-
-/* x (B, T, M) of the network's dtype; lengths int64 (B) or NULL when every clip fills T; rng is used
- * while training. Gives frames (B, N, C), clip (B, C) and the valid frames of each clip, int64 (B);
- * frames behind them are zero. Differentiable in x and the parameters. Errors: ESHAPE (also: no
- * frames, or more than there are positions for), EDTYPE, EARG (a length outside 1 … T). */
-nj_status nj_vit_forward(nj_vit *net, nj_tensor *x, nj_tensor *lengths, int training, nj_rng *rng,
-                         nj_tensor **frames, nj_tensor **clip, nj_tensor **frame_lengths);
-/* clip (…, D) → class logits (…, classes). Errors: ESHAPE, EARG (no classes, or clips that are scores
- * already). */
-nj_status nj_vit_logits(nj_vit *net, nj_tensor *clip, nj_tensor **out);
+/* Errors of making one: EARG (a size below 1, heads that do not divide the width, scores without classes), ENOMEM. */
+NJ_NETWORK_DECLARE(vit)
 
 #endif

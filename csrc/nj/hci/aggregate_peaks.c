@@ -14,7 +14,7 @@
 
 nj_status nj_aggregate_peaks_add(nj_aggregator *net) {
   int64_t d = net->options.width;
-  nj_params *p = &net->params;
+  nj_params *p = &net->base.params;
   NJ_TRY(
       nj_params_add(p, "ctm.conv.conv", "weight", NJ_INIT_LINEAR, 3 * d, 3, (int64_t[]){d, d, 3}));
   NJ_TRY(nj_params_add_layer_norm(p, "ctm.norm", d));
@@ -32,7 +32,8 @@ static nj_status mix_neighbours(const nj_aggregation *a, nj_tensor **out) {
   nj_conv_options options = nj_conv_default_options();
   options.padding[0] = 1;
   nj_tensor *kernel = NULL;
-  NJ_TRY(nj_unsqueeze(ctx, nj_params_find(&a->net->params, "ctm.conv.conv.weight"), 3, &kernel));
+  NJ_TRY(
+      nj_unsqueeze(ctx, nj_params_find(&a->net->base.params, "ctm.conv.conv.weight"), 3, &kernel));
   nj_flow f = nj_flow_begin(a->x);
   NJ_FLOW(f, nj_transpose(ctx, f.x, 1, 2, &f.next));
   NJ_FLOW(f, nj_unsqueeze(ctx, f.x, 3, &f.next));
@@ -108,7 +109,7 @@ static nj_status score_mask(const nj_aggregation *a, nj_tensor *score, nj_tensor
 /* The halves of the stacked key and value projection, to be released. */
 static nj_status split_kv(const nj_aggregation *a, nj_dense *k, nj_dense *v) {
   int64_t d = a->net->options.width;
-  nj_dense kv = nj_dense_of(&a->net->params, "block.attn.kv");
+  nj_dense kv = nj_dense_of(&a->net->base.params, "block.attn.kv");
   NJ_TRY(nj_narrow(a->ctx, kv.weight, 0, 0, d, &k->weight));
   NJ_TRY(nj_narrow(a->ctx, kv.bias, 0, 0, d, &k->bias));
   NJ_TRY(nj_narrow(a->ctx, kv.weight, 0, d, d, &v->weight));
@@ -118,7 +119,7 @@ static nj_status split_kv(const nj_aggregation *a, nj_dense *k, nj_dense *v) {
 /* merged + attention of the merged tokens to all */
 static nj_status attend(const nj_aggregation *a, nj_tensor *merged, nj_tensor *x, nj_tensor *score,
                         nj_tensor **out) {
-  const nj_params *p = &a->net->params;
+  const nj_params *p = &a->net->base.params;
   nj_tensor *mask = NULL, *source = NULL;
   nj_multi_head m = {.of = {nj_dense_of(p, "block.attn.q")},
                      .out = nj_dense_of(p, "block.attn.proj"),
@@ -143,7 +144,7 @@ static nj_status attend(const nj_aggregation *a, nj_tensor *merged, nj_tensor *x
 }
 
 nj_status nj_aggregate_peaks(const nj_aggregation *a, nj_tensor **tokens, nj_tensor **assignment) {
-  const nj_params *p = &a->net->params;
+  const nj_params *p = &a->net->base.params;
   nj_tensor *x = NULL, *score = NULL, *members = NULL, *merged = NULL;
   nj_flow f = nj_flow_begin(a->x);
   NJ_FLOW(f, mix_neighbours(a, &f.next));

@@ -15,7 +15,7 @@ static const char *vectors_name(const nj_aggregator *net) {
 
 nj_status nj_aggregate_slots_add(nj_aggregator *net) {
   const nj_aggregator_options *o = &net->options;
-  nj_params *p = &net->params;
+  nj_params *p = &net->base.params;
   /* Of the size of a normalised token: logits of about 1 tell the slots apart from the beginning. */
   NJ_TRY(nj_params_add(p, "", vectors_name(net), NJ_INIT_NORMAL, 0, 2,
                        (int64_t[]){o->tokens, o->width}));
@@ -31,7 +31,7 @@ nj_status nj_aggregate_slots_add(nj_aggregator *net) {
 /* H = X + MHSA(LN1 X); H = H + FFN(LN2 H) */
 static nj_status contextualise(const nj_aggregation *a, nj_tensor **out) {
   nj_ctx *ctx = a->ctx;
-  const nj_params *p = &a->net->params;
+  const nj_params *p = &a->net->base.params;
   nj_multi_head attention = nj_multi_head_of(p, "attn", a->net->options.heads);
   nj_tensor *middle = NULL;
   nj_flow f = nj_flow_begin(a->x);
@@ -66,7 +66,7 @@ static nj_status slots_seen(const nj_aggregation *a, nj_tensor **out) {
 static nj_status weights_of(const nj_aggregation *a, nj_tensor *h, nj_tensor **weights,
                             nj_tensor **assignment) {
   nj_ctx *ctx = a->ctx;
-  nj_tensor *vectors = nj_params_find(&a->net->params, vectors_name(a->net)), *seen = NULL;
+  nj_tensor *vectors = nj_params_find(&a->net->base.params, vectors_name(a->net)), *seen = NULL;
   int soft = a->net->options.kind == NJ_AGGREGATE_CLUSTER;
   NJ_TRY(slots_seen(a, &seen));
   nj_flow f = nj_flow_begin(h);

@@ -9,8 +9,34 @@
 #include "tensor/flow.h"
 
 nj_aggregator_options nj_aggregator_default_options(void) {
-  return (nj_aggregator_options){.kind = NJ_AGGREGATE_CLUSTER, .heads = 4, .neighbours = 3};
+  return (nj_aggregator_options){
+      .kind = NJ_AGGREGATE_CLUSTER, .heads = 4, .neighbours = 3, .dtype = NJ_F32};
 }
+
+static void derive(void *options, uint64_t given) {
+  nj_aggregator_options *o = options;
+  if (!nj_option_given(&nj_aggregator_option_table, given, "hidden"))
+    o->hidden = 4 * o->width;
+}
+
+#define O nj_aggregator_options
+static const char *const kinds[] = {"cluster", "dpc", "window", "attention", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_ENUM(O, "kind", kind, kinds, 0),
+    NJ_OPTION_RANGE(O, "width", width, 1, 65536, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "tokens", tokens, 1, 1 << 20, NJ_OPTION_SPARSE),
+    NJ_OPTION_RANGE(O, "ratio", ratio, 0, 1, 0),
+    NJ_OPTION_RANGE(O, "heads", heads, 1, 65536, 0),
+    NJ_OPTION_RANGE(O, "hidden", hidden, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_FLAG(O, "plain", plain, 0),
+    NJ_OPTION_RANGE(O, "overlap", overlap, 0, 1, 0),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_RANGE(O, "neighbours", neighbours, 1, 65536, 0),
+    NJ_OPTION_RANGE(O, "seed", seed, 0, 0x1p63, 0),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_HIDDEN),
+};
+NJ_OPTION_TABLE(aggregator, items, derive)
+#undef O
 
 static nj_status check_options(nj_ctx *ctx, const nj_aggregator_options *o) {
   int learned = o->kind == NJ_AGGREGATE_CLUSTER || o->kind == NJ_AGGREGATE_ATTENTION;
@@ -34,42 +60,23 @@ static nj_status check_options(nj_ctx *ctx, const nj_aggregator_options *o) {
   return NJ_OK;
 }
 
-nj_status nj_aggregator_new(nj_ctx *ctx, const nj_aggregator_options *options, nj_rng *rng,
-                            nj_aggregator **out) {
-  NJ_TRY(check_options(ctx, options));
-  nj_aggregator *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = NJ_OK;
-  if (options->kind == NJ_AGGREGATE_DPC)
-    st = nj_aggregate_peaks_add(net);
-  else if (options->kind != NJ_AGGREGATE_WINDOW)
-    st = nj_aggregate_slots_add(net);
-  net->params.rng = NULL;
-  if (st) {
-    nj_aggregator_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_aggregator_free(nj_aggregator *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
-
 /* ---- a pass ---- */
 
+static nj_status build(nj_network *base) {
+  nj_aggregator *net = (nj_aggregator *)base;
+  NJ_TRY(check_options(base->ctx, &net->options));
+  if (net->options.kind == NJ_AGGREGATE_WINDOW)
+    return NJ_OK;
+  return net->options.kind == NJ_AGGREGATE_DPC ? nj_aggregate_peaks_add(net)
+                                               : nj_aggregate_slots_add(net);
+}
+
+const nj_network_kind nj_aggregator_network =
+    NJ_NETWORK_KIND(aggregator, .dtype_at = offsetof(nj_aggregator, options.dtype), .build = build);
+NJ_NETWORK_DEFINE(aggregator)
+
 static nj_status check_input(nj_aggregator *net, const nj_tensor *x, const nj_tensor *mask) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   if (x->ndim != 3 || x->shape[2] != net->options.width)
     return nj_fail(ctx, NJ_ESHAPE, "aggregator: expected tokens (batch, tokens, %lld), got %s",
                    (long long)net->options.width, NJ_SHAPE_OF(x));
@@ -173,7 +180,7 @@ nj_status nj_aggregator_forward(nj_aggregator *net, nj_tensor *x, nj_tensor *mas
                                 nj_rng *rng, nj_aggregated *out) {
   NJ_TRY(check_input(net, x, mask));
   const nj_aggregator_options *o = &net->options;
-  nj_aggregation a = {.ctx = net->ctx,
+  nj_aggregation a = {.ctx = net->base.ctx,
                       .net = net,
                       .b = x->shape[0],
                       .n = x->shape[1],

@@ -20,7 +20,7 @@
 #ifndef NJ_HCI_AGGREGATOR_H
 #define NJ_HCI_AGGREGATOR_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef enum {
   NJ_AGGREGATE_CLUSTER,
@@ -46,15 +46,12 @@ typedef struct {
 nj_aggregator_options nj_aggregator_default_options(void);
 
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_aggregator_options options;
-  nj_params params;
 } nj_aggregator;
 
-/* Errors: EARG (sizes, heads that do not divide the width, neither tokens nor ratio), ENOMEM. */
-nj_status nj_aggregator_new(nj_ctx *ctx, const nj_aggregator_options *options, nj_rng *rng,
-                            nj_aggregator **out);
-void nj_aggregator_free(nj_aggregator *net);
+/* Errors of making one: EARG (sizes, heads that do not divide the width, neither tokens nor ratio), ENOMEM. */
+NJ_NETWORK_DECLARE(aggregator)
 
 typedef struct {
   nj_tensor *tokens;     /* (B, M, D); zero where the mask is 0 */

@@ -11,40 +11,40 @@
 #include "tensor/autograd.h"
 #include "tensor/flow.h"
 
-nj_status nj_codebook_new(nj_ctx *ctx, const nj_codebook_options *options, nj_rng *rng,
-                          nj_codebook **out) {
-  if (options->codes < 1 || options->width < 1)
-    return nj_fail(ctx, NJ_EARG, "codebook: every size must be at least 1");
-  if (!(options->temperature >= 0 && isfinite(options->temperature)))
-    return nj_fail(ctx, NJ_EARG, "codebook: the temperature must be above 0, got %g",
-                   options->temperature);
-  nj_codebook *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  if (options->temperature == 0)
-    net->options.temperature = 1000.0 / 4096 * (double)options->codes;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = nj_params_add(&net->params, "", "codes", NJ_INIT_NORMAL, 0, 2,
-                               (int64_t[]){options->codes, options->width});
-  net->params.rng = NULL;
-  if (st) {
-    nj_codebook_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
+nj_codebook_options nj_codebook_default_options(void) {
+  return (nj_codebook_options){.codes = 4096, .temperature = 1000, .dtype = NJ_F32};
 }
 
-void nj_codebook_free(nj_codebook *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
+static void derive(void *options, uint64_t given) {
+  nj_codebook_options *o = options;
+  if (!nj_option_given(&nj_codebook_option_table, given, "temperature"))
+    o->temperature = 1000.0 / 4096 * (double)o->codes;
 }
+
+#define O nj_codebook_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "codes", codes, 1, 1 << 20, 0),
+    NJ_OPTION_RANGE(O, "width", width, 1, 65536, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "temperature", temperature, 1e-6, 1e12, NJ_OPTION_DERIVED),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_HIDDEN),
+};
+NJ_OPTION_TABLE(codebook, items, derive)
+#undef O
+
+static nj_status build(nj_network *base) {
+  const nj_codebook_options *o = &((nj_codebook *)base)->options;
+  if (o->codes < 1 || o->width < 1)
+    return nj_fail(base->ctx, NJ_EARG, "codebook: every size must be at least 1");
+  if (!(o->temperature > 0 && isfinite(o->temperature)))
+    return nj_fail(base->ctx, NJ_EARG, "codebook: the temperature must be above 0, got %g",
+                   o->temperature);
+  return nj_params_add(&base->params, "", "codes", NJ_INIT_NORMAL, 0, 2,
+                       (int64_t[]){o->codes, o->width});
+}
+
+const nj_network_kind nj_codebook_network =
+    NJ_NETWORK_KIND(codebook, .dtype_at = offsetof(nj_codebook, options.dtype), .build = build);
+NJ_NETWORK_DEFINE(codebook)
 
 /* uint8 (B, N, 1): 1 where a token is hidden. */
 static nj_status hidden_of(nj_ctx *ctx, nj_tensor *mask, nj_tensor **out) {
@@ -59,7 +59,7 @@ static nj_status hidden_of(nj_ctx *ctx, nj_tensor *mask, nj_tensor **out) {
 
 /* x's products with all codes, the largest over the valid tokens, by √D t: (B, K). */
 static nj_status affinities(nj_codebook *net, nj_tensor *x, nj_tensor *mask, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   const double scale = sqrt((double)net->options.width) * net->options.temperature;
   const int64_t none[] = {x->shape[0], net->options.codes};
   nj_tensor *factor = NULL, *hidden = NULL;
@@ -70,7 +70,7 @@ static nj_status affinities(nj_codebook *net, nj_tensor *x, nj_tensor *mask, nj_
     st = hidden_of(ctx, mask, &hidden);
   nj_flow f = nj_flow_begin(x);
   f.status = st;
-  NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(&net->params, "codes"), NULL, &f.next));
+  NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(&net->base.params, "codes"), NULL, &f.next));
   if (mask)
     NJ_FLOW(f, nj_masked_fill(ctx, f.x, hidden, -INFINITY, &f.next));
   NJ_FLOW(f, nj_max(ctx, f.x, 1, (int[]){1}, 0, &f.next));
@@ -94,7 +94,7 @@ static nj_status any_token(nj_ctx *ctx, const nj_tensor *x, const nj_tensor *mas
 }
 
 static nj_status check_input(nj_codebook *net, const nj_tensor *x, const nj_tensor *mask) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   if (x->ndim != 3 || x->shape[2] != net->options.width)
     return nj_fail(ctx, NJ_ESHAPE, "codebook: expected tokens (batch, tokens, %lld), got %s",
                    (long long)net->options.width, NJ_SHAPE_OF(x));
@@ -109,7 +109,7 @@ static nj_status check_input(nj_codebook *net, const nj_tensor *x, const nj_tens
 
 nj_status nj_codebook_forward(nj_codebook *net, nj_tensor *x, nj_tensor *mask, int floor,
                               nj_tensor **shares, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
+  nj_ctx *ctx = net->base.ctx;
   nj_tensor *any = NULL, *weights = NULL;
   NJ_TRY(check_input(net, x, mask));
   nj_status st = any_token(ctx, x, mask, &any);
@@ -124,7 +124,7 @@ nj_status nj_codebook_forward(nj_codebook *net, nj_tensor *x, nj_tensor *mask, i
   }
   if (!f.status)
     weights = nj_retain(f.x);
-  NJ_FLOW(f, nj_matmul(ctx, f.x, nj_param_of(&net->params, "codes"), &f.next));
+  NJ_FLOW(f, nj_matmul(ctx, f.x, nj_param_of(&net->base.params, "codes"), &f.next));
   nj_release(any);
   st = nj_flow_end(&f, out);
   if (st || !shares)

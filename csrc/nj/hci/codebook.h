@@ -8,26 +8,25 @@
 #ifndef NJ_HCI_CODEBOOK_H
 #define NJ_HCI_CODEBOOK_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef struct {
   int64_t codes, width;
-  double
-      temperature; /* t; the lower, the fewer codes have a share. 0: 1000 for 4096 codes, which is
-                         MGA-CLAP's, and in proportion to their number */
-  nj_dtype dtype;  /* of the codes; 0: float32 */
+  double temperature; /* t; the lower, the fewer codes have a share */
+  nj_dtype dtype;     /* of the codes; 0: float32 */
 } nj_codebook_options;
 
+/* MGA-CLAP's 4096 codes at temperature 1000 (in proportion to other numbers of codes, where options are
+ * given by name); width 0, which must be set. */
+nj_codebook_options nj_codebook_default_options(void);
+
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_codebook_options options;
-  nj_params params;
 } nj_codebook;
 
-/* Errors: EARG (a size below 1, a temperature that is negative or no number), ENOMEM. */
-nj_status nj_codebook_new(nj_ctx *ctx, const nj_codebook_options *options, nj_rng *rng,
-                          nj_codebook **out);
-void nj_codebook_free(nj_codebook *net);
+/* Errors of making one: EARG (a size below 1, a temperature that is not above 0, or infinite), ENOMEM. */
+NJ_NETWORK_DECLARE(codebook)
 
 /* x (B, N, D); mask (B, N), non-zero where a token is valid, or NULL: vectors (B, D), and, unless
  * `shares` is NULL, w (B, K), which adds up to 1. Tokens under the mask reach nothing. `floor`: no a_k

@@ -6,42 +6,41 @@
 #include "ops/softmax.h"
 #include "tensor/flow.h"
 
-nj_status nj_token_weights_new(nj_ctx *ctx, const nj_token_weights_options *options, nj_rng *rng,
-                               nj_token_weights **out) {
-  if (options->width < 1 || options->hidden < 1)
-    return nj_fail(ctx, NJ_EARG, "token_weights: every size must be at least 1");
-  nj_token_weights *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st =
-      nj_params_add_linear(&net->params, "0", options->width, options->hidden, NJ_INIT_LINEAR);
-  if (!st)
-    st = nj_params_add_linear(&net->params, "2", options->hidden, 1, NJ_INIT_LINEAR);
-  net->params.rng = NULL;
-  if (st) {
-    nj_token_weights_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
+nj_token_weights_options nj_token_weights_default_options(void) {
+  return (nj_token_weights_options){.dtype = NJ_F32};
 }
 
-void nj_token_weights_free(nj_token_weights *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
+static void derive(void *options, uint64_t given) {
+  nj_token_weights_options *o = options;
+  if (!nj_option_given(&nj_token_weights_option_table, given, "hidden"))
+    o->hidden = o->width;
 }
+
+#define O nj_token_weights_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "width", width, 1, 65536, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "hidden", hidden, 1, 1 << 20, NJ_OPTION_DERIVED),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_HIDDEN),
+};
+NJ_OPTION_TABLE(token_weights, items, derive)
+#undef O
+
+static nj_status build(nj_network *base) {
+  const nj_token_weights_options *o = &((nj_token_weights *)base)->options;
+  if (o->width < 1 || o->hidden < 1)
+    return nj_fail(base->ctx, NJ_EARG, "token_weights: every size must be at least 1");
+  NJ_TRY(nj_params_add_linear(&base->params, "0", o->width, o->hidden, NJ_INIT_LINEAR));
+  return nj_params_add_linear(&base->params, "2", o->hidden, 1, NJ_INIT_LINEAR);
+}
+
+const nj_network_kind nj_token_weights_network = NJ_NETWORK_KIND(
+    token_weights, .dtype_at = offsetof(nj_token_weights, options.dtype), .build = build);
+NJ_NETWORK_DEFINE(token_weights)
 
 nj_status nj_token_weights_forward(nj_token_weights *net, nj_tensor *x, nj_tensor *mask,
                                    nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   if (x->ndim != 3 || x->shape[2] != net->options.width)
     return nj_fail(ctx, NJ_ESHAPE, "token_weights: expected tokens (batch, tokens, %lld), got %s",
                    (long long)net->options.width, NJ_SHAPE_OF(x));

@@ -8,9 +8,34 @@
 
 #define LN_EPS 1e-5
 
-static nj_status add_all(nj_projection *net) {
-  const nj_projection_options *o = &net->options;
-  nj_params *p = &net->params;
+nj_projection_options nj_projection_default_options(void) {
+  return (nj_projection_options){.kind = NJ_PROJECTION_MLP, .dtype = NJ_F32};
+}
+
+static void derive(void *options, uint64_t given) {
+  nj_projection_options *o = options;
+  if (!nj_option_given(&nj_projection_option_table, given, "hidden"))
+    o->hidden = o->out;
+}
+
+#define O nj_projection_options
+static const char *const forms[] = {"linear", "mlp", "gated", "norm_mlp", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_ENUM(O, "form", kind, forms, 0),
+    NJ_OPTION_RANGE(O, "input", in, 1, 1e9, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "output", out, 1, 1e9, NJ_OPTION_REQUIRED),
+    NJ_OPTION_RANGE(O, "hidden", hidden, 1, 1e9, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 0.999, 0),
+    NJ_OPTION_FLOATS(O, dtype, NJ_OPTION_HIDDEN),
+};
+NJ_OPTION_TABLE(projection, items, derive)
+#undef O
+
+static nj_status build(nj_network *base) {
+  const nj_projection_options *o = &((nj_projection *)base)->options;
+  nj_params *p = &base->params;
+  if (o->in < 1 || o->out < 1 || o->hidden < 1)
+    return nj_fail(base->ctx, NJ_EARG, "projection: every size must be at least 1");
   switch (o->kind) {
   case NJ_PROJECTION_LINEAR:
     return nj_params_add_linear(p, "0", o->in, o->out, NJ_INIT_LINEAR);
@@ -31,39 +56,14 @@ static nj_status add_all(nj_projection *net) {
   return NJ_EARG;
 }
 
-nj_status nj_projection_new(nj_ctx *ctx, const nj_projection_options *options, nj_rng *rng,
-                            nj_projection **out) {
-  if (options->in < 1 || options->out < 1 || options->hidden < 1)
-    return nj_fail(ctx, NJ_EARG, "projection: every size must be at least 1");
-  nj_projection *net = nj_calloc(ctx, 1, sizeof *net);
-  if (!net)
-    return NJ_ENOMEM;
-  net->ctx = nj_ctx_retain(ctx);
-  net->options = *options;
-  net->params = (nj_params){.ctx = ctx, .rng = rng, .dtype = options->dtype};
-  nj_status st = add_all(net);
-  net->params.rng = NULL;
-  if (st) {
-    nj_projection_free(net);
-    return st;
-  }
-  *out = net;
-  return NJ_OK;
-}
-
-void nj_projection_free(nj_projection *net) {
-  if (!net)
-    return;
-  nj_ctx *ctx = net->ctx;
-  nj_params_free(&net->params);
-  nj_free(ctx, net);
-  nj_ctx_release(ctx);
-}
+const nj_network_kind nj_projection_network =
+    NJ_NETWORK_KIND(projection, .dtype_at = offsetof(nj_projection, options.dtype), .build = build);
+NJ_NETWORK_DEFINE(projection)
 
 static nj_status gated(nj_projection *net, nj_tensor *x, int training, nj_rng *rng,
                        nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   nj_tensor *first = NULL;
   NJ_TRY(nj_linear(ctx, x, nj_param_of(p, "linear1.weight"), NULL, &first));
   nj_flow f = nj_flow_begin(first);
@@ -79,14 +79,14 @@ static nj_status gated(nj_projection *net, nj_tensor *x, int training, nj_rng *r
 }
 
 static nj_status norm(nj_projection *net, const char *name, nj_tensor *x, nj_tensor **out) {
-  const nj_params *p = &net->params;
-  return nj_layer_norm(net->ctx, x, nj_param_of(p, "%s.weight", name),
+  const nj_params *p = &net->base.params;
+  return nj_layer_norm(net->base.ctx, x, nj_param_of(p, "%s.weight", name),
                        nj_param_of(p, "%s.bias", name), LN_EPS, out);
 }
 
 static nj_status norm_mlp(nj_projection *net, nj_tensor *x, nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   nj_flow f = nj_flow_begin(x);
   NJ_FLOW(f, norm(net, "0", f.x, &f.next));
   NJ_FLOW(f, nj_linear(ctx, f.x, nj_param_of(p, "1.weight"), nj_param_of(p, "1.bias"), &f.next));
@@ -98,8 +98,8 @@ static nj_status norm_mlp(nj_projection *net, nj_tensor *x, nj_tensor **out) {
 
 nj_status nj_projection_forward(nj_projection *net, nj_tensor *x, int training, nj_rng *rng,
                                 nj_tensor **out) {
-  nj_ctx *ctx = net->ctx;
-  const nj_params *p = &net->params;
+  nj_ctx *ctx = net->base.ctx;
+  const nj_params *p = &net->base.params;
   if (x->ndim < 1 || x->shape[x->ndim - 1] != net->options.in)
     return nj_fail(ctx, NJ_ESHAPE, "projection: expected (…, %lld), got %s",
                    (long long)net->options.in, NJ_SHAPE_OF(x));

@@ -2,7 +2,7 @@
 #ifndef NJ_NN_PROJECTION_H
 #define NJ_NN_PROJECTION_H
 
-#include "nn/params.h"
+#include "nn/network.h"
 
 typedef enum {
   NJ_PROJECTION_LINEAR, /* Linear(in → out):                         "0" */
@@ -20,15 +20,15 @@ typedef struct {
   nj_dtype dtype; /* of the parameters; 0: float32 */
 } nj_projection_options;
 
+/* MLP, no dropout; every size 0, which must be set. */
+nj_projection_options nj_projection_default_options(void);
+
 typedef struct {
-  nj_ctx *ctx;
+  nj_network base;
   nj_projection_options options;
-  nj_params params;
 } nj_projection;
 
-nj_status nj_projection_new(nj_ctx *ctx, const nj_projection_options *options, nj_rng *rng,
-                            nj_projection **out);
-void nj_projection_free(nj_projection *net);
+NJ_NETWORK_DECLARE(projection)
 /* x (…, in) → (…, out). Errors: ESHAPE. */
 nj_status nj_projection_forward(nj_projection *net, nj_tensor *x, int training, nj_rng *rng,
                                 nj_tensor **out);
