@@ -2938,9 +2938,13 @@ function Tokenizer:tokens(text, options) end
 ---@return nightjar.Tensor special (B, N) uint8
 function Tokenizer:batch(texts, options) end
 
+---@class nightjar.DecodeTextOptions
+---@field special? boolean writes special tokens out; left out of the text when left out
+---@field tidy? boolean of WordPiece: no space before punctuation and inside n't, 's and their like; true when left out
+
 ---The text of ids.
 ---@param ids integer[]|nightjar.Tensor
----@param options? {special: boolean?, tidy: boolean?} special: keeps added tokens; tidy: spaces as people write them (true when left out)
+---@param options? nightjar.DecodeTextOptions special: keeps added tokens; tidy: spaces as people write them (true when left out)
 ---@return string
 function Tokenizer:decode(ids, options) end
 

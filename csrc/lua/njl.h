@@ -78,9 +78,14 @@ int njl_opt_enum(lua_State *L, int index, const char *function, const char *key,
 /* ---- options by a table of the C library (njl_option_table.c) ---- */
 /* Reads the options at `index` (a table, or nil for none) into the struct that `table` describes: checks
  * keys, those of `extra` (NULL-ended, or NULL) being allowed besides, sets defaults, reads what was given,
- * raises where something required is missing, derives the rest. Returns which were given, a bit for each. */
-uint64_t njl_read_options(lua_State *L, int index, const nj_option_table *table,
-                          const char *const *extra, void *options);
+ * raises where something required is missing, derives the rest. function: NULL for the table's name. */
+void njl_read_options(lua_State *L, int index, const char *function, const nj_option_table *table,
+                      const char *const *extra, void *options);
+/* The same in two steps, for a struct whose defaults depend on an option. */
+void njl_check_keys(lua_State *L, int index, const char *function, const nj_option_table *table,
+                    const char *const *extra);
+void njl_read_given(lua_State *L, int index, const char *function, const nj_option_table *table,
+                    void *options);
 /* Pushes the value of one option; a table of all of them, from which an equal struct is read. */
 void njl_push_option(lua_State *L, const nj_option *option, const void *options);
 void njl_push_options(lua_State *L, const nj_option_table *table, const void *options);

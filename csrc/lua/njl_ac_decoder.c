@@ -76,7 +76,7 @@ static int l_generate(lua_State *L) {
   nj_tensor *memory = njl_check_tensor(L, 2), *mask = njl_opt_tensor(L, 3);
   nj_generate_options o;
   lua_settop(L, 4);
-  njl_read_options(L, 4, &nj_generate_option_table, extra, &o);
+  njl_read_options(L, 4, NULL, &nj_generate_option_table, extra, &o);
   nj_rng *rng = njl_opt_rng(L, 4, "generate", "rng");
   o.forbid = token_list(L, "forbid", &o.n_forbid);
   o.once = token_list(L, "once", &o.n_once);

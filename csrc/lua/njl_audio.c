@@ -6,16 +6,8 @@
 /* ---- decoding ---- */
 
 static nj_audio_decode_options decode_options(lua_State *L, int index, const char *function) {
-  static const char *const keys[] = {"rate",        "from",    "to", "channel",
-                                     "max_seconds", "partial", NULL};
-  nj_audio_decode_options o = nj_audio_decode_default_options();
-  njl_options(L, index, function, keys);
-  o.rate = njl_opt_integer(L, index, function, "rate", NJ_RATE_MIN, NJ_RATE_MAX, 0);
-  o.from = njl_opt_number(L, index, function, "from", 0, 1e9, 0);
-  o.to = njl_opt_number(L, index, function, "to", 0, HUGE_VAL, o.to);
-  o.channel = (int)njl_opt_integer(L, index, function, "channel", 1, 1024, 0);
-  o.max_seconds = njl_opt_number(L, index, function, "max_seconds", 1e-6, 1e6, o.max_seconds);
-  o.partial = njl_opt_boolean(L, index, function, "partial", 0);
+  nj_audio_decode_options o;
+  njl_read_options(L, index, function, &nj_audio_decode_option_table, NULL, &o);
   return o;
 }
 
@@ -169,18 +161,12 @@ static int l_resample(lua_State *L) {
 /* ---- augmentation ---- */
 
 static int l_spec_augment(lua_State *L) {
-  static const char *const keys[] = {"time_stripes", "time_width", "freq_stripes", "freq_width",
-                                     "value",        "lengths",    "rng",          NULL};
+  static const char *const extra[] = {"lengths", "rng", NULL};
   const char *f = "spec_augment";
   nj_tensor *x = njl_check_tensor(L, 1), *lengths = NULL;
-  nj_spec_augment_options o = nj_spec_augment_default_options();
+  nj_spec_augment_options o;
   lua_settop(L, 2);
-  njl_options(L, 2, f, keys);
-  o.time_stripes = (int)njl_opt_integer(L, 2, f, "time_stripes", 0, 1000, o.time_stripes);
-  o.time_width = (int)njl_opt_integer(L, 2, f, "time_width", 1, INT32_MAX, o.time_width);
-  o.freq_stripes = (int)njl_opt_integer(L, 2, f, "freq_stripes", 0, 1000, o.freq_stripes);
-  o.freq_width = (int)njl_opt_integer(L, 2, f, "freq_width", 1, INT32_MAX, o.freq_width);
-  o.value = njl_opt_number(L, 2, f, "value", -HUGE_VAL, HUGE_VAL, o.value);
+  njl_read_options(L, 2, f, &nj_spec_augment_option_table, extra, &o);
   nj_rng *rng = njl_opt_rng(L, 2, f, "rng"), before = *rng;
   if (lua_istable(L, 2) && lua_getfield(L, 2, "lengths") != LUA_TNIL)
     lengths = njl_check_tensor(L, -1);
@@ -255,4 +241,6 @@ void njl_open_audio(lua_State *L) {
   luaL_getsubtable(L, -1, "audio");
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
+  njl_list_options(L, "audio.decode", &nj_audio_decode_option_table);
+  njl_list_options(L, "audio.spec_augment", &nj_spec_augment_option_table);
 }

@@ -182,14 +182,8 @@ static int l_tostring(lua_State *L) {
 
 /* x:format{width=, threshold=, edge=, digits=}: the text of tostring, to measure. */
 static int l_format(lua_State *L) {
-  static const char *const keys[] = {"width", "threshold", "edge", "digits", NULL};
-  nj_print_options options = nj_print_default_options();
-  njl_options(L, 2, "format", keys);
-  options.width = (int)njl_opt_integer(L, 2, "format", "width", 8, 100000, options.width);
-  options.threshold =
-      njl_opt_integer(L, 2, "format", "threshold", 0, LUA_MAXINTEGER, options.threshold);
-  options.edge = (int)njl_opt_integer(L, 2, "format", "edge", 1, 1000, options.edge);
-  options.digits = (int)njl_opt_integer(L, 2, "format", "digits", 1, 17, options.digits);
+  nj_print_options options;
+  njl_read_options(L, 2, NULL, &nj_print_option_table, NULL, &options);
   nj_tensor *x = njl_check_tensor(L, 1);
   nj_text_buffer text = {.ctx = njl_ctx(L)};
   nj_print(x, &options, &text);
@@ -265,4 +259,5 @@ void njl_open_face(lua_State *L) {
   lua_pushcclosure(L, l_index, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
+  njl_list_options(L, "Tensor:format", &nj_print_option_table);
 }

@@ -18,18 +18,12 @@ static nj_tensor *opt_tensor(lua_State *L, const char *key) {
 /* nj.hci.interact(texts, clips, {text_mask=, clip_mask=, text_weights=, clip_weights=, kind=,
  *                                temperature=, direction=}) */
 static int l_interact(lua_State *L) {
-  static const char *const keys[] = {"text_mask", "clip_mask",   "text_weights", "clip_weights",
-                                     "kind",      "temperature", "direction",    NULL};
-  static const char *const kinds[] = {"max", "attention", NULL};
-  static const char *const directions[] = {"both", "text", "clip", NULL};
+  static const char *const extra[] = {"text_mask", "clip_mask", "text_weights", "clip_weights",
+                                      NULL};
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *texts = njl_check_tensor(L, 1), *clips = njl_check_tensor(L, 2);
-  njl_options(L, 3, "interact", keys);
-  nj_interact_options o = nj_interact_default_options();
-  o.kind = (nj_interact_kind)njl_opt_enum(L, 3, "interact", "kind", kinds, NJ_INTERACT_MAX);
-  o.direction = (nj_interact_direction)njl_opt_enum(L, 3, "interact", "direction", directions,
-                                                    NJ_INTERACT_BOTH);
-  o.temperature = njl_opt_number(L, 3, "interact", "temperature", 0, 1e30, o.temperature);
+  nj_interact_options o;
+  njl_read_options(L, 3, NULL, &nj_interact_option_table, extra, &o);
   o.text_mask = opt_tensor(L, "text_mask");
   o.clip_mask = opt_tensor(L, "clip_mask");
   o.text_weights = opt_tensor(L, "text_weights");
@@ -45,4 +39,5 @@ void njl_open_hci_interact(lua_State *L) {
   lua_pushcfunction(L, l_interact);
   lua_setfield(L, -2, "interact");
   lua_pop(L, 1);
+  njl_list_options(L, "hci.interact", &nj_interact_option_table);
 }

@@ -1,116 +1,7 @@
 /* nj.audio.mel: the log-mel front-end as userdata. */
 #include "njl_mel.h"
 
-#include <math.h>
-#include <stddef.h>
 #include <string.h>
-
-/* Every option once: how it is read from a table, and written into a descriptor. */
-typedef enum { INTEGER, LONG, NUMBER, BOOLEAN, NAME } option_kind;
-
-typedef struct {
-  const char *key;
-  option_kind kind;
-  size_t at;
-  const char *const *names;
-} option;
-
-static const char *const windows[] = {"hann", "hamming", "blackman", "rectangular", NULL};
-static const char *const pads[] = {"reflect", "zero", NULL};
-static const char *const scales[] = {"slaney", "htk", "kaldi", NULL};
-static const char *const norms[] = {"none", "slaney", NULL};
-static const char *const logs[] = {"db", "ln", "log10", "none", NULL};
-static const char *const fills[] = {"none", "pad", "repeat", "repeat_pad", NULL};
-
-#define AT(field) offsetof(nj_mel_options, field)
-static const option options[] = {
-    {"rate", LONG, AT(rate), NULL},
-    {"n_fft", INTEGER, AT(n_fft), NULL},
-    {"win_length", INTEGER, AT(win_length), NULL},
-    {"hop", INTEGER, AT(hop), NULL},
-    {"window", NAME, AT(window), windows},
-    {"periodic", BOOLEAN, AT(periodic), NULL},
-    {"center", BOOLEAN, AT(center), NULL},
-    {"pad", NAME, AT(pad), pads},
-    {"power", NUMBER, AT(power), NULL},
-    {"mels", INTEGER, AT(mels), NULL},
-    {"fmin", NUMBER, AT(fmin), NULL},
-    {"fmax", NUMBER, AT(fmax), NULL},
-    {"bank_rate", LONG, AT(bank_rate), NULL},
-    {"scale", NAME, AT(scale), scales},
-    {"norm", NAME, AT(area_norm), norms},
-    {"log", NAME, AT(log), logs},
-    {"amin", NUMBER, AT(amin), NULL},
-    {"ref", NUMBER, AT(ref), NULL},
-    {"eps", NUMBER, AT(eps), NULL},
-    {"top_db", NUMBER, AT(top_db), NULL},
-    {"preemphasis", NUMBER, AT(preemphasis), NULL},
-    {"add", NUMBER, AT(add), NULL},
-    {"mul", NUMBER, AT(mul), NULL},
-    {"quantize", BOOLEAN, AT(quantize), NULL},
-    {"drop_last", BOOLEAN, AT(drop_last), NULL},
-    {"fill", NAME, AT(fill), fills},
-    {"duration", NUMBER, AT(duration), NULL},
-    {"gap", NUMBER, AT(gap), NULL},
-};
-#define N_OPTIONS ((int)(sizeof options / sizeof *options))
-
-/* Enumerations are stored as ints in nj_mel_options, and read as such here. */
-_Static_assert(sizeof(nj_window_kind) == sizeof(int) && sizeof(nj_mel_pad) == sizeof(int) &&
-                   sizeof(nj_mel_scale) == sizeof(int) && sizeof(nj_mel_log) == sizeof(int) &&
-                   sizeof(nj_mel_fill) == sizeof(int),
-               "enumerations are ints");
-
-static void read_option(lua_State *L, int index, const option *o, nj_mel_options *out) {
-  void *at = (char *)out + o->at;
-  int number;
-  switch (o->kind) {
-  case INTEGER:
-    memcpy(&number, at, sizeof number);
-    number = (int)njl_opt_integer(L, index, "mel", o->key, 0, INT32_MAX, number);
-    memcpy(at, &number, sizeof number);
-    break;
-  case LONG:
-    *(int64_t *)at = njl_opt_integer(L, index, "mel", o->key, 1, INT32_MAX, *(int64_t *)at);
-    break;
-  case NUMBER:
-    *(double *)at = njl_opt_number(L, index, "mel", o->key, -HUGE_VAL, HUGE_VAL, *(double *)at);
-    break;
-  case BOOLEAN:
-    *(int *)at = njl_opt_boolean(L, index, "mel", o->key, *(int *)at);
-    break;
-  case NAME:
-    memcpy(&number, at, sizeof number);
-    number = njl_opt_enum(L, index, "mel", o->key, o->names, number);
-    memcpy(at, &number, sizeof number);
-    break;
-  }
-}
-
-static void push_option(lua_State *L, const option *o, const nj_mel_options *from) {
-  const char *at = (const char *)from + o->at;
-  int number;
-  double real;
-  int64_t whole;
-  switch (o->kind) {
-  case LONG:
-    memcpy(&whole, at, sizeof whole);
-    lua_pushinteger(L, whole);
-    break;
-  case NUMBER:
-    memcpy(&real, at, sizeof real);
-    lua_pushnumber(L, real);
-    break;
-  default:
-    memcpy(&number, at, sizeof number);
-    if (o->kind == INTEGER)
-      lua_pushinteger(L, number);
-    else if (o->kind == BOOLEAN)
-      lua_pushboolean(L, number);
-    else
-      lua_pushstring(L, o->names[number]);
-  }
-}
 
 static int has(lua_State *L, int index, const char *key) {
   int given = lua_istable(L, index) && lua_getfield(L, index, key) != LUA_TNIL;
@@ -122,17 +13,14 @@ static int has(lua_State *L, int index, const char *key) {
 nj_mel *njl_check_mel(lua_State *L, int index) { return njl_check_handle(L, index, NJL_MEL); }
 
 static int l_mel(lua_State *L) {
-  const char *keys[N_OPTIONS + 2] = {"preset"};
-  for (int i = 0; i < N_OPTIONS; i++)
-    keys[i + 1] = options[i].key;
+  static const char *const extra[] = {"preset", NULL};
   lua_settop(L, 1);
-  njl_options(L, 1, "mel", keys);
   nj_mel_options o;
   const char *const *presets = nj_mel_preset_names();
+  njl_check_keys(L, 1, "mel", &nj_mel_option_table, extra);
   nj_mel_preset(presets[njl_opt_enum(L, 1, "mel", "preset", presets, 0)], &o);
   int whole_window = o.win_length == o.n_fft, own_bank = o.bank_rate == o.rate;
-  for (int i = 0; i < N_OPTIONS; i++)
-    read_option(L, 1, &options[i], &o);
+  njl_read_given(L, 1, "mel", &nj_mel_option_table, &o);
   if (whole_window && has(L, 1, "n_fft") && !has(L, 1, "win_length"))
     o.win_length = o.n_fft; /* the window follows where the preset has one of full length */
   if (own_bank && has(L, 1, "rate") && !has(L, 1, "bank_rate"))
@@ -198,12 +86,7 @@ static int l_silence(lua_State *L) {
 
 /* A table from which nj.audio.mel makes an equal front-end. */
 static int l_descriptor(lua_State *L) {
-  const nj_mel_options *o = nj_mel_get_options(njl_check_mel(L, 1));
-  lua_createtable(L, 0, N_OPTIONS);
-  for (int i = 0; i < N_OPTIONS; i++) {
-    push_option(L, &options[i], o);
-    lua_setfield(L, -2, options[i].key);
-  }
+  njl_push_options(L, &nj_mel_option_table, nj_mel_get_options(njl_check_mel(L, 1)));
   return 1;
 }
 
@@ -215,6 +98,17 @@ static int l_bank(lua_State *L) {
   return 1;
 }
 
+/* Pushes the option of that name; 0 when there is none. */
+static int push_named(lua_State *L, const nj_mel *fe, const char *key) {
+  const nj_option_table *table = &nj_mel_option_table;
+  for (size_t i = 0; i < table->n; i++)
+    if (strcmp(key, table->items[i].key) == 0) {
+      njl_push_option(L, &table->items[i], nj_mel_get_options(fe));
+      return 1;
+    }
+  return 0;
+}
+
 /* Methods, and options by their names: fe.rate, fe.hop, fe.mels. */
 static int l_index(lua_State *L) {
   nj_mel *fe = njl_check_mel(L, 1);
@@ -223,19 +117,20 @@ static int l_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, -2) != LUA_TNIL)
     return 1;
-  for (int i = 0; i < N_OPTIONS; i++)
-    if (strcmp(key, options[i].key) == 0) {
-      push_option(L, &options[i], nj_mel_get_options(fe));
-      return 1;
-    }
+  if (push_named(L, fe, key))
+    return 1;
   return luaL_error(L, "front-end has no field '%s'", key);
 }
 
 static int l_tostring(lua_State *L) {
-  const nj_mel_options *o = nj_mel_get_options(njl_check_mel(L, 1));
+  nj_mel *fe = njl_check_mel(L, 1);
+  const nj_mel_options *o = nj_mel_get_options(fe);
+  push_named(L, fe, "scale");
+  push_named(L, fe, "log");
   lua_pushfstring(L, "front-end(%I Hz, n_fft %d, window %d, hop %d, %d %s mels in %f to %f Hz, %s)",
-                  (LUAI_UACINT)o->rate, o->n_fft, o->win_length, o->hop, o->mels, scales[o->scale],
-                  (LUAI_UACNUMBER)o->fmin, (LUAI_UACNUMBER)o->fmax, logs[o->log]);
+                  (LUAI_UACINT)o->rate, o->n_fft, o->win_length, o->hop, o->mels,
+                  lua_tostring(L, -2), (LUAI_UACNUMBER)o->fmin, (LUAI_UACNUMBER)o->fmax,
+                  lua_tostring(L, -1));
   return 1;
 }
 
@@ -264,4 +159,5 @@ void njl_open_mel(lua_State *L) {
   lua_pushcfunction(L, l_mel);
   lua_setfield(L, -2, "mel");
   lua_pop(L, 1);
+  njl_list_options(L, "audio.mel", &nj_mel_option_table);
 }

@@ -38,7 +38,7 @@ static int l_make(lua_State *L) {
   const nj_option_table *table = class->kind->options;
   luaL_checktype(L, 1, LUA_TTABLE);
   void *options = lua_newuserdatauv(L, table->size, 0);
-  njl_read_options(L, 1, table, extra, options);
+  njl_read_options(L, 1, NULL, table, extra, options);
   nj_rng *rng = weights_rng(L, table->name);
   handle *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (handle){.class = class};

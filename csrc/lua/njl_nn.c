@@ -168,18 +168,13 @@ static int l_layer_norm(lua_State *L) {
 
 /* nj.nn.batch_norm(x, w, b, {mean=, var=, training=, momentum=, eps=, dim=, relu=}) */
 static int l_batch_norm(lua_State *L) {
-  static const char *const keys[] = {"mean", "var", "training", "momentum",
-                                     "eps",  "dim", "relu",     NULL};
+  static const char *const extra[] = {"mean", "var", "dim", NULL};
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *x = njl_check_tensor(L, 1), *w = opt_tensor_arg(L, 2), *b = opt_tensor_arg(L, 3);
-  njl_options(L, 4, "batch_norm", keys);
+  nj_batch_norm_options o;
+  njl_read_options(L, 4, NULL, &nj_batch_norm_option_table, extra, &o);
   nj_tensor *mean = opt_tensor(L, 4, "batch_norm", "mean");
   nj_tensor *var = opt_tensor(L, 4, "batch_norm", "var");
-  nj_batch_norm_options o = nj_batch_norm_default_options();
-  o.training = njl_opt_boolean(L, 4, "batch_norm", "training", 0);
-  o.momentum = njl_opt_number(L, 4, "batch_norm", "momentum", 0, 1, o.momentum);
-  o.eps = njl_opt_number(L, 4, "batch_norm", "eps", 0, 1e30, o.eps);
-  o.relu = njl_opt_boolean(L, 4, "batch_norm", "relu", 0);
   lua_Integer dim = njl_opt_integer(L, 4, "batch_norm", "dim", -NJ_MAX_DIMS, NJ_MAX_DIMS, 2);
   o.channel_dim = (int)(dim > 0 ? dim - 1 : dim < 0 ? dim : NJ_MAX_DIMS);
   END(nj_batch_norm(ctx, x, w, b, mean, var, &o, slot));
@@ -189,17 +184,15 @@ static int l_batch_norm(lua_State *L) {
 
 /* nj.nn.conv2d(x, w, b, {stride=, padding=, dilation=, groups=, relu=}) */
 static int l_conv2d(lua_State *L) {
-  static const char *const keys[] = {"stride", "padding", "dilation", "groups", "relu", NULL};
+  static const char *const extra[] = {"stride", "padding", "dilation", NULL};
   nj_ctx *ctx = njl_ctx(L);
   skip_bias(L);
   nj_tensor *x = njl_check_tensor(L, 1), *w = njl_check_tensor(L, 2), *b = opt_tensor_arg(L, 3);
-  nj_conv_options o = nj_conv_default_options();
-  njl_options(L, 4, "conv2d", keys);
+  nj_conv_options o;
+  njl_read_options(L, 4, NULL, &nj_conv_option_table, extra, &o);
   opt_pair(L, 4, "conv2d", "stride", 1, o.stride);
   opt_pair(L, 4, "conv2d", "padding", 0, o.padding);
   opt_pair(L, 4, "conv2d", "dilation", 1, o.dilation);
-  o.groups = njl_opt_integer(L, 4, "conv2d", "groups", 1, 1 << 20, 1);
-  o.relu = njl_opt_boolean(L, 4, "conv2d", "relu", 0);
   END(nj_conv2d(ctx, x, w, b, &o, slot));
 }
 
@@ -264,35 +257,31 @@ static int l_resize(lua_State *L) {
 
 /* nj.nn.attention(q, k, v, {mask=, scale=, dropout=, rng=}) */
 static int l_attention(lua_State *L) {
-  static const char *const keys[] = {"mask", "scale", "dropout", "rng", NULL};
+  static const char *const extra[] = {"mask", "rng", NULL};
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *q = njl_check_tensor(L, 1), *k = njl_check_tensor(L, 2), *v = njl_check_tensor(L, 3);
-  njl_options(L, 4, "attention", keys);
+  nj_attention_options o;
+  njl_read_options(L, 4, NULL, &nj_attention_option_table, extra, &o);
   nj_tensor *mask = opt_tensor(L, 4, "attention", "mask");
-  nj_attention_options o = {0};
-  o.scale = njl_opt_number(L, 4, "attention", "scale", -1e30, 1e30, 0);
-  o.dropout = njl_opt_number(L, 4, "attention", "dropout", 0, 1, 0);
   o.rng = njl_opt_rng(L, 4, "attention", "rng");
   END(nj_attention(ctx, q, k, v, mask, &o, slot));
 }
 
 /* nj.nn.cross_entropy(logits, targets, {smoothing=, ignore=, reduction=, base=}) */
 static int l_cross_entropy(lua_State *L) {
-  static const char *const keys[] = {"smoothing", "ignore", "reduction", "base", NULL};
-  static const char *const reductions[] = {"mean", "sum", "none", NULL};
+  static const char *const extra[] = {"ignore", NULL};
   nj_ctx *ctx = njl_ctx(L);
   nj_tensor *logits = njl_check_tensor(L, 1), *targets = njl_check_tensor(L, 2);
-  njl_options(L, 3, "cross_entropy", keys);
-  nj_cross_entropy_options o = {0};
-  o.smoothing = njl_opt_number(L, 3, "cross_entropy", "smoothing", 0, 1, 0);
-  o.base = (int)njl_opt_integer(L, 3, "cross_entropy", "base", 0, 1, 1);
+  nj_cross_entropy_options o;
+  njl_check_keys(L, 3, "cross_entropy", &nj_cross_entropy_option_table, extra);
+  o = nj_cross_entropy_default_options();
+  o.base = 1; /* as Lua counts */
+  njl_read_given(L, 3, "cross_entropy", &nj_cross_entropy_option_table, &o);
   o.ignore = njl_opt_integer(L, 3, "cross_entropy", "ignore", LUA_MININTEGER, LUA_MAXINTEGER, 0);
   if (lua_istable(L, 3)) {
     o.has_ignore = lua_getfield(L, 3, "ignore") != LUA_TNIL;
     lua_pop(L, 1);
   }
-  o.reduction =
-      (nj_reduction)njl_opt_enum(L, 3, "cross_entropy", "reduction", reductions, NJ_REDUCTION_MEAN);
   END(nj_cross_entropy(ctx, logits, targets, &o, slot));
 }
 
@@ -322,4 +311,8 @@ void njl_open_nn(lua_State *L) {
   luaL_getsubtable(L, -1, "nn");
   luaL_setfuncs(L, functions, 0);
   lua_pop(L, 1);
+  njl_list_options(L, "nn.batch_norm", &nj_batch_norm_option_table);
+  njl_list_options(L, "nn.conv2d", &nj_conv_option_table);
+  njl_list_options(L, "nn.attention", &nj_attention_option_table);
+  njl_list_options(L, "nn.cross_entropy", &nj_cross_entropy_option_table);
 }

@@ -35,9 +35,8 @@ static const char *leader(const nj_option_table *table, const nj_option *o) {
   return "";
 }
 
-static void check_count(lua_State *L, const nj_option_table *table, const nj_option *o,
-                        const void *options, lua_Integer n) {
-  const char *name = table->name;
+static void check_count(lua_State *L, const char *name, const nj_option_table *table,
+                        const nj_option *o, const void *options, lua_Integer n) {
   if (o->flags & NJ_OPTION_FOLLOWS && n != how_many(o, options))
     luaL_error(L, "%s: option '%s' has %I entries, '%s' has %d", name, o->key, (LUAI_UACINT)n,
                leader(table, o), how_many(o, options));
@@ -50,21 +49,20 @@ static void check_count(lua_State *L, const nj_option_table *table, const nj_opt
 }
 
 /* The list on top of the stack. */
-static void read_sizes(lua_State *L, const nj_option_table *table, const nj_option *o,
-                       void *options) {
+static void read_sizes(lua_State *L, const char *name, const nj_option_table *table,
+                       const nj_option *o, void *options) {
   int64_t *values = field(o, options);
   if (!lua_istable(L, -1))
-    luaL_error(L, "%s: option '%s' must be a list of integers, got %s", table->name, o->key,
+    luaL_error(L, "%s: option '%s' must be a list of integers, got %s", name, o->key,
                luaL_typename(L, -1));
   lua_Integer n = luaL_len(L, -1);
-  check_count(L, table, o, options, n);
+  check_count(L, name, table, o, options, n);
   for (int i = 0; i < (int)n; i++) {
     int whole;
     lua_geti(L, -1, i + 1);
     values[i] = lua_tointegerx(L, -1, &whole);
     if (!whole || (double)values[i] < o->low || (double)values[i] > o->high)
-      luaL_error(L, "%s: entry %d of option '%s' must be a positive integer", table->name, i + 1,
-                 o->key);
+      luaL_error(L, "%s: entry %d of option '%s' must be a positive integer", name, i + 1, o->key);
     lua_pop(L, 1);
   }
   if (o->count_at && !(o->flags & NJ_OPTION_FOLLOWS))
@@ -79,9 +77,8 @@ static nj_dtype read_dtype(lua_State *L, int index, const char *function, const 
   return dtype;
 }
 
-static void read_given(lua_State *L, int index, const nj_option_table *table, const nj_option *o,
-                       void *options) {
-  const char *name = table->name;
+static void read_one(lua_State *L, int index, const char *name, const nj_option_table *table,
+                     const nj_option *o, void *options) {
   void *at = field(o, options);
   lua_Integer low = as_integer(o->low), high = as_integer(o->high);
   switch (o->kind) {
@@ -103,18 +100,21 @@ static void read_given(lua_State *L, int index, const nj_option_table *table, co
   case NJ_OPTION_DTYPE:
     memcpy(at, &(nj_dtype){read_dtype(L, index, name, o->key)}, sizeof(nj_dtype));
     break;
+  case NJ_OPTION_TEXT:
+    *(const char **)at = njl_opt_string(L, index, name, o->key, NULL);
+    break;
   case NJ_OPTION_SIZES:
     lua_getfield(L, index, o->key);
-    read_sizes(L, table, o, options);
+    read_sizes(L, name, table, o, options);
     lua_pop(L, 1);
     break;
   }
 }
 
 static const char *const kind_names[] = {
-    [NJ_OPTION_INT] = "integer",     [NJ_OPTION_I64] = "integer", [NJ_OPTION_NUMBER] = "number",
-    [NJ_OPTION_BOOLEAN] = "boolean", [NJ_OPTION_NAME] = "string", [NJ_OPTION_DTYPE] = "string",
-    [NJ_OPTION_SIZES] = "integer[]"};
+    [NJ_OPTION_INT] = "integer",     [NJ_OPTION_I64] = "integer",    [NJ_OPTION_NUMBER] = "number",
+    [NJ_OPTION_BOOLEAN] = "boolean", [NJ_OPTION_NAME] = "string",    [NJ_OPTION_DTYPE] = "string",
+    [NJ_OPTION_TEXT] = "string",     [NJ_OPTION_SIZES] = "integer[]"};
 
 static int is_given(lua_State *L, int index, const char *key) {
   int given = lua_istable(L, index) && lua_getfield(L, index, key) != LUA_TNIL;
@@ -123,24 +123,27 @@ static int is_given(lua_State *L, int index, const char *key) {
   return given;
 }
 
-uint64_t njl_read_options(lua_State *L, int index, const nj_option_table *table,
-                          const char *const *extra, void *options) {
+void njl_check_keys(lua_State *L, int index, const char *function, const nj_option_table *table,
+                    const char *const *extra) {
   const char *keys[MOST + EXTRA + 1] = {0};
   size_t n = 0;
   for (; n < table->n && n < MOST; n++)
     keys[n] = table->items[n].key;
   for (size_t i = 0; extra && extra[i] && i < EXTRA; i++)
     keys[n++] = extra[i];
-  njl_options(L, index, table->name, keys);
-  table->defaults(options);
+  njl_options(L, index, function, keys);
+}
+
+void njl_read_given(lua_State *L, int index, const char *function, const nj_option_table *table,
+                    void *options) {
   uint64_t given = 0;
   for (size_t i = 0; i < table->n; i++) {
     const nj_option *o = &table->items[i];
     if (is_given(L, index, o->key)) {
-      read_given(L, index, table, o, options);
+      read_one(L, index, function, table, o, options);
       given |= (uint64_t)1 << i;
     } else if (o->flags & NJ_OPTION_REQUIRED) {
-      luaL_error(L, "%s: option '%s' is required (%s)", table->name, o->key,
+      luaL_error(L, "%s: option '%s' is required (%s)", function, o->key,
                  o->kind == NJ_OPTION_SIZES    ? "a list of integers"
                  : o->kind == NJ_OPTION_NUMBER ? "a number"
                                                : "an integer");
@@ -148,7 +151,14 @@ uint64_t njl_read_options(lua_State *L, int index, const nj_option_table *table,
   }
   if (table->derive)
     table->derive(options, given);
-  return given;
+}
+
+void njl_read_options(lua_State *L, int index, const char *function, const nj_option_table *table,
+                      const char *const *extra, void *options) {
+  function = function ? function : table->name;
+  njl_check_keys(L, index, function, table, extra);
+  table->defaults(options);
+  njl_read_given(L, index, function, table, options);
 }
 
 /* ---- writing ---- */
@@ -177,6 +187,9 @@ void njl_push_option(lua_State *L, const nj_option *o, const void *options) {
     break;
   case NJ_OPTION_DTYPE:
     lua_pushstring(L, nj_dtype_name((nj_dtype)number));
+    break;
+  case NJ_OPTION_TEXT:
+    lua_pushstring(L, *(const char *const *)at);
     break;
   case NJ_OPTION_SIZES:
     lua_createtable(L, how_many(o, options), 0);
@@ -249,7 +262,7 @@ static void push_listed(lua_State *L, const nj_option *o, const void *defaults) 
   lua_setfield(L, -2, "required");
   if (o->kind == NJ_OPTION_NAME || o->kind == NJ_OPTION_DTYPE)
     set_names(L, o);
-  else if (o->kind != NJ_OPTION_BOOLEAN) {
+  else if (o->kind != NJ_OPTION_BOOLEAN && o->kind != NJ_OPTION_TEXT) {
     set_bound(L, o, "low", o->low);
     set_bound(L, o, "high", o->high);
   }

@@ -98,20 +98,10 @@ void njl_push_vocab(lua_State *L, const nj_vocab *vocab) {
 
 /* nj.text.normalize(text, {form=, clean=, lower=, casefold=, strip_accents=}) */
 static int l_normalize(lua_State *L) {
-  static const char *const keys[] = {"form", "clean", "lower", "casefold", "strip_accents", NULL};
-  static const char *const forms[] = {"none", "NFC", "NFD", "NFKC", "NFKD", NULL};
-  static const char *const cleans[] = {"none", "wavcaps", NULL};
-  static const char name[] = "normalize";
   size_t length, out_length;
   const char *text = luaL_checklstring(L, 1, &length);
-  njl_options(L, 2, name, keys);
-  nj_normalize_options options = {
-      .form = (nj_form)njl_opt_enum(L, 2, name, "form", forms, NJ_FORM_NFC),
-      .clean = (nj_clean)njl_opt_enum(L, 2, name, "clean", cleans, NJ_CLEAN_NONE),
-      .lower = njl_opt_boolean(L, 2, name, "lower", 0),
-      .casefold = njl_opt_boolean(L, 2, name, "casefold", 0),
-      .strip_accents = njl_opt_boolean(L, 2, name, "strip_accents", 0),
-  };
+  nj_normalize_options options;
+  njl_read_options(L, 2, NULL, &nj_normalize_option_table, NULL, &options);
   nj_ctx *ctx = njl_ctx(L);
   char **out = njl_new_text(L);
   NJL_CALL(L, nj_normalize_text(ctx, text, length, &options, out, &out_length));
@@ -121,24 +111,19 @@ static int l_normalize(lua_State *L) {
 
 /* ---- tokenizers ---- */
 
-nj_basic_options njl_opt_basic(lua_State *L, int index, const char *function) {
-  nj_basic_options basic = {.lower = njl_opt_boolean(L, index, function, "lower", 1)};
-  basic.strip_accents = njl_opt_boolean(L, index, function, "strip_accents", basic.lower);
-  basic.ideographs = njl_opt_boolean(L, index, function, "ideographs", 1);
-  return basic;
-}
+static const char *const role_keys[] = {"pad", "unk", "cls", "sep", "mask", "specials", NULL};
 
 /* pad, unk, cls, sep, mask: a token, or false for none; and specials. Leaves one value pushed. */
 static void read_specials(lua_State *L, int index, const char *function,
                           nj_tokenizer_options *options) {
-  static const char *const keys[NJ_ROLES] = {"pad", "unk", "cls", "sep", "mask"};
   for (int role = 0; role < NJ_ROLES; role++) {
-    if (lua_istable(L, index) && lua_getfield(L, index, keys[role]) == LUA_TBOOLEAN) {
+    if (lua_istable(L, index) && lua_getfield(L, index, role_keys[role]) == LUA_TBOOLEAN) {
       if (lua_toboolean(L, -1))
-        luaL_error(L, "%s: option '%s' must be a token or false, got true", function, keys[role]);
+        luaL_error(L, "%s: option '%s' must be a token or false, got true", function,
+                   role_keys[role]);
       options->role[role] = "";
     } else {
-      options->role[role] = njl_opt_string(L, index, function, keys[role], NULL);
+      options->role[role] = njl_opt_string(L, index, function, role_keys[role], NULL);
     }
     lua_settop(L, index);
   }
@@ -168,17 +153,11 @@ static nj_text *check_source(lua_State *L, int index, const char *function, cons
 /* nj.text.wordpiece(path | tokens, {lower=, strip_accents=, ideographs=, max_word=, prefix=,
  * pad=, unk=, cls=, sep=, mask=, specials=}) → tokenizer | nil, message, code */
 static int l_wordpiece(lua_State *L) {
-  static const char *const keys[] = {"lower",  "strip_accents", "ideographs", "max_word",
-                                     "prefix", "pad",           "unk",        "cls",
-                                     "sep",    "mask",          "specials",   NULL};
   static const char name[] = "wordpiece";
   size_t n = 0;
+  nj_tokenizer_options options;
   lua_settop(L, 2);
-  njl_options(L, 2, name, keys);
-  nj_tokenizer_options options = nj_tokenizer_default_options();
-  options.basic = njl_opt_basic(L, 2, name);
-  options.max_word = (int)njl_opt_integer(L, 2, name, "max_word", 1, 1000, options.max_word);
-  options.prefix = njl_opt_string(L, 2, name, "prefix", options.prefix);
+  njl_read_options(L, 2, name, &nj_wordpiece_option_table, role_keys, &options);
   read_specials(L, 2, name, &options);
   const nj_text *list = check_source(L, 1, name, "a path or a list of tokens", &n);
   nj_ctx *ctx = njl_ctx(L);
@@ -207,14 +186,11 @@ static nj_status add_merges(nj_bpe *bpe, const nj_vocab *vocab, const nj_text *m
 /* nj.text.bpe(vocab path | tokens, merges path | list, {prefix_space=, pad=, unk=, cls=, sep=,
  * mask=, specials=}) → tokenizer | nil, message, code */
 static int l_bpe(lua_State *L) {
-  static const char *const keys[] = {"prefix_space", "pad",  "unk",      "cls",
-                                     "sep",          "mask", "specials", NULL};
   static const char name[] = "bpe";
   size_t n = 0, n_merges = 0;
+  nj_tokenizer_options options;
   lua_settop(L, 3);
-  njl_options(L, 3, name, keys);
-  nj_tokenizer_options options = nj_tokenizer_default_options();
-  options.prefix_space = njl_opt_boolean(L, 3, name, "prefix_space", 0);
+  njl_read_options(L, 3, name, &nj_bpe_option_table, role_keys, &options);
   read_specials(L, 3, name, &options);
   const nj_text *list = check_source(L, 1, name, "a path or a list of tokens", &n);
   const nj_text *merges = check_source(L, 2, name, "a path or a list of merges", &n_merges);
@@ -264,21 +240,12 @@ static nj_vocab *new_vocab(lua_State *L, nj_ctx *ctx) {
 /* nj.text.train_wordpiece(lines, {size=, min_frequency=, alphabet=, specials=, lower=,
  * strip_accents=, ideographs=, max_word=, prefix=}) → list of tokens */
 static int l_train_wordpiece(lua_State *L) {
-  static const char *const keys[] = {
-      "size",          "min_frequency", "alphabet", "specials", "lower",
-      "strip_accents", "ideographs",    "max_word", "prefix",   NULL};
+  static const char *const extra[] = {"specials", NULL};
   static const char name[] = "train_wordpiece";
   size_t n, n_specials;
+  nj_train_wordpiece_options o;
   lua_settop(L, 2);
-  njl_options(L, 2, name, keys);
-  nj_train_wordpiece_options o = nj_train_wordpiece_default_options();
-  o.size = (int32_t)njl_opt_integer(L, 2, name, "size", 1, NJ_VOCAB_MAX, o.size);
-  o.min_frequency =
-      njl_opt_integer(L, 2, name, "min_frequency", 1, LUA_MAXINTEGER, o.min_frequency);
-  o.alphabet = (int32_t)njl_opt_integer(L, 2, name, "alphabet", 0, 0x110000, o.alphabet);
-  o.basic = njl_opt_basic(L, 2, name);
-  o.max_word = (int)njl_opt_integer(L, 2, name, "max_word", 1, 1000, o.max_word);
-  o.prefix = njl_opt_string(L, 2, name, "prefix", o.prefix);
+  njl_read_options(L, 2, NULL, &nj_train_wordpiece_option_table, extra, &o);
   const char *const *specials = njl_opt_strings(L, 2, name, "specials", &n_specials);
   if (specials) {
     o.specials = specials;
@@ -308,4 +275,8 @@ void njl_open_text(lua_State *L) {
   njl_open_tokenizer(L);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "text");
+  njl_list_options(L, "text.normalize", &nj_normalize_option_table);
+  njl_list_options(L, "text.wordpiece", &nj_wordpiece_option_table);
+  njl_list_options(L, "text.bpe", &nj_bpe_option_table);
+  njl_list_options(L, "text.train_wordpiece", &nj_train_wordpiece_option_table);
 }

@@ -19,9 +19,6 @@ void njl_push_vocab(lua_State *L, const nj_vocab *vocab);
  * when the option is absent, and then NULL is returned). */
 const char **njl_opt_strings(lua_State *L, int index, const char *function, const char *key,
                              size_t *n);
-/* The options of BasicTokenizer: lower, strip_accents, ideographs. */
-nj_basic_options njl_opt_basic(lua_State *L, int index, const char *function);
-
 /* Methods of the tokenizer (njl_tokenizer.c). */
 void njl_open_tokenizer(lua_State *L);
 

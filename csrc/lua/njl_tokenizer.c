@@ -33,21 +33,13 @@ static nj_encoding *new_encoding(lua_State *L, nj_ctx *ctx) {
 
 /* ---- encoding ---- */
 
-static nj_encode_options read_encode_options(lua_State *L, int index, const char *function) {
-  return (nj_encode_options){
-      .add = njl_opt_boolean(L, index, function, "special", 1),
-      .parse = njl_opt_boolean(L, index, function, "parse", 0),
-      .max = (size_t)njl_opt_integer(L, index, function, "max", 1, INT32_MAX, 0)};
-}
-
 /* Encodes the text at 2 with the options at 3; the encoding is pushed. */
 static nj_encoding *encode(lua_State *L, const char *function) {
-  static const char *const keys[] = {"special", "parse", "max", NULL};
   nj_tokenizer *t = check(L);
   size_t length;
   const char *text = luaL_checklstring(L, 2, &length);
-  njl_options(L, 3, function, keys);
-  nj_encode_options options = read_encode_options(L, 3, function);
+  nj_encode_options options;
+  njl_read_options(L, 3, function, &nj_encode_option_table, NULL, &options);
   nj_encoding *encoding = new_encoding(L, t->ctx);
   NJL_CALL(L, nj_encode(t, text, length, &options, encoding));
   return encoding;
@@ -133,12 +125,12 @@ static int l_tokens(lua_State *L) {
 /* tok:batch(texts, {special=true, parse=false, max=, pad="longest"|width})
  * → ids (B, N) int64, mask (B, N) uint8, special (B, N) uint8 */
 static int l_batch(lua_State *L) {
-  static const char *const keys[] = {"special", "parse", "max", "pad", NULL};
+  static const char *const extra[] = {"pad", NULL};
   nj_tokenizer *t = check(L);
   size_t n;
+  nj_encode_options options;
   lua_settop(L, 3);
-  njl_options(L, 3, "batch", keys);
-  nj_encode_options options = read_encode_options(L, 3, "batch");
+  njl_read_options(L, 3, "batch", &nj_encode_option_table, extra, &options);
   lua_Integer width = 0;
   if (lua_istable(L, 3) && lua_getfield(L, 3, "pad") == LUA_TSTRING) {
     static const char *const pads[] = {"longest", NULL};
@@ -148,7 +140,7 @@ static int l_batch(lua_State *L) {
   }
   /* A fixed width is a limit as well, unless the caller says otherwise. */
   if (width > 0 && options.max == 0)
-    options.max = (size_t)width;
+    options.max = width;
   const nj_text *texts = njl_check_texts(L, 2, "batch", &n);
   nj_tensor **ids = njl_new_tensor(L), **mask = njl_new_tensor(L), **special = njl_new_tensor(L);
   NJL_CALL(L, nj_encode_batch(t, n, texts, &options, (size_t)width, ids, mask, special));
@@ -185,13 +177,11 @@ static const int64_t *check_ids(lua_State *L, size_t *n) {
 
 /* tok:decode(ids, {special=false, tidy=true}) → text */
 static int l_decode(lua_State *L) {
-  static const char *const keys[] = {"special", "tidy", NULL};
   nj_tokenizer *t = check(L);
   size_t n, length;
+  nj_decode_options options;
   lua_settop(L, 3);
-  njl_options(L, 3, "decode", keys);
-  nj_decode_options options = {.special = njl_opt_boolean(L, 3, "decode", "special", 0),
-                               .tidy = njl_opt_boolean(L, 3, "decode", "tidy", 1)};
+  njl_read_options(L, 3, NULL, &nj_decode_option_table, NULL, &options);
   const int64_t *ids = check_ids(L, &n);
   char **text = njl_new_text(L);
   NJL_CALL(L, nj_decode(t, n, ids, &options, text, &length));
@@ -341,4 +331,6 @@ void njl_open_tokenizer(lua_State *L) {
   static const luaL_Reg encoding_meta[] = {{"__gc", encoding_gc}, {NULL, NULL}};
   njl_class(L, NJL_TOKENIZER, methods, meta);
   njl_class(L, "nightjar.Encoding", NULL, encoding_meta);
+  njl_list_options(L, "Tokenizer:encode", &nj_encode_option_table);
+  njl_list_options(L, "Tokenizer:decode", &nj_decode_option_table);
 }

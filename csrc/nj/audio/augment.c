@@ -10,6 +10,17 @@ nj_spec_augment_options nj_spec_augment_default_options(void) {
       .time_stripes = 2, .time_width = 64, .freq_stripes = 2, .freq_width = 8};
 }
 
+#define O nj_spec_augment_options
+static const nj_option option_rows[] = {
+    NJ_OPTION_RANGE(O, "time_stripes", time_stripes, 0, 1000, 0),
+    NJ_OPTION_RANGE(O, "time_width", time_width, 1, INT32_MAX, 0),
+    NJ_OPTION_RANGE(O, "freq_stripes", freq_stripes, 0, 1000, 0),
+    NJ_OPTION_RANGE(O, "freq_width", freq_width, 1, INT32_MAX, 0),
+    NJ_OPTION_RANGE(O, "value", value, -HUGE_VAL, HUGE_VAL, 0),
+};
+NJ_OPTION_TABLE(spec_augment, option_rows, NULL)
+#undef O
+
 /* ---- SpecAugment ---- */
 
 /* Draws `stripes` stripes along an axis of `size`; covered[i] is set where one lies. */

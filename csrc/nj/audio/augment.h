@@ -15,6 +15,7 @@ typedef struct {
 
 /* PANNs': two stripes of fewer than 64 frames, two of fewer than 8 bands, filled with 0. */
 nj_spec_augment_options nj_spec_augment_default_options(void);
+extern const nj_option_table nj_spec_augment_option_table;
 /* Rows for the tables of options of networks that have them as `stripes`. */
 #define NJ_STRIPE_OPTIONS(type)                                              \
   NJ_OPTION_RANGE(type, "time_stripes", stripes.time_stripes, 0, 64, 0),     \

@@ -14,6 +14,18 @@ nj_audio_decode_options nj_audio_decode_default_options(void) {
   return (nj_audio_decode_options){.to = INFINITY, .max_seconds = NJ_DECODE_MAX_SECONDS};
 }
 
+#define O nj_audio_decode_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "rate", rate, NJ_RATE_MIN, NJ_RATE_MAX, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "from", from, 0, 1e9, 0),
+    NJ_OPTION_RANGE(O, "to", to, 0, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "channel", channel, 1, 1024, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "max_seconds", max_seconds, 1e-6, 1e6, 0),
+    NJ_OPTION_FLAG(O, "partial", partial, 0),
+};
+NJ_OPTION_TABLE_AS(audio_decode, "decode", items, NULL)
+#undef O
+
 nj_status nj_audio_probe(nj_ctx *ctx, const nj_audio_source *source, nj_audio_info *info) {
   nj_sound sound;
   nj_fault fault = {NJ_OK, ""};

@@ -12,6 +12,7 @@
 
 #include "audio/fault.h"
 #include "audio/samples.h"
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 /* A file by its path, or (path NULL) bytes in memory. `name` is how messages call it; NULL: the
@@ -37,6 +38,7 @@ typedef struct {
 #define NJ_DECODE_MAX_SECONDS 14400.0
 /* The whole file, at its own rate, all channels, at most NJ_DECODE_MAX_SECONDS. */
 nj_audio_decode_options nj_audio_decode_default_options(void);
+extern const nj_option_table nj_audio_decode_option_table;
 
 typedef struct {
   int64_t rate;

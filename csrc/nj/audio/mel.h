@@ -11,6 +11,7 @@
 
 #include "audio/filterbank.h"
 #include "audio/window.h"
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 typedef enum { NJ_MEL_PAD_REFLECT, NJ_MEL_PAD_ZERO } nj_mel_pad;
@@ -68,6 +69,9 @@ typedef struct {
 int nj_mel_preset(const char *name, nj_mel_options *out);
 /* NULL-ended. */
 const char *const *nj_mel_preset_names(void);
+/* Those of "panns". */
+nj_mel_options nj_mel_default_options(void);
+extern const nj_option_table nj_mel_option_table;
 
 typedef struct nj_mel nj_mel;
 

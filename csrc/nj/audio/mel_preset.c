@@ -3,6 +3,7 @@
  * xieh97/dcase2023-audio-retrieval preprocessing/audio_logmel.py, XinhaoMei/ACT settings and
  * data_handling, fschmid56/EfficientAT models/preprocess.py,
  * topel/audioset-convnext-inf pytorch/convnext.py. */
+#include <math.h>
 #include <string.h>
 
 #include "audio/mel.h"
@@ -107,3 +108,45 @@ int nj_mel_preset(const char *name, nj_mel_options *o) {
   }
   return 1;
 }
+
+nj_mel_options nj_mel_default_options(void) { return panns; }
+
+#define O nj_mel_options
+static const char *const windows[] = {"hann", "hamming", "blackman", "rectangular", NULL};
+static const char *const pads[] = {"reflect", "zero", NULL};
+static const char *const scales[] = {"slaney", "htk", "kaldi", NULL};
+static const char *const norms[] = {"none", "slaney", NULL};
+static const char *const logs[] = {"db", "ln", "log10", "none", NULL};
+static const char *const fills[] = {"none", "pad", "repeat", "repeat_pad", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "rate", rate, 1, INT32_MAX, 0),
+    NJ_OPTION_RANGE(O, "n_fft", n_fft, 0, INT32_MAX, 0),
+    NJ_OPTION_RANGE(O, "win_length", win_length, 0, INT32_MAX, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "hop", hop, 0, INT32_MAX, 0),
+    NJ_OPTION_ENUM(O, "window", window, windows, 0),
+    NJ_OPTION_FLAG(O, "periodic", periodic, 0),
+    NJ_OPTION_FLAG(O, "center", center, 0),
+    NJ_OPTION_ENUM(O, "pad", pad, pads, 0),
+    NJ_OPTION_RANGE(O, "power", power, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "mels", mels, 0, INT32_MAX, 0),
+    NJ_OPTION_RANGE(O, "fmin", fmin, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "fmax", fmax, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "bank_rate", bank_rate, 1, INT32_MAX, NJ_OPTION_DERIVED),
+    NJ_OPTION_ENUM(O, "scale", scale, scales, 0),
+    NJ_OPTION_ENUM(O, "norm", area_norm, norms, 0),
+    NJ_OPTION_ENUM(O, "log", log, logs, 0),
+    NJ_OPTION_RANGE(O, "amin", amin, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "ref", ref, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "eps", eps, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "top_db", top_db, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "preemphasis", preemphasis, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "add", add, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "mul", mul, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_FLAG(O, "quantize", quantize, 0),
+    NJ_OPTION_FLAG(O, "drop_last", drop_last, 0),
+    NJ_OPTION_ENUM(O, "fill", fill, fills, 0),
+    NJ_OPTION_RANGE(O, "duration", duration, -HUGE_VAL, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(O, "gap", gap, -HUGE_VAL, HUGE_VAL, 0),
+};
+NJ_OPTION_TABLE(mel, items, NULL)
+#undef O

@@ -21,6 +21,7 @@ typedef enum {
   NJ_OPTION_BOOLEAN, /* an int: 0 or 1 */
   NJ_OPTION_NAME,    /* an int or an enumeration: the place of a name among `names` */
   NJ_OPTION_DTYPE,   /* an nj_dtype (tensor/dtype.h): float32 or float64 */
+  NJ_OPTION_TEXT,    /* a const char *, which the reader's text must outlive */
   NJ_OPTION_SIZES    /* a list of integers: an array of int64_t */
 } nj_option_kind;
 
@@ -92,6 +93,11 @@ int nj_option_given(const nj_option_table *table, uint64_t given, const char *ke
     .key = "dtype", .kind = NJ_OPTION_DTYPE, .at = NJ_OPTION_AT(type, field, int), \
     .flags = (flags_)                                                              \
   }
+#define NJ_OPTION_STRING(type, key_, field, flags_)                               \
+  {                                                                               \
+    .key = key_, .kind = NJ_OPTION_TEXT, .at = NJ_OPTION_AT(type, field, char *), \
+    .flags = (flags_)                                                             \
+  }
 /* All entries of an array of int64_t, each in [1, 1e9]. */
 #define NJ_OPTION_LIST(type, key_, field, flags_)                                             \
   {                                                                                           \
@@ -106,11 +112,13 @@ int nj_option_given(const nj_option_table *table, uint64_t given, const char *ke
     .count_at = NJ_OPTION_AT(type, many, int), .flags = (flags_)                              \
   }
 
-#define NJ_OPTION_TABLE(name_, items_, derive_)                                            \
+/* said: how messages call the function. */
+#define NJ_OPTION_TABLE(name_, items_, derive_) NJ_OPTION_TABLE_AS(name_, #name_, items_, derive_)
+#define NJ_OPTION_TABLE_AS(name_, said_, items_, derive_)                                  \
   static void name_##_defaults(void *options) {                                            \
     *(nj_##name_##_options *)options = nj_##name_##_default_options();                     \
   }                                                                                        \
-  const nj_option_table nj_##name_##_option_table = {.name = #name_,                       \
+  const nj_option_table nj_##name_##_option_table = {.name = said_,                        \
                                                      .size = sizeof(nj_##name_##_options), \
                                                      .items = items_,                      \
                                                      .n = sizeof items_ / sizeof *items_,  \

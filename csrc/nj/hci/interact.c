@@ -22,6 +22,17 @@ nj_interact_options nj_interact_default_options(void) {
   return (nj_interact_options){.temperature = 0.01};
 }
 
+#define O nj_interact_options
+static const char *const kinds[] = {"max", "attention", NULL};
+static const char *const directions[] = {"both", "text", "clip", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_ENUM(O, "kind", kind, kinds, 0),
+    NJ_OPTION_ENUM(O, "direction", direction, directions, 0),
+    NJ_OPTION_RANGE(O, "temperature", temperature, 0, 1e30, 0),
+};
+NJ_OPTION_TABLE(interact, items, NULL)
+#undef O
+
 /* ---- a call's job ---- */
 
 static nj_status check(nj_ctx *ctx, const nj_tensor *texts, const nj_tensor *clips,

@@ -3,6 +3,7 @@
 #ifndef NJ_HCI_INTERACT_H
 #define NJ_HCI_INTERACT_H
 
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 typedef enum { NJ_INTERACT_MAX, NJ_INTERACT_ATTENTION } nj_interact_kind;
@@ -18,6 +19,7 @@ typedef struct {
 } nj_interact_options;
 
 nj_interact_options nj_interact_default_options(void);
+extern const nj_option_table nj_interact_option_table;
 
 /* texts (Bt, Nw, D), clips (Ba, Nf, D) → S (Bt, Ba), of float32 or float64; nothing is normalised
  * here. With E_pq = texts[i, p] · clips[j, q] over the valid tokens:

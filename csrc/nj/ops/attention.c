@@ -11,6 +11,16 @@
 #include "ops/broadcast.h"
 #include "tensor/autograd.h"
 
+nj_attention_options nj_attention_default_options(void) { return (nj_attention_options){0}; }
+
+#define O nj_attention_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "scale", scale, -1e30, 1e30, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "dropout", dropout, 0, 1, 0),
+};
+NJ_OPTION_TABLE(attention, items, NULL)
+#undef O
+
 /* Queries of a block: their scores stay in the cache. */
 #define QUERIES 64
 

@@ -2,6 +2,7 @@
 #ifndef NJ_OPS_ATTENTION_H
 #define NJ_OPS_ATTENTION_H
 
+#include "base/option.h"
 #include "base/rng.h"
 #include "tensor/tensor.h"
 
@@ -10,6 +11,10 @@ typedef struct {
   double dropout; /* of the weights, in [0, 1); 0: none */
   nj_rng *rng;    /* for dropout; advanced by one number a weight */
 } nj_attention_options;
+
+/* Scores over sqrt(D), no dropout. */
+nj_attention_options nj_attention_default_options(void);
+extern const nj_option_table nj_attention_option_table;
 
 /* softmax(q kᵀ * scale + mask) v, for q (…, N, D), k (…, M, D), v (…, M, E) with equal leading
  * dimensions: (…, N, E).

@@ -14,6 +14,16 @@ nj_batch_norm_options nj_batch_norm_default_options(void) {
   return (nj_batch_norm_options){.momentum = 0.1, .eps = 1e-5, .channel_dim = 1};
 }
 
+#define O nj_batch_norm_options
+static const nj_option items[] = {
+    NJ_OPTION_FLAG(O, "training", training, 0),
+    NJ_OPTION_RANGE(O, "momentum", momentum, 0, 1, 0),
+    NJ_OPTION_RANGE(O, "eps", eps, 0, 1e30, 0),
+    NJ_OPTION_FLAG(O, "relu", relu, 0),
+};
+NJ_OPTION_TABLE(batch_norm, items, NULL)
+#undef O
+
 /* One call. x, g and y are (rows, n) matrices in memory, channels innermost. */
 typedef struct {
   nj_ctx *ctx;

@@ -10,6 +10,14 @@ nj_conv_options nj_conv_default_options(void) {
   return (nj_conv_options){.stride = {1, 1}, .padding = {0, 0}, .dilation = {1, 1}, .groups = 1};
 }
 
+#define O nj_conv_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "groups", groups, 1, 1 << 20, 0),
+    NJ_OPTION_FLAG(O, "relu", relu, 0),
+};
+NJ_OPTION_TABLE_AS(conv, "conv2d", items, NULL)
+#undef O
+
 /* ---- checks ---- */
 
 static nj_status check_options(nj_ctx *ctx, const nj_conv_options *o) {

@@ -6,6 +6,7 @@
 #ifndef NJ_OPS_CONV_H
 #define NJ_OPS_CONV_H
 
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 typedef struct {
@@ -16,6 +17,7 @@ typedef struct {
 
 /* stride 1, padding 0, dilation 1, groups 1. */
 nj_conv_options nj_conv_default_options(void);
+extern const nj_option_table nj_conv_option_table;
 
 /* The cross-correlation of x (B, in, H, W) with w, plus b (out) unless NULL: (B, out, H', W') with
  * H' = (H + 2 padding - dilation (kH - 1) - 1) / stride + 1, rounded down. options NULL: defaults.

@@ -7,6 +7,20 @@
 #include "ops/softmax.h"
 #include "tensor/autograd.h"
 
+nj_cross_entropy_options nj_cross_entropy_default_options(void) {
+  return (nj_cross_entropy_options){.reduction = NJ_REDUCTION_MEAN};
+}
+
+#define O nj_cross_entropy_options
+static const char *const reductions[] = {"mean", "sum", "none", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "smoothing", smoothing, 0, 1, 0),
+    NJ_OPTION_RANGE(O, "base", base, 0, 1, NJ_OPTION_DERIVED),
+    NJ_OPTION_ENUM(O, "reduction", reduction, reductions, 0),
+};
+NJ_OPTION_TABLE(cross_entropy, items, NULL)
+#undef O
+
 /* One call: log-probabilities (rows, n) and what they are held against. */
 typedef struct {
   nj_ctx *ctx;

@@ -2,6 +2,7 @@
 #ifndef NJ_OPS_CROSS_ENTROPY_H
 #define NJ_OPS_CROSS_ENTROPY_H
 
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 typedef enum { NJ_REDUCTION_MEAN, NJ_REDUCTION_SUM, NJ_REDUCTION_NONE } nj_reduction;
@@ -13,6 +14,10 @@ typedef struct {
   int64_t ignore; /* rows with this class (counted from base) add nothing */
   nj_reduction reduction;
 } nj_cross_entropy_options;
+
+/* No smoothing, classes from 0, none ignored, the mean. */
+nj_cross_entropy_options nj_cross_entropy_default_options(void);
+extern const nj_option_table nj_cross_entropy_option_table;
 
 /* logits (classes) or (N, classes, …); targets are int32 or int64 classes of the shape without the
  * class dimension, or probabilities of the logits' shape and dtype. Row by row

@@ -2,6 +2,7 @@
 #ifndef NJ_OPS_NORM_H
 #define NJ_OPS_NORM_H
 
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 /* (x - mean) / sqrt(var + eps) * w + b over the last dimension, var biased; w and b (n) may be
@@ -19,6 +20,7 @@ typedef struct {
 
 /* Evaluation, momentum 0.1, eps 1e-5, channels in dimension 1, no relu. */
 nj_batch_norm_options nj_batch_norm_default_options(void);
+extern const nj_option_table nj_batch_norm_option_table;
 
 /* (x - mean) / sqrt(var + eps) * w + b per channel, w and b (C) or NULL. While training, mean and
  * biased variance are the batch's, and running_mean and running_var (C; NULL: not kept) are updated

@@ -311,6 +311,16 @@ nj_print_options nj_print_default_options(void) {
   return (nj_print_options){.width = 80, .threshold = 1000, .edge = 3, .digits = 4};
 }
 
+#define O nj_print_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "width", width, 8, 100000, 0),
+    NJ_OPTION_RANGE(O, "threshold", threshold, 0, 0x1p63, 0),
+    NJ_OPTION_RANGE(O, "edge", edge, 1, 1000, 0),
+    NJ_OPTION_RANGE(O, "digits", digits, 1, 17, 0),
+};
+NJ_OPTION_TABLE_AS(print, "format", items, NULL)
+#undef O
+
 nj_status nj_print(nj_tensor *x, const nj_print_options *options, nj_text_buffer *text) {
   double v;
   if (x->ndim == 0) {

@@ -2,6 +2,7 @@
 #ifndef NJ_TENSOR_PRINT_H
 #define NJ_TENSOR_PRINT_H
 
+#include "base/option.h"
 #include "tensor/tensor.h"
 
 /* Text that grows; zero it, append, then free `data`. Once an append has failed, status keeps the
@@ -25,7 +26,9 @@ typedef struct {
   int digits;        /* significant digits of the largest value, 1 … 17 */
 } nj_print_options;
 
+/* 80 columns, 1000 elements, 3 entries, 4 digits. */
 nj_print_options nj_print_default_options(void);
+extern const nj_option_table nj_print_option_table;
 
 /* Appends x: a scalar as a plain number; else its values, matrix by matrix with aligned columns cut to
  * the width, and a last line such as "[float32 tensor of shape 3×4]". Vectors run along the line.

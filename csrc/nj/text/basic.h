@@ -5,6 +5,7 @@
 #ifndef NJ_TEXT_BASIC_H
 #define NJ_TEXT_BASIC_H
 
+#include "base/option.h"
 #include "text/chars.h"
 
 typedef struct {
@@ -12,6 +13,12 @@ typedef struct {
   int strip_accents; /* NFD, then drop Mn */
   int ideographs;    /* CJK ideographs are words of their own */
 } nj_basic_options;
+
+/* Rows for the tables of options that have them as `basic`: without strip_accents it follows lower. */
+#define NJ_BASIC_OPTIONS(type)                                                       \
+  NJ_OPTION_FLAG(type, "lower", basic.lower, 0),                                     \
+      NJ_OPTION_FLAG(type, "strip_accents", basic.strip_accents, NJ_OPTION_DERIVED), \
+      NJ_OPTION_FLAG(type, "ideographs", basic.ideographs, 0)
 
 typedef struct {
   const nj_char *at;

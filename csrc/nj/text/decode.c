@@ -6,6 +6,14 @@
 #include "base/utf8.h"
 #include "text/tokenizer.h"
 
+nj_decode_options nj_decode_default_options(void) { return (nj_decode_options){.tidy = 1}; }
+
+static const nj_option items[] = {
+    NJ_OPTION_FLAG(nj_decode_options, "special", special, 0),
+    NJ_OPTION_FLAG(nj_decode_options, "tidy", tidy, 0),
+};
+NJ_OPTION_TABLE(decode, items, NULL)
+
 typedef struct {
   nj_ctx *ctx;
   char *at;

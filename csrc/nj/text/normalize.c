@@ -8,6 +8,23 @@
 #include "text/chars.h"
 #include "text/unicode.h"
 
+nj_normalize_options nj_normalize_default_options(void) {
+  return (nj_normalize_options){.form = NJ_FORM_NFC};
+}
+
+#define O nj_normalize_options
+static const char *const forms[] = {"none", "NFC", "NFD", "NFKC", "NFKD", NULL};
+static const char *const cleans[] = {"none", "wavcaps", NULL};
+static const nj_option items[] = {
+    NJ_OPTION_ENUM(O, "form", form, forms, 0),
+    NJ_OPTION_ENUM(O, "clean", clean, cleans, 0),
+    NJ_OPTION_FLAG(O, "lower", lower, 0),
+    NJ_OPTION_FLAG(O, "casefold", casefold, 0),
+    NJ_OPTION_FLAG(O, "strip_accents", strip_accents, 0),
+};
+NJ_OPTION_TABLE(normalize, items, NULL)
+#undef O
+
 /* ---- WavCaps cleaning ---- */
 
 /* \s of Python's re on str: White_Space and the four information separators. */

@@ -2,6 +2,7 @@
 #ifndef NJ_TEXT_NORMALIZE_H
 #define NJ_TEXT_NORMALIZE_H
 
+#include "base/option.h"
 #include "base/context.h"
 
 typedef enum { NJ_FORM_NONE, NJ_FORM_NFC, NJ_FORM_NFD, NJ_FORM_NFKC, NJ_FORM_NFKD } nj_form;
@@ -20,6 +21,10 @@ typedef struct {
   int casefold;      /* full case folding */
   int strip_accents; /* drops non-spacing marks after decomposition */
 } nj_normalize_options;
+
+/* NFC, nothing else. */
+nj_normalize_options nj_normalize_default_options(void);
+extern const nj_option_table nj_normalize_option_table;
 
 /* Cleaning, lower case, case folding, accents and the form are applied in this order. The result is
  * always valid UTF-8: what was not becomes U+FFFD, one for each maximal ill-formed part. *out is

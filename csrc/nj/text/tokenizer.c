@@ -15,6 +15,47 @@ nj_tokenizer_options nj_tokenizer_default_options(void) {
       .basic = {.lower = 1, .strip_accents = 1, .ideographs = 1}, .max_word = 100, .prefix = "##"};
 }
 
+#define O nj_tokenizer_options
+static void tokenizer_defaults(void *options) {
+  *(nj_tokenizer_options *)options = nj_tokenizer_default_options();
+}
+
+static void derive(void *options, uint64_t given) {
+  nj_tokenizer_options *o = options;
+  if (!nj_option_given(&nj_wordpiece_option_table, given, "strip_accents"))
+    o->basic.strip_accents = o->basic.lower;
+}
+
+static const nj_option wordpiece_items[] = {
+    NJ_BASIC_OPTIONS(O),
+    NJ_OPTION_RANGE(O, "max_word", max_word, 1, 1000, 0),
+    NJ_OPTION_STRING(O, "prefix", prefix, 0),
+};
+const nj_option_table nj_wordpiece_option_table = {.name = "wordpiece",
+                                                   .size = sizeof(O),
+                                                   .items = wordpiece_items,
+                                                   .n = sizeof wordpiece_items /
+                                                        sizeof *wordpiece_items,
+                                                   .defaults = tokenizer_defaults,
+                                                   .derive = derive};
+
+static const nj_option bpe_items[] = {NJ_OPTION_FLAG(O, "prefix_space", prefix_space, 0)};
+const nj_option_table nj_bpe_option_table = {.name = "bpe",
+                                             .size = sizeof(O),
+                                             .items = bpe_items,
+                                             .n = sizeof bpe_items / sizeof *bpe_items,
+                                             .defaults = tokenizer_defaults};
+#undef O
+
+nj_encode_options nj_encode_default_options(void) { return (nj_encode_options){.add = 1}; }
+
+static const nj_option encode_items[] = {
+    NJ_OPTION_FLAG(nj_encode_options, "special", add, 0),
+    NJ_OPTION_FLAG(nj_encode_options, "parse", parse, 0),
+    NJ_OPTION_RANGE(nj_encode_options, "max", max, 1, INT32_MAX, NJ_OPTION_DERIVED),
+};
+NJ_OPTION_TABLE(encode, encode_items, NULL)
+
 static const char *const usual_names[2][NJ_ROLES][2] = {
     [NJ_TOKENIZER_WORDPIECE] = {{"[PAD]"}, {"[UNK]"}, {"[CLS]"}, {"[SEP]"}, {"[MASK]"}},
     [NJ_TOKENIZER_BPE] = {{"<pad>", "<|endoftext|>"}, {"<unk>"}, {"<s>"}, {"</s>"}, {"<mask>"}},
@@ -234,10 +275,11 @@ static nj_status encode_all(nj_encoder *w, const char *text, size_t length,
   int32_t cls = options->add ? w->tokenizer->role[NJ_ROLE_CLS] : -1;
   int32_t sep = options->add ? w->tokenizer->role[NJ_ROLE_SEP] : -1;
   size_t added = (size_t)(cls >= 0) + (size_t)(sep >= 0);
-  if (options->max > 0 && options->max < added)
+  size_t max = options->max > 0 ? (size_t)options->max : 0;
+  if (max > 0 && max < added)
     return nj_fail(w->tokenizer->ctx, NJ_EARG,
-                   "encode: max is %zu, but %zu special tokens are added", options->max, added);
-  out->most = options->max > 0 ? options->max - (size_t)(sep >= 0) : SIZE_MAX;
+                   "encode: max is %zu, but %zu special tokens are added", max, added);
+  out->most = max > 0 ? max - (size_t)(sep >= 0) : SIZE_MAX;
   if (cls >= 0)
     NJ_TRY(nj_encoding_push(out, (nj_token){cls, 0, 0, 0, 1}));
   if (options->parse)

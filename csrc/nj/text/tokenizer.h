@@ -61,6 +61,8 @@ typedef struct {
 
 /* The defaults: uncased BERT; GPT-2 and RoBERTa. */
 nj_tokenizer_options nj_tokenizer_default_options(void);
+/* What of them each kind has, but for the special tokens. */
+extern const nj_option_table nj_wordpiece_option_table, nj_bpe_option_table;
 
 /* Make a tokeniser that takes over the content of `vocab` (and of `bpe`), also on failure. Errors:
  * EARG (options), EFORMAT (WordPiece without an unknown token; a named special token that the
@@ -74,10 +76,14 @@ void nj_tokenizer_free(nj_tokenizer *tokenizer); /* NULL is fine */
 int nj_tokenizer_is_special(const nj_tokenizer *tokenizer, int32_t id);
 
 typedef struct {
-  int add;    /* the tokens of roles CLS and SEP around the text, where the vocabulary has them */
-  int parse;  /* special tokens written in the text are recognised */
-  size_t max; /* tokens, the added ones among them; the text is cut at its end; 0: no limit */
+  int add;     /* the tokens of roles CLS and SEP around the text, where the vocabulary has them */
+  int parse;   /* special tokens written in the text are recognised */
+  int64_t max; /* tokens, the added ones among them; the text is cut at its end; 0: no limit */
 } nj_encode_options;
+
+/* With the added tokens, nothing parsed, no limit. */
+nj_encode_options nj_encode_default_options(void);
+extern const nj_option_table nj_encode_option_table;
 
 /* What encoding needs while it reads a text; kept over many texts, it is allocated once. Belongs to
  * one thread. */
@@ -116,6 +122,10 @@ typedef struct {
   int special; /* special tokens are written out, else left out */
   int tidy;    /* WordPiece: no space before . ? ! , and inside n't 's and their like */
 } nj_decode_options;
+
+/* Without special tokens, tidy. */
+nj_decode_options nj_decode_default_options(void);
+extern const nj_option_table nj_decode_option_table;
 
 /* Text of ids: WordPiece joins pieces, and words by one space; BPE gives the bytes back. *out is
  * NUL-ended; freed by nj_free. Errors: EINDEX (an id out of range), ENOMEM. */

@@ -22,6 +22,24 @@ nj_train_wordpiece_options nj_train_wordpiece_default_options(void) {
                                       .prefix = usual.prefix};
 }
 
+static void derive(void *options, uint64_t given) {
+  nj_train_wordpiece_options *o = options;
+  if (!nj_option_given(&nj_train_wordpiece_option_table, given, "strip_accents"))
+    o->basic.strip_accents = o->basic.lower;
+}
+
+#define O nj_train_wordpiece_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "size", size, 1, NJ_VOCAB_MAX, 0),
+    NJ_OPTION_RANGE(O, "min_frequency", min_frequency, 1, 0x1p63, 0),
+    NJ_OPTION_RANGE(O, "alphabet", alphabet, 0, 0x110000, 0),
+    NJ_BASIC_OPTIONS(O),
+    NJ_OPTION_RANGE(O, "max_word", max_word, 1, 1000, 0),
+    NJ_OPTION_STRING(O, "prefix", prefix, 0),
+};
+NJ_OPTION_TABLE(train_wordpiece, items, derive)
+#undef O
+
 typedef struct {
   nj_ctx *ctx;
   const nj_train_wordpiece_options *options;

@@ -27,6 +27,7 @@ typedef struct {
 
 /* 30522 tokens, min_frequency 2, an alphabet of 1000, [PAD] [UNK] [CLS] [SEP] [MASK], uncased. */
 nj_train_wordpiece_options nj_train_wordpiece_default_options(void);
+extern const nj_option_table nj_train_wordpiece_option_table;
 
 /* Fills the empty vocabulary `out`. Errors: EARG (options; `size` too small for the special tokens
  * and characters; a line longer than NJ_TEXT_MAX), ENOMEM, EINTR. */
