@@ -75,6 +75,17 @@ const char *njl_opt_string(lua_State *L, int index, const char *function, const 
 int njl_opt_enum(lua_State *L, int index, const char *function, const char *key,
                  const char *const *names, int fallback);
 
+/* The value of a field of the table at `index` (or of nothing) on the stack; 0, and nothing pushed, when
+ * it is absent. Takers check and pop it; they serve the readers above and those of tables. */
+int njl_push_field(lua_State *L, int index, const char *key);
+lua_Integer njl_take_integer(lua_State *L, const char *function, const char *key, lua_Integer low,
+                             lua_Integer high);
+lua_Number njl_take_number(lua_State *L, const char *function, const char *key, lua_Number low,
+                           lua_Number high);
+int njl_take_boolean(lua_State *L, const char *function, const char *key);
+const char *njl_take_string(lua_State *L, const char *function, const char *key);
+int njl_take_enum(lua_State *L, const char *function, const char *key, const char *const *names);
+
 /* ---- options by a table of the C library (njl_option_table.c) ---- */
 /* Reads the options at `index` (a table, or nil for none) into the struct that `table` describes: checks
  * keys, those of `extra` (NULL-ended, or NULL) being allowed besides, sets defaults, reads what was given,

@@ -4,9 +4,8 @@
 #include <string.h>
 
 static int has(lua_State *L, int index, const char *key) {
-  int given = lua_istable(L, index) && lua_getfield(L, index, key) != LUA_TNIL;
-  if (lua_istable(L, index))
-    lua_pop(L, 1);
+  int given = njl_push_field(L, index, key);
+  lua_pop(L, given);
   return given;
 }
 

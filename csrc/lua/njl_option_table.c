@@ -48,8 +48,8 @@ static void check_count(lua_State *L, const char *name, const nj_option_table *t
                (LUAI_UACINT)n);
 }
 
-/* The list on top of the stack. */
-static void read_sizes(lua_State *L, const char *name, const nj_option_table *table,
+/* The list on top of the stack, which goes. */
+static void take_sizes(lua_State *L, const char *name, const nj_option_table *table,
                        const nj_option *o, void *options) {
   int64_t *values = field(o, options);
   if (!lua_istable(L, -1))
@@ -67,46 +67,46 @@ static void read_sizes(lua_State *L, const char *name, const nj_option_table *ta
   }
   if (o->count_at && !(o->flags & NJ_OPTION_FOLLOWS))
     memcpy((char *)options + o->count_at, &(int){(int)n}, sizeof(int));
+  lua_pop(L, 1);
 }
 
-static nj_dtype read_dtype(lua_State *L, int index, const char *function, const char *key) {
-  const char *text = njl_opt_string(L, index, function, key, NULL);
+static nj_dtype take_dtype(lua_State *L, const char *function, const char *key) {
+  const char *text = njl_take_string(L, function, key);
   nj_dtype dtype;
   if (!nj_dtype_from_name(text, &dtype) || !nj_dtype_is_float(dtype))
     luaL_error(L, "%s: option '%s' must be 'float32' or 'float64', got '%s'", function, key, text);
   return dtype;
 }
 
-static void read_one(lua_State *L, int index, const char *name, const nj_option_table *table,
+/* The value on top of the stack, which goes. */
+static void take_one(lua_State *L, const char *name, const nj_option_table *table,
                      const nj_option *o, void *options) {
   void *at = field(o, options);
   lua_Integer low = as_integer(o->low), high = as_integer(o->high);
   switch (o->kind) {
   case NJ_OPTION_INT:
-    *(int *)at = (int)njl_opt_integer(L, index, name, o->key, low, high, 0);
+    *(int *)at = (int)njl_take_integer(L, name, o->key, low, high);
     break;
   case NJ_OPTION_I64:
-    *(int64_t *)at = njl_opt_integer(L, index, name, o->key, low, high, 0);
+    *(int64_t *)at = njl_take_integer(L, name, o->key, low, high);
     break;
   case NJ_OPTION_NUMBER:
-    *(double *)at = njl_opt_number(L, index, name, o->key, o->low, o->high, 0);
+    *(double *)at = njl_take_number(L, name, o->key, o->low, o->high);
     break;
   case NJ_OPTION_BOOLEAN:
-    *(int *)at = njl_opt_boolean(L, index, name, o->key, 0);
+    *(int *)at = njl_take_boolean(L, name, o->key);
     break;
   case NJ_OPTION_NAME:
-    memcpy(at, &(int){njl_opt_enum(L, index, name, o->key, o->names, 0)}, sizeof(int));
+    memcpy(at, &(int){njl_take_enum(L, name, o->key, o->names)}, sizeof(int));
     break;
   case NJ_OPTION_DTYPE:
-    memcpy(at, &(nj_dtype){read_dtype(L, index, name, o->key)}, sizeof(nj_dtype));
+    memcpy(at, &(nj_dtype){take_dtype(L, name, o->key)}, sizeof(nj_dtype));
     break;
   case NJ_OPTION_TEXT:
-    *(const char **)at = njl_opt_string(L, index, name, o->key, NULL);
+    *(const char **)at = njl_take_string(L, name, o->key);
     break;
   case NJ_OPTION_SIZES:
-    lua_getfield(L, index, o->key);
-    read_sizes(L, name, table, o, options);
-    lua_pop(L, 1);
+    take_sizes(L, name, table, o, options);
     break;
   }
 }
@@ -115,13 +115,6 @@ static const char *const kind_names[] = {
     [NJ_OPTION_INT] = "integer",     [NJ_OPTION_I64] = "integer",    [NJ_OPTION_NUMBER] = "number",
     [NJ_OPTION_BOOLEAN] = "boolean", [NJ_OPTION_NAME] = "string",    [NJ_OPTION_DTYPE] = "string",
     [NJ_OPTION_TEXT] = "string",     [NJ_OPTION_SIZES] = "integer[]"};
-
-static int is_given(lua_State *L, int index, const char *key) {
-  int given = lua_istable(L, index) && lua_getfield(L, index, key) != LUA_TNIL;
-  if (lua_istable(L, index))
-    lua_pop(L, 1);
-  return given;
-}
 
 void njl_check_keys(lua_State *L, int index, const char *function, const nj_option_table *table,
                     const char *const *extra) {
@@ -139,8 +132,8 @@ void njl_read_given(lua_State *L, int index, const char *function, const nj_opti
   uint64_t given = 0;
   for (size_t i = 0; i < table->n; i++) {
     const nj_option *o = &table->items[i];
-    if (is_given(L, index, o->key)) {
-      read_one(L, index, function, table, o, options);
+    if (njl_push_field(L, index, o->key)) {
+      take_one(L, function, table, o, options);
       given |= (uint64_t)1 << i;
     } else if (o->flags & NJ_OPTION_REQUIRED) {
       luaL_error(L, "%s: option '%s' is required (%s)", function, o->key,

@@ -70,20 +70,10 @@ void njl_options(lua_State *L, int index, const char *function, const char *cons
   }
 }
 
-/* Pushes the option; 0 (and nothing pushed) when it is absent. */
-static int push_option(lua_State *L, int index, const char *key) {
-  if (!lua_istable(L, index))
-    return 0;
-  if (lua_getfield(L, index, key) != LUA_TNIL)
-    return 1;
-  lua_pop(L, 1);
-  return 0;
-}
+/* ---- the value on top of the stack, which goes ---- */
 
-lua_Integer njl_opt_integer(lua_State *L, int index, const char *function, const char *key,
-                            lua_Integer low, lua_Integer high, lua_Integer preset) {
-  if (!push_option(L, index, key))
-    return preset;
+lua_Integer njl_take_integer(lua_State *L, const char *function, const char *key, lua_Integer low,
+                             lua_Integer high) {
   int whole;
   lua_Integer value = lua_tointegerx(L, -1, &whole);
   if (lua_type(L, -1) != LUA_TNUMBER || !whole || value < low || value > high)
@@ -93,10 +83,8 @@ lua_Integer njl_opt_integer(lua_State *L, int index, const char *function, const
   return value;
 }
 
-lua_Number njl_opt_number(lua_State *L, int index, const char *function, const char *key,
-                          lua_Number low, lua_Number high, lua_Number preset) {
-  if (!push_option(L, index, key))
-    return preset;
+lua_Number njl_take_number(lua_State *L, const char *function, const char *key, lua_Number low,
+                           lua_Number high) {
   lua_Number value = lua_tonumber(L, -1);
   if (lua_type(L, -1) != LUA_TNUMBER || !(value >= low && value <= high))
     luaL_error(L, "%s: option '%s' must be a number in [%f, %f], got %s", function, key, low, high,
@@ -105,9 +93,7 @@ lua_Number njl_opt_number(lua_State *L, int index, const char *function, const c
   return value;
 }
 
-int njl_opt_boolean(lua_State *L, int index, const char *function, const char *key, int preset) {
-  if (!push_option(L, index, key))
-    return preset;
+int njl_take_boolean(lua_State *L, const char *function, const char *key) {
   if (!lua_isboolean(L, -1))
     luaL_error(L, "%s: option '%s' must be true or false, got %s", function, key,
                luaL_tolstring(L, -1, NULL));
@@ -116,10 +102,7 @@ int njl_opt_boolean(lua_State *L, int index, const char *function, const char *k
   return value;
 }
 
-const char *njl_opt_string(lua_State *L, int index, const char *function, const char *key,
-                           const char *preset) {
-  if (!push_option(L, index, key))
-    return preset;
+const char *njl_take_string(lua_State *L, const char *function, const char *key) {
   if (lua_type(L, -1) != LUA_TSTRING)
     luaL_error(L, "%s: option '%s' must be a string, got %s", function, key, luaL_typename(L, -1));
   const char *value = lua_tostring(L, -1);
@@ -141,13 +124,45 @@ static int refuse_enum(lua_State *L, const char *function, const char *key, cons
                     lua_tostring(L, -1), got);
 }
 
-int njl_opt_enum(lua_State *L, int index, const char *function, const char *key,
-                 const char *const *names, int preset) {
-  const char *name = njl_opt_string(L, index, function, key, NULL);
-  if (!name)
-    return preset;
+int njl_take_enum(lua_State *L, const char *function, const char *key, const char *const *names) {
+  const char *name = njl_take_string(L, function, key);
   for (int i = 0; names[i]; i++)
     if (strcmp(name, names[i]) == 0)
       return i;
   return refuse_enum(L, function, key, name, names);
+}
+
+/* ---- the same by name, or what is there instead ---- */
+
+int njl_push_field(lua_State *L, int index, const char *key) {
+  if (!lua_istable(L, index))
+    return 0;
+  if (lua_getfield(L, index, key) != LUA_TNIL)
+    return 1;
+  lua_pop(L, 1);
+  return 0;
+}
+
+lua_Integer njl_opt_integer(lua_State *L, int index, const char *function, const char *key,
+                            lua_Integer low, lua_Integer high, lua_Integer fallback) {
+  return njl_push_field(L, index, key) ? njl_take_integer(L, function, key, low, high) : fallback;
+}
+
+lua_Number njl_opt_number(lua_State *L, int index, const char *function, const char *key,
+                          lua_Number low, lua_Number high, lua_Number fallback) {
+  return njl_push_field(L, index, key) ? njl_take_number(L, function, key, low, high) : fallback;
+}
+
+int njl_opt_boolean(lua_State *L, int index, const char *function, const char *key, int fallback) {
+  return njl_push_field(L, index, key) ? njl_take_boolean(L, function, key) : fallback;
+}
+
+const char *njl_opt_string(lua_State *L, int index, const char *function, const char *key,
+                           const char *fallback) {
+  return njl_push_field(L, index, key) ? njl_take_string(L, function, key) : fallback;
+}
+
+int njl_opt_enum(lua_State *L, int index, const char *function, const char *key,
+                 const char *const *names, int fallback) {
+  return njl_push_field(L, index, key) ? njl_take_enum(L, function, key, names) : fallback;
 }

@@ -1,6 +1,4 @@
 /* nj.audio.reader: files read ahead as tiles of log-mels, as userdata. */
-#include <math.h>
-
 #include "njl_mel.h"
 
 #define NJL_READER "nightjar.Reader"
@@ -10,31 +8,25 @@ static nj_reader *check_reader(lua_State *L, int index) {
 }
 
 static nj_reader_options read_options(lua_State *L) {
-  static const char *const keys[] = {"front_end", "rate",      "tile",        "step", "ahead",
-                                     "jobs",      "memory_mb", "max_seconds", NULL};
-  const char *f = "reader";
+  static const char *const extra[] = {"front_end", "memory_mb", NULL};
+  const nj_option_table *table = &nj_reader_option_table;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  njl_options(L, 1, f, keys);
-  nj_reader_options o = {0};
-  nj_tiling *t = &o.tiling;
-  if (lua_getfield(L, 1, "front_end") != LUA_TNIL) {
+  njl_check_keys(L, 1, "reader", table, extra);
+  nj_reader_options o = nj_reader_default_options();
+  int threads = nj_threads(njl_ctx(L));
+  o.jobs = threads < 8 ? threads : 8;
+  if (njl_push_field(L, 1, "front_end")) {
     if (!luaL_testudata(L, -1, NJL_MEL))
       luaL_error(L, "reader: option 'front_end' must be made by nj.audio.mel, got %s",
                  luaL_typename(L, -1));
-    t->front_end = njl_check_mel(L, -1);
-    t->rate = nj_mel_get_options(t->front_end)->rate;
+    o.tiling.front_end = njl_check_mel(L, -1);
+    o.tiling.rate = nj_mel_get_options(o.tiling.front_end)->rate;
   }
-  int threads = nj_threads(njl_ctx(L));
-  t->rate = njl_opt_integer(L, 1, f, "rate", NJ_RATE_MIN, NJ_RATE_MAX, t->rate);
-  if (!t->rate)
+  njl_read_given(L, 1, "reader", table, &o);
+  if (!o.tiling.rate)
     luaL_error(L, "reader: option 'rate' is needed without a front end");
-  t->size = njl_opt_integer(L, 1, f, "tile", 1, (lua_Integer)1 << 32, 30 * t->rate);
-  t->step = njl_opt_number(L, 1, f, "step", 1, (double)t->size, (double)t->size);
-  t->max_seconds = njl_opt_number(L, 1, f, "max_seconds", 1e-6, 1e6, NJ_DECODE_MAX_SECONDS);
-  o.jobs = (int)njl_opt_integer(L, 1, f, "jobs", 0, 64, threads < 8 ? threads : 8);
-  o.ahead = (int)njl_opt_integer(L, 1, f, "ahead", 1, 4096, 16);
-  o.bytes = (size_t)(1048576 * njl_opt_number(L, 1, f, "memory_mb", 0, 1e6, 32));
+  o.bytes = (size_t)(1048576 * njl_opt_number(L, 1, "reader", "memory_mb", 0, 1e6, 32));
   return o;
 }
 
@@ -111,4 +103,5 @@ void njl_open_reader(lua_State *L) {
   lua_pushcfunction(L, l_reader);
   lua_setfield(L, -2, "reader");
   lua_pop(L, 1);
+  njl_list_options(L, "audio.reader", &nj_reader_option_table);
 }

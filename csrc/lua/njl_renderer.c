@@ -134,31 +134,25 @@ static void add_source(lua_State *L, nj_sources *sources, lua_Integer i) {
 }
 
 static nj_renderer_options read_options(lua_State *L) {
-  static const char *const keys[] = {"front_end", "rate", "sources", "cache_mb", "cache",
-                                     "ahead",     "jobs", "whole",   "partial",  NULL};
-  static const char *const caches[] = {"float", "int16", NULL};
+  static const char *const extra[] = {"front_end", "sources", "cache_mb", NULL};
   const char *f = "renderer";
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  njl_options(L, 1, f, keys);
-  nj_renderer_options o = {0};
-  if (lua_getfield(L, 1, "front_end") != LUA_TNIL) {
+  njl_check_keys(L, 1, f, &nj_renderer_option_table, extra);
+  nj_renderer_options o = nj_renderer_default_options();
+  int threads = nj_threads(njl_ctx(L));
+  o.jobs = threads > 2 ? threads / 2 : 1;
+  if (njl_push_field(L, 1, "front_end")) {
     if (!luaL_testudata(L, -1, NJL_MEL))
       luaL_error(L, "renderer: option 'front_end' must be made by nj.audio.mel, got %s",
                  luaL_typename(L, -1));
     o.front_end = njl_check_mel(L, -1);
     o.rate = nj_mel_get_options(o.front_end)->rate;
   }
-  int threads = nj_threads(njl_ctx(L));
-  o.rate = njl_opt_integer(L, 1, f, "rate", NJ_RATE_MIN, NJ_RATE_MAX, o.rate);
+  njl_read_given(L, 1, f, &nj_renderer_option_table, &o);
   if (!o.rate)
     luaL_error(L, "renderer: option 'rate' is needed without a front end");
-  o.jobs = (int)njl_opt_integer(L, 1, f, "jobs", 1, 64, threads > 2 ? threads / 2 : 1);
-  o.ahead = (int)njl_opt_integer(L, 1, f, "ahead", 1, 1024, 2);
   o.sources.cache_bytes = (size_t)(1048576 * njl_opt_number(L, 1, f, "cache_mb", 0, 1e6, 256));
-  o.sources.int16 = njl_opt_enum(L, 1, f, "cache", caches, 0);
-  o.sources.whole = njl_opt_number(L, 1, f, "whole", 0.001, 3600, 60);
-  o.sources.partial = njl_opt_boolean(L, 1, f, "partial", 0);
   return o;
 }
 
@@ -296,4 +290,5 @@ void njl_open_renderer(lua_State *L) {
   lua_pushcfunction(L, l_renderer);
   lua_setfield(L, -2, "renderer");
   lua_pop(L, 1);
+  njl_list_options(L, "audio.renderer", &nj_renderer_option_table);
 }

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "audio/resample.h"
 #include "base/alloc.h"
 #include "base/parallel.h"
 
@@ -48,6 +49,31 @@ static nj_status check(nj_ctx *ctx, const nj_reader_options *o) {
     return nj_fail(ctx, NJ_EARG, "reader: ahead must be in [1, 4096], got %d", o->ahead);
   return NJ_OK;
 }
+
+nj_reader_options nj_reader_default_options(void) {
+  return (nj_reader_options){
+      .tiling = {.max_seconds = NJ_DECODE_MAX_SECONDS}, .jobs = 1, .ahead = 16, .bytes = 32 << 20};
+}
+
+static void derive(void *options, uint64_t given) {
+  nj_tiling *t = &((nj_reader_options *)options)->tiling;
+  if (!nj_option_given(&nj_reader_option_table, given, "tile"))
+    t->size = 30 * t->rate;
+  if (!nj_option_given(&nj_reader_option_table, given, "step"))
+    t->step = (double)t->size;
+}
+
+#define O nj_reader_options
+static const nj_option items[] = {
+    NJ_OPTION_RANGE(O, "rate", tiling.rate, NJ_RATE_MIN, NJ_RATE_MAX, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "tile", tiling.size, 1, 0x1p32, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "step", tiling.step, 1, 0x1p32, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "ahead", ahead, 1, 4096, 0),
+    NJ_OPTION_RANGE(O, "jobs", jobs, 0, 64, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "max_seconds", tiling.max_seconds, 1e-6, 1e6, 0),
+};
+NJ_OPTION_TABLE(reader, items, derive)
+#undef O
 
 nj_status nj_reader_new(nj_ctx *ctx, const nj_reader_options *o, nj_reader **out) {
   NJ_TRY(check(ctx, o));

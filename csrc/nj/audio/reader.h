@@ -15,6 +15,11 @@ typedef struct {
   size_t bytes; /* of waiting tiles; one of the oldest file is always let in */
 } nj_reader_options;
 
+/* One job, 16 files ahead, 32 MiB, files of at most NJ_DECODE_MAX_SECONDS; without the rest of a tiling,
+ * which must be set (by name: tiles of 30 seconds, one behind the other). */
+nj_reader_options nj_reader_default_options(void);
+extern const nj_option_table nj_reader_option_table;
+
 typedef struct nj_reader nj_reader;
 
 /* Retains the front-end. Errors: EARG, ENOMEM. */

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "audio/resample.h"
 #include "base/parallel.h"
 
 typedef struct batch {
@@ -52,6 +53,24 @@ static nj_status check(nj_ctx *ctx, const nj_renderer_options *o) {
     return nj_fail(ctx, NJ_EARG, "renderer: ahead must be in [1, 1024], got %d", o->ahead);
   return NJ_OK;
 }
+
+nj_renderer_options nj_renderer_default_options(void) {
+  return (nj_renderer_options){
+      .jobs = 1, .ahead = 2, .sources = {.whole = 60, .cache_bytes = 256 << 20}};
+}
+
+#define O nj_renderer_options
+static const char *const caches[] = {"float", "int16", NULL};
+static const nj_option option_rows[] = {
+    NJ_OPTION_RANGE(O, "rate", rate, NJ_RATE_MIN, NJ_RATE_MAX, NJ_OPTION_DERIVED),
+    NJ_OPTION_RANGE(O, "ahead", ahead, 1, 1024, 0),
+    NJ_OPTION_RANGE(O, "jobs", jobs, 1, 64, NJ_OPTION_DERIVED),
+    NJ_OPTION_ENUM(O, "cache", sources.int16, caches, 0),
+    NJ_OPTION_RANGE(O, "whole", sources.whole, 0.001, 3600, 0),
+    NJ_OPTION_FLAG(O, "partial", sources.partial, 0),
+};
+NJ_OPTION_TABLE(renderer, option_rows, NULL)
+#undef O
 
 nj_status nj_renderer_new(nj_ctx *ctx, const nj_renderer_options *o, nj_renderer **out) {
   NJ_TRY(check(ctx, o));

@@ -16,6 +16,11 @@ typedef struct {
   nj_sources_options sources; /* its rate is overwritten */
 } nj_renderer_options;
 
+/* Waves, one job, 2 batches ahead, files up to 60 seconds cached whole in 256 MiB; rate 0, which must be
+ * set. */
+nj_renderer_options nj_renderer_default_options(void);
+extern const nj_option_table nj_renderer_option_table;
+
 typedef struct nj_renderer nj_renderer;
 
 /* Retains the front-end, whose rate must be `rate`. Errors: EARG, ENOMEM. */

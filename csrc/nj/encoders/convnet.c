@@ -147,8 +147,7 @@ static nj_status run_block(nj_convnet *net, int i, nj_tensor *x, int training, n
   for (int k = 1; k <= o->convolutions; k++)
     NJ_FLOW(f, conv_bn_relu(net, i + 1, k, f.x, training, &f.next));
   if (o->pool_time[i] > 1 || o->pool_mel[i] > 1) {
-    const nj_pool_options pool = {.kernel = {o->pool_time[i], o->pool_mel[i]},
-                                  .stride = {o->pool_time[i], o->pool_mel[i]}};
+    const nj_pool_options pool = nj_pool_default_options(o->pool_time[i], o->pool_mel[i]);
     NJ_FLOW(f, nj_avg_pool2d(ctx, f.x, &pool, &f.next));
   }
   if (training && o->dropout > 0)

@@ -163,7 +163,7 @@ static nj_status drop(const pass *p, double rate, nj_tensor *x, nj_tensor **out)
 }
 
 static nj_status halve(const pass *p, nj_tensor *x, nj_tensor **out) {
-  const nj_pool_options two = {.kernel = {2, 2}, .stride = {2, 2}};
+  const nj_pool_options two = nj_pool_default_options(2, 2);
   return nj_avg_pool2d(p->net->base.ctx, x, &two, out);
 }
 

@@ -55,7 +55,7 @@ nj_status nj_params_add_batch_norm(nj_params *params, const char *prefix, int64_
 nj_status nj_params_freeze(nj_params *params, const char *prefix, int frozen, size_t *count);
 
 /* Reads parameters by name while a forward pass walks a network:
- *   nj_tensor *w = nj_param_of(params, &st, "conv_block%d.conv1.weight", i); */
+ *   nj_tensor *w = nj_param_of(params, "conv_block%d.conv1.weight", i);   NULL when there is none */
 nj_tensor *nj_param_of(const nj_params *params, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

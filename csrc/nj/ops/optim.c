@@ -7,6 +7,18 @@
 #include "kernels/optim.h"
 #include "tensor/autograd.h"
 
+nj_adam nj_adam_default_options(void) {
+  return (nj_adam){.lr = 1e-3,
+                   .beta1 = 0.9,
+                   .beta2 = 0.999,
+                   .eps = 1e-8,
+                   .bias_correction = 1,
+                   .step = 1,
+                   .grad_scale = 1};
+}
+
+nj_sgd nj_sgd_default_options(void) { return (nj_sgd){.lr = 1e-3, .step = 1, .grad_scale = 1}; }
+
 #define GRAIN 65536
 
 enum { MOST_STATES = 3 };

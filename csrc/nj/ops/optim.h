@@ -17,6 +17,9 @@ typedef struct {
   double grad_scale;   /* of clipping or accumulation; 1: none */
 } nj_adam;
 
+/* lr 0.001, betas 0.9 and 0.999, eps 1e-8, bias correction, no decay, the first step. */
+nj_adam nj_adam_default_options(void);
+
 /* Adam and AdamW (Kingma & Ba 2015; Loshchilov & Hutter 2019), with vmax AMSGrad (Reddi et al.
  * 2018):
  *   m = beta1 m + (1 - beta1) g           v = beta2 v + (1 - beta2) g^2
@@ -30,6 +33,9 @@ typedef struct {
   int64_t step; /* 1 in the first call: the buffer begins as the gradient, without dampening */
   double grad_scale;
 } nj_sgd;
+
+/* lr 0.001, the first step, nothing else. */
+nj_sgd nj_sgd_default_options(void);
 
 /* buffer = momentum * buffer + (1 - dampening) * g; param -= lr * buffer. buffer may be NULL when
  * momentum is 0. */

@@ -9,6 +9,10 @@
 #include "ops/columns.h"
 #include "tensor/autograd.h"
 
+nj_pool_options nj_pool_default_options(int64_t height, int64_t width) {
+  return (nj_pool_options){.kernel = {height, width}, .stride = {height, width}};
+}
+
 typedef enum { AVERAGE, LARGEST, ADAPTIVE } kind;
 
 /* One call: which pixels each result pools, as tables of first and past-last rows and columns. */

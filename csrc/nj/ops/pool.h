@@ -11,6 +11,9 @@ typedef struct {
   int skip_padding; /* averages divide by the pixels inside the image, not by the kernel's */
 } nj_pool_options;
 
+/* Windows of that size, one beside the other, no padding. */
+nj_pool_options nj_pool_default_options(int64_t height, int64_t width);
+
 /* Output sizes are (H + 2 padding - kernel) / stride + 1, rounded down. Errors: ESHAPE, EDTYPE,
  * EARG. */
 nj_status nj_avg_pool2d(nj_ctx *ctx, nj_tensor *x, const nj_pool_options *options, nj_tensor **out);
