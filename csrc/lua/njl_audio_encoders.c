@@ -46,7 +46,7 @@ static int call_audio(lua_State *L, nj_network *net) {
 static const nj_audio_encoder *check_audio(lua_State *L, const char *method, nj_network **net) {
   *net = njl_check_network(L, 1);
   if (!(*net)->kind->audio)
-    luaL_error(L, "%s: a %s is no audio encoder", method, (*net)->kind->name);
+    luaL_error(L, "%s: a %s is not an audio encoder", method, (*net)->kind->name);
   return (*net)->kind->audio;
 }
 

@@ -112,8 +112,8 @@ static int l_tensor(lua_State *L) {
   nj_tensor *from = njl_test_tensor(L, 1);
   lua_settop(L, 2);
   njl_options(L, 2, "tensor", keys);
-  nj_dtype preset = from ? from->dtype : leaf_is_boolean(L, 1) ? NJ_U8 : NJ_F32;
-  nj_dtype dtype = njl_opt_dtype(L, 2, "tensor", preset);
+  nj_dtype fallback = from ? from->dtype : leaf_is_boolean(L, 1) ? NJ_U8 : NJ_F32;
+  nj_dtype dtype = njl_opt_dtype(L, 2, "tensor", fallback);
   if (!from && !lua_istable(L, 1) && lua_type(L, 1) != LUA_TNUMBER && !lua_isboolean(L, 1))
     return luaL_error(L, "tensor: expected a table, number or tensor, got %s", luaL_typename(L, 1));
   nj_tensor *x;

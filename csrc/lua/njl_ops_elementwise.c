@@ -58,8 +58,8 @@ static int do_affine(lua_State *L) {
   return call_affine(L, x, luaL_checknumber(L, 2), luaL_optnumber(L, 3, 0));
 }
 
-static double bound(lua_State *L, int index, double preset) {
-  return lua_isnoneornil(L, index) ? preset : luaL_checknumber(L, index);
+static double bound(lua_State *L, int index, double fallback) {
+  return lua_isnoneornil(L, index) ? fallback : luaL_checknumber(L, index);
 }
 
 /* x:clamp(low, high): either may be nil. */

@@ -161,7 +161,7 @@ static int do_grad_norm(lua_State *L) {
     lua_rawgeti(L, 1, i + 1);
     grads[i] = njl_test_tensor(L, -1);
     if (!grads[i])
-      return luaL_error(L, "grad_norm: entry %d is no tensor", (int)i + 1);
+      return luaL_error(L, "grad_norm: entry %d is not a tensor", (int)i + 1);
     lua_pop(L, 1);
   }
   double norm = 0;

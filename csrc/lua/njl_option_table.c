@@ -130,9 +130,10 @@ void njl_check_keys(lua_State *L, int index, const char *function, const nj_opti
 void njl_read_given(lua_State *L, int index, const char *function, const nj_option_table *table,
                     void *options) {
   uint64_t given = 0;
+  int some = lua_istable(L, index);
   for (size_t i = 0; i < table->n; i++) {
     const nj_option *o = &table->items[i];
-    if (njl_push_field(L, index, o->key)) {
+    if (some && njl_push_field(L, index, o->key)) {
       take_one(L, function, table, o, options);
       given |= (uint64_t)1 << i;
     } else if (o->flags & NJ_OPTION_REQUIRED) {

@@ -30,7 +30,7 @@ int njl_name_distance(const char *a, const char *b) {
 
 static const char *nearest(const char *key, const char *const *keys) {
   const char *best = NULL;
-  int least = (int)strlen(key) / 2 + 1; /* further away it is no typing error */
+  int least = (int)strlen(key) / 2 + 1; /* further away it is not a typing error */
   for (; *keys; keys++) {
     int d = njl_name_distance(key, *keys);
     if (d < least) {

@@ -27,8 +27,8 @@ static int check_dims(lua_State *L, int index, int ndim, int *dims) {
   return n;
 }
 
-int njl_opt_dim(lua_State *L, int index, int ndim, int preset) {
-  return lua_isnoneornil(L, index) ? preset : njl_check_dim(L, index, ndim);
+int njl_opt_dim(lua_State *L, int index, int ndim, int fallback) {
+  return lua_isnoneornil(L, index) ? fallback : njl_check_dim(L, index, ndim);
 }
 
 /* ---- views ---- */

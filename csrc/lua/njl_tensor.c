@@ -71,10 +71,10 @@ nj_tensor *njl_check_operand(lua_State *L, int index, const nj_tensor *like) {
   return x;
 }
 
-nj_dtype njl_check_dtype(lua_State *L, int index, nj_dtype preset) {
+nj_dtype njl_check_dtype(lua_State *L, int index, nj_dtype fallback) {
   nj_dtype dtype;
   if (lua_isnoneornil(L, index))
-    return preset;
+    return fallback;
   const char *name = luaL_checkstring(L, index);
   if (!nj_dtype_from_name(name, &dtype))
     luaL_argerror(
@@ -83,9 +83,9 @@ nj_dtype njl_check_dtype(lua_State *L, int index, nj_dtype preset) {
   return dtype;
 }
 
-nj_dtype njl_opt_dtype(lua_State *L, int index, const char *function, nj_dtype preset) {
+nj_dtype njl_opt_dtype(lua_State *L, int index, const char *function, nj_dtype fallback) {
   const char *name = njl_opt_string(L, index, function, "dtype", NULL);
-  nj_dtype dtype = preset;
+  nj_dtype dtype = fallback;
   if (name && !nj_dtype_from_name(name, &dtype))
     luaL_error(L, "%s: unknown dtype '%s' (uint8, int32, int64, float32, float64)", function, name);
   return dtype;

@@ -1,5 +1,5 @@
-/* What the files of the tensor userdata share: njl_tensor.c, njl_face.c, njl_index.c, njl_create.c,
- * njl_shape.c, njl_take.c. */
+/* What the files of the tensor userdata share: njl_tensor.c, njl_tensor_meta.c, njl_index.c, njl_create.c,
+ * njl_shape.c, njl_select.c. */
 #ifndef NJL_TENSOR_H
 #define NJL_TENSOR_H
 
@@ -19,7 +19,7 @@ void njl_set_element(lua_State *L, int index, nj_tensor *x, int64_t at);
  * "element [2][3] "; NULL (nothing pushed) when nothing does. */
 const char *njl_element_fault(lua_State *L, int index, nj_dtype dtype);
 
-/* ---- text (njl_face.c) ---- */
+/* ---- text (njl_tensor_meta.c) ---- */
 /* Turns text into a Lua string on the stack and frees it; raises when it failed. */
 void njl_push_text_buffer(lua_State *L, nj_text_buffer *text);
 
@@ -34,9 +34,9 @@ void njl_push_row(lua_State *L, nj_tensor *x, int64_t i);
 /* Pushes a tensor made of the nested table or number at `index`; `function` begins messages. */
 nj_tensor *njl_build_tensor(lua_State *L, int index, const char *function, nj_dtype dtype);
 
-/* ---- methods (njl_shape.c, njl_take.c) ---- */
-/* A dimension as in njl_check_dim, or `preset` when there is none. */
-int njl_opt_dim(lua_State *L, int index, int ndim, int preset);
+/* ---- methods (njl_shape.c, njl_select.c) ---- */
+/* A dimension as in njl_check_dim, or `fallback` when there is none. */
+int njl_opt_dim(lua_State *L, int index, int ndim, int fallback);
 
 /* Begins a method of a tensor x. */
 #define NJL_BEGIN           \

@@ -250,7 +250,7 @@ describe("nj.encoders.mobilenet", function()
     message("did you mean 'width'", function() nj.encoders.mobilenet { widht = 1 } end)
     message("mobilenet: logits need a classifier (option 'classes')",
       function() small { classes = 0 }:logits(nj.zeros(1, 96)) end)
-    message("stride: a projection is no audio encoder",
+    message("stride: a projection is not an audio encoder",
       function() nj.encoders.projection { input = 2, output = 2 }:stride() end)
     message("pool: lengths must be int64 of shape (1), got int64 (2)",
       function() net:pool(nj.zeros(1, 3, 96), lengths { 1, 2 }) end)

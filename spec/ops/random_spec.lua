@@ -95,9 +95,9 @@ describe("random tensors", function()
     local hits = p:bernoulli({ rng = nj.rng(7) }):mean(2)
     assert.same({ 0, 1 }, { hits[1], hits[2] })
     assert.is_true(math.abs(hits[3] - 0.25) < 0.016)
-    assert.matches("bernoulli: 1.5 is no probability",
+    assert.matches("bernoulli: 1.5 is not a probability",
       message(function() return nj.tensor{ 1.5 }:bernoulli() end))
-    assert.matches("bernoulli: .?nan is no probability",
+    assert.matches("bernoulli: .?nan is not a probability",
       message(function() return nj.tensor{ 0 / 0 }:bernoulli() end))
   end)
 

@@ -68,7 +68,7 @@ void nj_captions_free(nj_captions *captions);
  * generator's stream belongs to a caption and token of a clip, and rng (only used for sampling)
  * advances by the same amount for every clip, so that a batch cut in two gives the same captions.
  * Nothing is recorded, nothing dropped out. Errors: EARG (an option out of its range), EINDEX (a
- * token outside the vocabulary), ESHAPE, EDTYPE, ESTATE (logits that are no numbers), EINTR,
+ * token outside the vocabulary), ESHAPE, EDTYPE, ESTATE (logits that are NaN or infinite), EINTR,
  * ENOMEM. */
 nj_status nj_decoder_generate(nj_decoder *net, nj_tensor *memory, nj_tensor *mask,
                               const nj_generate_options *options, nj_rng *rng, nj_captions **out);

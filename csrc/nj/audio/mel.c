@@ -155,7 +155,7 @@ static int64_t frames_of(const nj_mel_options *o, int64_t n) {
   return o->drop_last && frames > 1 ? frames - 1 : frames;
 }
 
-/* Samples that a clip is filled up to; 0: none is. */
+/* Samples that a clip is padded to; 0: none is. */
 static int64_t window_samples(const nj_mel_options *o) {
   return o->fill == NJ_MEL_FILL_NONE ? 0 : (int64_t)(o->duration * (double)o->rate + 0.5);
 }
@@ -200,7 +200,7 @@ int64_t nj_mel_frames(const nj_mel *fe, int64_t samples) {
   return frames_of(&fe->options, effective(fe, samples));
 }
 
-int64_t nj_mel_own_frames(const nj_mel *fe, int64_t samples) {
+int64_t nj_mel_valid_frames(const nj_mel *fe, int64_t samples) {
   return samples < window_samples(&fe->options) ? frames_of(&fe->options, samples)
                                                 : nj_mel_frames(fe, samples);
 }
@@ -419,7 +419,7 @@ static nj_status lay_out(nj_ctx *ctx, const nj_mel *fe, int n, nj_tensor *const 
   float silence = nj_mel_silence(fe);
   for (int i = 0; i < n; i++) {
     clips[i].rows = NJ_F32_DATA(*y) + i * longest * mels;
-    NJ_I64_DATA(*lengths)[i] = nj_mel_own_frames(fe, clips[i].samples);
+    NJ_I64_DATA(*lengths)[i] = nj_mel_valid_frames(fe, clips[i].samples);
     for (int64_t k = clips[i].frames * mels; k < longest * mels; k++)
       clips[i].rows[k] = silence;
   }

@@ -59,7 +59,7 @@ typedef struct {
   int quantize;       /* samples are rounded to 16 bits and back first (LAION-CLAP) */
   int drop_last;      /* one frame less at the end (ACT) */
   nj_mel_fill fill;
-  double duration; /* seconds that a clip is filled up to; 0: never */
+  double duration; /* seconds that a clip is padded or repeated to; 0: never */
   double gap;      /* repeat and repeat_pad: seconds of silence behind each repetition */
 } nj_mel_options;
 
@@ -87,8 +87,8 @@ const nj_filterbank *nj_mel_bank(const nj_mel *fe);
  * pre-emphasis), else 1 + floor((L - n_fft) / hop), at least 1; one less (not below 1) with
  * drop_last. */
 int64_t nj_mel_frames(const nj_mel *fe, int64_t samples);
-/* How many of them are the clip's own: what they would be without filling. */
-int64_t nj_mel_own_frames(const nj_mel *fe, int64_t samples);
+/* How many of them are valid: the clip's frames without what `fill` adds. */
+int64_t nj_mel_valid_frames(const nj_mel *fe, int64_t samples);
 /* The time at the centre of a frame, counted from 0. */
 double nj_mel_seconds(const nj_mel *fe, int64_t frame);
 /* The value of a band of digital silence; batches are padded with it. */
@@ -98,7 +98,7 @@ float nj_mel_silence(const nj_mel *fe);
  * An empty clip counts as silence. Errors: ESHAPE, EDTYPE, ENOMEM, EINTR. */
 nj_status nj_mel_apply(nj_ctx *ctx, const nj_mel *fe, nj_tensor *wave, nj_tensor **out);
 /* n clips of any lengths to (n, longest, mels), padded with silence; lengths int64 (n), the clips'
- * own frames. n >= 1. */
+ * valid frames. n >= 1. */
 nj_status nj_mel_batch(nj_ctx *ctx, const nj_mel *fe, int n, nj_tensor *const *waves,
                        nj_tensor **out, nj_tensor **lengths);
 

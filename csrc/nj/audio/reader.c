@@ -365,7 +365,7 @@ static nj_status tile_to_tensor(nj_reader *r, tile *t, nj_tensor **out, int64_t 
   const nj_mel *fe = r->options.tiling.front_end;
   int64_t width = nj_tiling_width(&r->options.tiling);
   int64_t shape[2] = {t->rows.length / width, width};
-  *own = fe ? nj_mel_own_frames(fe, t->samples) : t->samples;
+  *own = fe ? nj_mel_valid_frames(fe, t->samples) : t->samples;
   nj_status st = nj_samples_to_tensor(&t->rows, fe ? 2 : 1, shape, out);
   free_tile(r->ctx, t);
   return st;

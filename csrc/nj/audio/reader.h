@@ -2,7 +2,7 @@
  * threads of their own, tile by tile (tiler.h), while the caller encodes what came before. Tiles come
  * out in the order in which files went in, and hold the same bits for any number of jobs. No file
  * is held whole; tiles that wait hold at most `bytes`, plus for each job one tile and its wave. A
- * file that cannot be read is told of in its place. */
+ * file that cannot be read is reported at its position. */
 #ifndef NJ_AUDIO_READER_H
 #define NJ_AUDIO_READER_H
 
@@ -35,7 +35,7 @@ int64_t nj_reader_pending(const nj_reader *r);
 size_t nj_reader_bytes(nj_reader *r);
 
 /* Waits for the next tile of the oldest file: (frames, mels), or (samples) without a front-end; of
- * them, *count are the sound's own (nj_mel_own_frames). *tile NULL: the file has ended, and is
+ * them, *count are valid (nj_mel_valid_frames). *tile NULL: the file has ended, and is
  * forgotten; it had *count samples at the tiling's rate, or *fault tells why it cannot be read,
  * whatever tiles came before.
  * Errors: ESTATE (no file is pending), EINTR (nothing is lost), ENOMEM (once for a file: the next

@@ -276,7 +276,7 @@ static int64_t own_rows(const nj_renderer *r, const batch *b, int64_t item) {
   const nj_mel *fe = r->options.front_end;
   if (!fe || b->lengths[item] == 0) /* 0: it could not be rendered */
     return b->lengths[item];
-  return nj_mel_own_frames(fe, nj_mixture_length(&b->items[item], r->options.rate));
+  return nj_mel_valid_frames(fe, nj_mixture_length(&b->items[item], r->options.rate));
 }
 
 /* Makes tensors of a finished batch, which is freed. Calling thread. */

@@ -146,7 +146,7 @@ static nj_status check_input(nj_bert *net, const nj_tensor *ids, const nj_tensor
   return NJ_OK;
 }
 
-/* int64 (B, N): BERT counts 0, 1, 2 …; RoBERTa counts words that are no padding, behind padding_id. */
+/* int64 (B, N): BERT counts 0, 1, 2 …; RoBERTa counts words that are not padding, from padding_id + 1. */
 static nj_status position_ids(nj_bert *net, const nj_tensor *ids, nj_tensor **out) {
   nj_tensor *positions = NULL;
   NJ_TRY(nj_empty(net->base.ctx, NJ_I64, 2, ids->shape, &positions));

@@ -15,7 +15,7 @@ typedef struct {
   double dropout; /* on embeddings, attention and layer outputs, while training */
   double eps;     /* of LayerNorm: 1e-12 for BERT, 1e-5 for RoBERTa */
   int64_t padding_id;
-  int roberta; /* positions count from padding_id + 1 over words that are no padding */
+  int roberta; /* positions count from padding_id + 1 over words that are not padding */
   int pooler;  /* with pooler.dense */
 } nj_bert_options;
 

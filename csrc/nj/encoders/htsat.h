@@ -3,7 +3,7 @@
  * the same network in several sizes.
  *
  *   log-mel (B, T, M), T at most 1024 → bn0 over mel bins → [SpecAugment, training] →
- *   1024 frames (stretched by bicubic interpolation, repeated, or filled up) →
+ *   1024 frames (stretched by bicubic interpolation, repeated, or padded at the end) →
  *   image (B, 1, 256, 256): four quarters of 256 frames, one below the other →
  *   patches 4x4 → 64x64 tokens → four stages of windowed attention, merging 2x2 tokens between them →
  *   norm → (B, C, 2, 32): the quarters joined again →

@@ -111,7 +111,7 @@ static int64_t longest_of(const nj_network *base) {
 
 /* ---- forward ---- */
 
-/* (B, 1, T, M) → (B, N, P · M), the last patch filled up with zeros. */
+/* (B, 1, T, M) → (B, N, P · M), the last patch padded with zeros at its end. */
 static nj_status cut_patches(const nj_vit *net, nj_tensor *x, nj_tensor **out) {
   const nj_vit_options *o = &net->options;
   int64_t n = frames_of(&net->base, x->shape[2]);

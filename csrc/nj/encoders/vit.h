@@ -6,7 +6,7 @@
  *   front, learnt positions → pre-norm layers of self-attention and feed-forward (GELU) → LayerNorm
  *   → frames (B, N, D), and the class token as clip (B, D) [→ Linear: scores of classes for each]
  *
- * T is filled up to a multiple of P. A clip shorter than T is what it is alone: nothing attends to
+ * T is padded at the end to a multiple of P. A clip shorter than T is what it is alone: nothing attends to
  * what lies behind its end. */
 #ifndef NJ_ENCODERS_VIT_H
 #define NJ_ENCODERS_VIT_H

@@ -1,4 +1,4 @@
-/* A book of codes that sounds and texts share, MGA-CLAP's way from frames to a clip and from words to a
+/* A codebook that sounds and texts share, MGA-CLAP's way from frames to a clip and from words to a
  * sentence (Ming-er/MGA-CLAP, models/ase_model.py): how well every code fits any of the tokens,
  *
  *   a_k = max_n (x_n · c_k) / (√D t)        over valid tokens

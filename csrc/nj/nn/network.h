@@ -67,7 +67,7 @@ typedef struct {
   nj_status (*build)(nj_network *net);
   /* Frees what the network holds besides its parameters; also called when build failed. May be NULL. */
   void (*clear)(nj_network *net);
-  const nj_audio_encoder *audio; /* NULL: it is no audio encoder */
+  const nj_audio_encoder *audio; /* NULL: it is not an audio encoder */
 } nj_network_kind;
 
 struct nj_network {

@@ -2,7 +2,7 @@
  *
  * param and its state tensors have one shape and one dtype (float32 or float64); state tensors
  * must be contiguous. Nothing is recorded, whatever param requires, and param's storage counts the write.
- * Errors: ESHAPE, EDTYPE, EARG (values that are no such option). */
+ * Errors: ESHAPE, EDTYPE, EARG (values out of range). */
 #ifndef NJ_OPS_OPTIM_H
 #define NJ_OPS_OPTIM_H
 

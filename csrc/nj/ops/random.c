@@ -247,7 +247,7 @@ nj_status nj_bernoulli(nj_ctx *ctx, nj_rng *rng, nj_tensor *p, nj_tensor **out) 
   nj_status st = NJ_OK;
   for (int64_t i = 0; i < n && !st; i++)
     if (bad_probability(chance[i]))
-      st = nj_fail(ctx, NJ_EARG, "bernoulli: %g is no probability", chance[i]);
+      st = nj_fail(ctx, NJ_EARG, "bernoulli: %g is not a probability", chance[i]);
   if (!st)
     st = nj_rand(ctx, rng, NJ_F64, p->ndim, p->shape, 0, 1, &u);
   if (!st) {

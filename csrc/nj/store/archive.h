@@ -6,7 +6,7 @@
 #include "store/mapping.h"
 #include "tensor/tensor.h"
 
-/* Element types of files; those that are no nj_dtype are widened. X(NAME, bytes, reads as) */
+/* Element types of files; those that no nj_dtype has are widened. X(NAME, bytes, reads as) */
 /* clang-format off */
 #define NJ_STORED_MAP(X)                                                   \
   X(F64, 8, NJ_F64) X(F32, 4, NJ_F32) X(F16, 2, NJ_F32) X(BF16, 2, NJ_F32) \

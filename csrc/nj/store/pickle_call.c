@@ -161,12 +161,12 @@ static const known *as_known(const nj_pickle_value *value) {
 
 nj_status nj_pickle_persistent(nj_pickle *p, uint32_t pid, uint32_t *result) {
   if (p->values[pid].kind != NJ_PICKLE_TUPLE)
-    return nj_pickle_fail(p, "a persistent id that is no tuple");
+    return nj_pickle_fail(p, "a persistent id that is not a tuple");
   const nj_pickle_value *tag = argument(p, pid, 0), *key = argument(p, pid, 2);
   const nj_pickle_value *numel = argument(p, pid, 4), *view = argument(p, pid, 5);
   const known *type = as_known(argument(p, pid, 1));
   if (!tag || !nj_pickle_is(tag, "storage") || !type || !key || key->kind != NJ_PICKLE_TEXT)
-    return nj_pickle_fail(p, "a persistent id that is no storage");
+    return nj_pickle_fail(p, "a persistent id that is not a storage");
   if (type->meaning != STORAGE && type->meaning != UNTYPED)
     return nj_pickle_fail(p, "a storage of type '%s'", type->name);
   if (!is_integer(numel) || numel->is.integer < 0 || key->is.text.length == 0)
@@ -186,7 +186,7 @@ nj_status nj_pickle_persistent(nj_pickle *p, uint32_t pid, uint32_t *result) {
 
 static nj_status read_dims(nj_pickle *p, const nj_pickle_value *list, int *n, int64_t *dims) {
   if (!list || (list->kind != NJ_PICKLE_TUPLE && list->kind != NJ_PICKLE_LIST))
-    return nj_pickle_fail(p, "a tensor's size or stride is no tuple");
+    return nj_pickle_fail(p, "a tensor's size or stride is not a tuple");
   if (list->is.list.n > NJ_MAX_DIMS)
     return nj_pickle_fail(p, "a tensor of %zu dimensions; at most %d are read", list->is.list.n,
                           NJ_MAX_DIMS);

@@ -1,4 +1,4 @@
-/* The face of a tensor: fields, names that are unknown, text, rows. */
+/* The metatable of tensors: fields, unknown names, text, rows. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -242,7 +242,7 @@ static int l_rows(lua_State *L) {
   return 3;
 }
 
-void njl_open_face(lua_State *L) {
+void njl_open_tensor_meta(lua_State *L) {
   static const luaL_Reg methods[] = {{"size", l_size}, {"numel", l_numel},   {"id", l_id},
                                      {"rows", l_rows}, {"format", l_format}, {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__newindex", l_newindex},

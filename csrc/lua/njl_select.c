@@ -215,7 +215,7 @@ static int l_meshgrid(lua_State *L) {
   return n;
 }
 
-void njl_open_take(lua_State *L) {
+void njl_open_select(lua_State *L) {
   static const luaL_Reg methods[] = {{"index_select", l_index_select},
                                      {"index_add", l_index_add},
                                      {"gather", l_gather},
