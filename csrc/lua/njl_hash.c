@@ -3,7 +3,7 @@
 
 #include "njl.h"
 
-/* What comes is told apart by kind and size, so that no two lists of values look alike. */
+/* What comes is distinguished by kind and size, so that no two lists of values look alike. */
 static void add_header(nj_hash *hash, const char *kind, int n, const int64_t *sizes) {
   nj_hash_add(hash, kind, strlen(kind) + 1);
   for (int i = 0; i < n; i++) {

@@ -17,7 +17,7 @@
 typedef struct {
   const nj_network_kind *kind;
   int (*call)(lua_State *L, nj_network *net);
-  const char *noun; /* in tostring, behind the kind's name: "encoder" */
+  const char *noun; /* in tostring, after the kind's name: "encoder" */
 } njl_network_class;
 
 /* For each class (the last is zero) a function that makes such a network from a table of options, under

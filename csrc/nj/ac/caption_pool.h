@@ -1,5 +1,5 @@
 /* From a clip's K caption features to one vector, to be compared with a query: their mean, or the
- * mean behind a Transformer over captions (whwu95/Cap4Video, text_pool_type transf_avg: learned
+ * mean after a Transformer over captions (whwu95/Cap4Video, text_pool_type transf_avg: learned
  * positions and post-norm layers whose feed-forward is as wide as they are). Names:
  * position_embeddings.weight, transformer.layers.<i> with torch.nn.TransformerEncoderLayer's. */
 #ifndef NJ_AC_CAPTION_POOL_H

@@ -17,11 +17,11 @@ typedef struct {
   int64_t positions;     /* the longest sequence */
   int frame_positions;   /* sines of their places are added to the (mapped) frames, which attention
                          * alone would take as a set; torch.nn.TransformerDecoder adds none */
-  int memory_relu;       /* frames pass ReLU behind "memory", which is there at any width then */
+  int memory_relu;       /* frames pass ReLU after "memory", which is there at any width then */
   int learned;           /* positions are parameters ("positions.weight"), not sines */
-  int post_norm;         /* LayerNorm behind each residual, and none at the end */
+  int post_norm;         /* LayerNorm after each residual, and none at the end */
   double dropout;        /* on embeddings, attention and sub-layer outputs, while training */
-  double memory_dropout; /* on frames, in front of "memory" and behind it, while training */
+  double memory_dropout; /* on frames, before "memory" and after it, while training */
   double eps;            /* of LayerNorm */
   nj_dtype dtype;        /* NJ_F32, or NJ_F64 for checking gradients */
 } nj_decoder_options;

@@ -32,7 +32,7 @@ typedef struct {
                       * decoder's positions where they are fewer) */
   int64_t no_repeat; /* no run of so many tokens comes twice; 0: no such rule */
   int64_t bos, eos;
-  int renormalize;       /* rules act on logits, in front of the softmax */
+  int renormalize;       /* rules act on logits, before the softmax */
   int narrowing;         /* of a beam: each caption that ends leaves it one narrower */
   const int64_t *forbid; /* tokens that never come */
   size_t n_forbid;

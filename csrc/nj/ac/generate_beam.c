@@ -9,7 +9,7 @@ typedef struct {
   nj_choice choice;
 } candidate;
 
-/* Keeps the best `most` in order; an equal one goes behind those that came first. */
+/* Keeps the best `most` in order; an equal one goes after those that came first. */
 static void keep(candidate *best, int64_t *n, int64_t most, candidate new) {
   if (*n == most) {
     if (!(new.rank > best[most - 1].rank))

@@ -36,7 +36,7 @@ static int64_t make_heap(const nj_generation *gen, const float *scores, int32_t 
   return n;
 }
 
-/* Takes the top off and puts it behind the others. */
+/* Takes the top off and puts it after the others. */
 static int32_t pop(const float *scores, int32_t *heap, int64_t *n) {
   int32_t top = heap[0];
   heap[0] = heap[--*n];

@@ -160,7 +160,7 @@ static int64_t window_samples(const nj_mel_options *o) {
   return o->fill == NJ_MEL_FILL_NONE ? 0 : (int64_t)(o->duration * (double)o->rate + 0.5);
 }
 
-/* Samples of silence behind each repetition. */
+/* Samples of silence after each repetition. */
 static int64_t gap_samples(const nj_mel_options *o) {
   return (int64_t)(o->gap * (double)o->rate + 0.5);
 }

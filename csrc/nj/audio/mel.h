@@ -60,7 +60,7 @@ typedef struct {
   int drop_last;      /* one frame less at the end (ACT) */
   nj_mel_fill fill;
   double duration; /* seconds that a clip is padded or repeated to; 0: never */
-  double gap;      /* repeat and repeat_pad: seconds of silence behind each repetition */
+  double gap;      /* repeat and repeat_pad: seconds of silence after each repetition */
 } nj_mel_options;
 
 /* Presets: "panns" (32 kHz; also HTS-AT: "htsat"), "panns16k", "panns8k", "laion",

@@ -162,7 +162,7 @@ static int may_enter(const nj_reader *r, const file *f, size_t bytes) {
          (r->bytes <= r->options.bytes && bytes <= r->options.bytes - r->bytes);
 }
 
-/* Puts a tile behind its file's, when there is room. 0: nobody wants it. */
+/* Puts a tile after its file's, when there is room. 0: nobody wants it. */
 static int enter(nj_reader *r, file *f, tile *t) {
   size_t bytes = tile_bytes(t);
   pthread_mutex_lock(&r->lock);
@@ -304,7 +304,7 @@ static nj_status wait_for(nj_reader *r, const file *f, int tiles) {
   return NJ_OK;
 }
 
-/* A tile of a file that the calling thread reads; passes over those that were taken before. */
+/* A tile of a file that the calling thread reads; skips those that were taken before. */
 static nj_status read_own(nj_reader *r, file *f, tile **out) {
   nj_status st = NJ_OK;
   int64_t there = 1;
@@ -345,7 +345,7 @@ static nj_status take_tile(nj_reader *r, file *f, tile **out) {
   return NJ_OK;
 }
 
-/* After running out of memory: once, a file is read anew on the calling thread. */
+/* After running out of memory: once, a file is read again on the calling thread. */
 static nj_status begin_again(nj_reader *r, file *f) {
   atomic_store(&f->wanted, 0);
   if (!f->own) {

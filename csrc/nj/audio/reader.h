@@ -16,7 +16,7 @@ typedef struct {
 } nj_reader_options;
 
 /* One job, 16 files ahead, 32 MiB, files of at most NJ_DECODE_MAX_SECONDS; without the rest of a tiling,
- * which must be set (by name: tiles of 30 seconds, one behind the other). */
+ * which must be set (by name: tiles of 30 seconds, one after the other). */
 nj_reader_options nj_reader_default_options(void);
 extern const nj_option_table nj_reader_option_table;
 
@@ -39,7 +39,7 @@ size_t nj_reader_bytes(nj_reader *r);
  * forgotten; it had *count samples at the tiling's rate, or *fault tells why it cannot be read,
  * whatever tiles came before.
  * Errors: ESTATE (no file is pending), EINTR (nothing is lost), ENOMEM (once for a file: the next
- * call begins it anew, on the calling thread, behind the tiles that were taken). */
+ * call begins it again, on the calling thread, after the tiles that were taken). */
 nj_status nj_reader_next(nj_reader *r, nj_tensor **tile, int64_t *count, nj_fault *fault);
 
 #endif

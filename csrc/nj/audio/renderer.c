@@ -10,7 +10,7 @@
 typedef struct batch {
   struct batch *next;
   int64_t n;
-  nj_mixture *items; /* with their parts behind them, one block */
+  nj_mixture *items; /* with their parts after them, one block */
   int64_t *lengths;  /* rows: frames, also those of filling, or samples */
   int64_t longest;
   int64_t begun, done; /* items */

@@ -1,7 +1,7 @@
 /* Batches of mixtures rendered ahead of the network: jobs decode, mix and compute log-mels on threads
  * of their own, while the caller trains on the batch before. Batches come out in the order they
- * went in; what they hold does not depend on the number of jobs, nor on what runs beside. A file that
- * cannot be read spoils its own item only. */
+ * went in; what they hold does not depend on the number of jobs, nor on what else runs. A file that
+ * cannot be read fails its own item only. */
 #ifndef NJ_AUDIO_RENDERER_H
 #define NJ_AUDIO_RENDERER_H
 

@@ -42,7 +42,7 @@ typedef struct {
 nj_status nj_tiler_open(nj_tiler *t, const char *path, int (*stop)(void *), void *stop_data,
                         nj_fault *fault);
 /* The next tile: its rows (count × width) in `rows`, which is empty with its ctx set, and its samples;
- * or, with *samples 0, the end of the file. rows NULL: passes over it. Errors: as nj_audio_decode. */
+ * or, with *samples 0, the end of the file. rows NULL: skips it. Errors: as nj_audio_decode. */
 nj_status nj_tiler_next(nj_tiler *t, nj_samples *rows, int64_t *samples, nj_fault *fault);
 /* Samples of the file, once it has ended. */
 int64_t nj_tiler_samples(const nj_tiler *t);

@@ -44,7 +44,7 @@ struct nj_ctx {
 
 nj_status nj_heap_init(nj_heap *heap, size_t limit);
 void nj_heap_destroy(nj_heap *heap);
-/* Joins the pool's threads; a later nj_parallel starts them anew. */
+/* Joins the pool's threads; a later nj_parallel starts them again. */
 void nj_pool_stop(nj_ctx *ctx);
 /* Cores this process may run on. */
 int nj_cpu_count(void);

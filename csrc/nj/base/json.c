@@ -116,7 +116,7 @@ static nj_status unicode_escape(nj_json *json, char **out) {
   return NJ_OK;
 }
 
-/* json->at is just behind a backslash. */
+/* json->at is just after a backslash. */
 static nj_status escape(nj_json *json, char **out) {
   static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
   if (json->at == json->end)
@@ -230,7 +230,7 @@ static double to_double(const char *first, const char *last) {
     fraction += behind_point;
   }
   if (at < last) {
-    /* Not strtol: the text may end right here, with no NUL behind it. */
+    /* Not strtol: the text may end right here, with no NUL after it. */
     int negative = *++at == '-';
     if (*at == '-' || *at == '+')
       at++;

@@ -2,7 +2,7 @@
  * names are those of Hugging Face's files.
  *
  *   ids (B, N) → word + position + type embeddings → LayerNorm →
- *   layers of self-attention and feed-forward, each with a residual and LayerNorm behind it →
+ *   layers of self-attention and feed-forward, each with a residual and LayerNorm after it →
  *   words (B, N, D); the sentence vector is word 0 ([CLS], <s>), the mean of the valid words, or what
  *   the pooler makes of word 0: tanh(pooler.dense(word 0)) */
 #ifndef NJ_ENCODERS_BERT_H

@@ -8,7 +8,7 @@
  *   frames (B, N, C) → clip (B, C) = max over time + mean over time
  *   [→ fc1 → ReLU → fc_audioset → logits]
  *
- * Frames behind a clip's length are masked: zero before the first convolution, out of the pools at
+ * Frames past a clip's length are masked: zero before the first convolution, out of the pools at
  * the end. A batch needs at least as many frames as one output frame is made of. */
 #ifndef NJ_ENCODERS_CONVNET_H
 #define NJ_ENCODERS_CONVNET_H

@@ -101,7 +101,7 @@ static nj_status add_block(nj_params *p, int stage, int64_t block, int64_t width
 #undef PART
 }
 
-/* The stem's convolution stands before its norm, those between stages behind theirs. */
+/* The stem's convolution stands before its norm, those between stages after theirs. */
 static nj_status add_downsample(nj_params *p, const nj_convnext_options *o, int stage) {
   char conv[NAME], norm[NAME];
   snprintf(conv, sizeof conv, "downsample_layers.%d.%d", stage, stage ? 1 : 0);
@@ -140,7 +140,7 @@ static int64_t patches(const nj_convnext *net, int64_t length) {
   return n < 1 && length > 0 ? 1 : n;
 }
 
-/* What is left of `length` behind a convolution of stride 2; of a short clip its beginning. */
+/* What is left of `length` after a convolution of stride 2; of a short clip its beginning. */
 static int64_t halved(int64_t length) { return length == 1 ? 1 : length / 2; }
 
 static int64_t frames_of(const nj_network *base, int64_t length) {
@@ -188,7 +188,7 @@ static nj_status to_image(nj_ctx *ctx, nj_tensor *x, nj_tensor **out) {
   return nj_permute(ctx, x, (int[]){0, 3, 1, 2}, out);
 }
 
-/* x (B, C, T', M') with zeros behind each clip's end. */
+/* x (B, C, T', M') with zeros past each clip's end. */
 static nj_status clear_end(const pass *p, nj_tensor *x, nj_tensor **out) {
   nj_flow f = nj_flow_begin(x);
   if (p->left) {

@@ -4,14 +4,14 @@
  * calls the layer scale "scale_layer" where that says "gamma".
  *
  *   log-mel (B, T, M) → bn0 over bands → image (B, 1, T, M) → 4x4 convolution of stride 4, padded by
- *   4 in time, LayerNorm over channels → 4 stages of blocks, each but the first behind LayerNorm and
+ *   4 in time, LayerNorm over channels → 4 stages of blocks, each but the first after LayerNorm and
  *   a 2x2 convolution of stride 2 → mean over frequency → frames (B, N, C)
  *
  *   block: x + gamma · MLP(LayerNorm(7x7 depthwise convolution of x)), the MLP 4 times as wide, GELU
  *
  * The clip is the maximum plus the mean over time; the classifier reads LayerNorm of it. A clip
- * shorter than T is what it is alone: what a convolution would see behind its end is zero, as its
- * padding is. Its stages are the images (B, channels, T', M') behind each stage. */
+ * shorter than T is what it is alone: what a convolution would see past its end is zero, as its
+ * padding is. Its stages are the images (B, channels, T', M') after each stage. */
 #ifndef NJ_ENCODERS_CONVNEXT_H
 #define NJ_ENCODERS_CONVNEXT_H
 

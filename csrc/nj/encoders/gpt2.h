@@ -31,7 +31,7 @@ NJ_NETWORK_DECLARE(gpt2)
 /* ids int64 (B, N), 0-based; mask (B, N), non-zero where a word is valid, or NULL: other words do not
  * attend to those that are not. Positions count from the first word, valid or not. Gives words
  * (B, N, D). `hidden`, when not NULL, receives layers + 1 tensors: the embeddings and each layer's
- * output, the last one behind ln_f. Errors: ESHAPE, EDTYPE, EINDEX (an id outside the vocabulary),
+ * output, the last one after ln_f. Errors: ESHAPE, EDTYPE, EINDEX (an id outside the vocabulary),
  * EARG (more words than positions). */
 nj_status nj_gpt2_forward(nj_gpt2 *net, nj_tensor *ids, nj_tensor *mask, int training, nj_rng *rng,
                           nj_tensor **hidden, nj_tensor **words);

@@ -200,7 +200,7 @@ static nj_status run_stage(nj_htsat *net, int i, walk *w, nj_tensor *x, nj_tenso
   return nj_flow_end(&f, out);
 }
 
-/* Tokens behind the last block (B, tokens, C) → (B, quarters, bins, columns, C). */
+/* Tokens after the last block (B, tokens, C) → (B, quarters, bins, columns, C). */
 static nj_status parts_of(nj_htsat *net, nj_tensor *x, nj_tensor **out) {
   const int64_t shape[] = {x->shape[0], net->quarters, net->bins, net->columns, net->channels};
   nj_flow f = nj_flow_begin(x);

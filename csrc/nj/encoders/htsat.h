@@ -24,7 +24,7 @@
 
 /* How a clip becomes as long as the image: NJ_HTSAT_STRETCH is what the authors' code does, and
  * makes a frame's seconds depend on the clip's length. With the others a frame is always as many
- * input frames, and those behind the clip's end do not count. */
+ * input frames, and those after the clip's end do not count. */
 typedef enum { NJ_HTSAT_STRETCH, NJ_HTSAT_REPEAT, NJ_HTSAT_ZERO } nj_htsat_fit;
 
 /* LAION-CLAP's fusion of several views of a long clip: its log-mel shrunk to the image's length, and
@@ -69,7 +69,7 @@ NJ_NETWORK_DECLARE(htsat)
 
 /* Input frames at most: 1024. The audio encoder, with more of its errors and shapes:
  *   frames   valid frames of a clip: all 32 when stretched, else length / 32, rounded up
- *   forward  stages: NJ_HTSAT_HIDDEN tensors: tokens of the patches, of each stage behind its merge
+ *   forward  stages: NJ_HTSAT_HIDDEN tensors: tokens of the patches, of each stage after its merge
  *            (B, tokens, channels), and the map (B, C, 2, 32) that logits are made of
  *   logits   takes that map, and gives as what the last layer reads the logits of each time
  *            (B, classes, 32) */

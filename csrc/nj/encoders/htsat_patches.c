@@ -148,7 +148,7 @@ static nj_status fit(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths
   return differ ? fit_each(net, x, lengths, out) : fit_same(net, x, first, out);
 }
 
-/* Clips (n, T, M), behind the batch norm → images (n, 1, side, side): quarters one below the other. */
+/* Clips (n, T, M), after the batch norm → images (n, 1, side, side): quarters one below the other. */
 static nj_status images(const nj_htsat *net, nj_tensor *x, const nj_tensor *lengths,
                         nj_tensor **out) {
   nj_ctx *ctx = net->base.ctx;

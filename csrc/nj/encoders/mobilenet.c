@@ -170,7 +170,7 @@ typedef struct {
   nj_mobilenet *net;
   int training;
   nj_tensor *left; /* int64 (B); NULL: every clip fills the image */
-  nj_tensor *mask; /* uint8 (B, 1, 1, T'): 1 behind the end; made when first needed */
+  nj_tensor *mask; /* uint8 (B, 1, 1, T'): 1 past the end; made when first needed */
 } pass;
 
 static void halve(pass *p) {
@@ -190,7 +190,7 @@ static nj_status make_mask(pass *p, int64_t frames) {
   return NJ_OK;
 }
 
-/* x (B, C, M', T') with zeros behind each clip's end. */
+/* x (B, C, M', T') with zeros past each clip's end. */
 static nj_status clear_end(pass *p, nj_tensor *x, nj_tensor **out) {
   if (!p->left) {
     *out = nj_retain(x);
@@ -201,7 +201,7 @@ static nj_status clear_end(pass *p, nj_tensor *x, nj_tensor **out) {
   return nj_masked_fill(p->net->base.ctx, x, p->mask, 0.0, out);
 }
 
-/* The mean of each channel over the clip's pixels, (B, C); behind its end x is zero. */
+/* The mean of each channel over the clip's pixels, (B, C); past its end x is zero. */
 static nj_status squeeze_mean(pass *p, nj_tensor *x, nj_tensor **out) {
   nj_ctx *ctx = p->net->base.ctx;
   if (!p->left)

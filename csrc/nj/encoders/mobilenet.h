@@ -8,7 +8,7 @@
  *   features.1 … 15: inverted residual blocks, four of them of stride 2 → features.16: 1x1 →
  *   mean over frequency → frames (B, N, C) → clip (B, C) = mean over time → classifier → logits
  *
- * A clip shorter than T is what it is alone: behind its end every activation that a wider kernel or
+ * A clip shorter than T is what it is alone: past its end every activation that a wider kernel or
  * a mean would see is zero, as a convolution's padding is. Its stages are the NJ_MOBILENET_STAGES images
  * (B, channels, M', T') that features.0 … 16 gave. */
 #ifndef NJ_ENCODERS_MOBILENET_H

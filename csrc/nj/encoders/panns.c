@@ -52,7 +52,7 @@ nj_status nj_panns_frames(nj_ctx *ctx, nj_tensor *x, nj_tensor **out) {
   return nj_flow_end(&f, out);
 }
 
-/* One pool over three frames of (B, N, C), `outside` being what lies behind the end. */
+/* One pool over three frames of (B, N, C), `outside` being what lies past the end. */
 static nj_status pool_three(nj_ctx *ctx, nj_tensor *frames, nj_tensor *lengths, double outside,
                             nj_tensor **out) {
   const nj_pool_options three = {.kernel = {3, 1}, .stride = {1, 1}, .padding = {1, 0}};

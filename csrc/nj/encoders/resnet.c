@@ -9,7 +9,7 @@
 #include "tensor/autograd.h"
 #include "tensor/flow.h"
 
-#define STRIDE 32 /* conv_block1, three layers, and the pool behind them */
+#define STRIDE 32 /* conv_block1, three layers, and the pool after them */
 
 nj_resnet_options nj_resnet_default_options(void) {
   return (nj_resnet_options){.mels = 64,

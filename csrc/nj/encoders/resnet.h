@@ -7,7 +7,7 @@
  *   [→ fc1 → ReLU → fc_audioset → logits]
  *
  * Layers 2 to 4 halve the image by average pooling before their first convolution, and their
- * shortcut is average pool → conv1x1 → BN. One output frame is 32 input frames. Frames behind a
+ * shortcut is average pool → conv1x1 → BN. One output frame is 32 input frames. Frames after a
  * clip's end are masked as in convnet.h. */
 #ifndef NJ_ENCODERS_RESNET_H
 #define NJ_ENCODERS_RESNET_H

@@ -124,7 +124,7 @@ static nj_status cut_patches(const nj_vit *net, nj_tensor *x, nj_tensor **out) {
   return nj_flow_end(&f, out);
 }
 
-/* The class token in front of x (B, N, D), and positions: (B, N + 1, D). */
+/* The class token before x (B, N, D), and positions: (B, N + 1, D). */
 static nj_status add_places(const nj_vit *net, nj_tensor *x, nj_tensor **out) {
   nj_ctx *ctx = net->base.ctx;
   const nj_params *p = &net->base.params;
@@ -143,7 +143,7 @@ static nj_status add_places(const nj_vit *net, nj_tensor *x, nj_tensor **out) {
   return st;
 }
 
-/* What attention takes to hide the tokens behind each clip's end; NULL without lengths. */
+/* What attention takes to hide the tokens past each clip's end; NULL without lengths. */
 static nj_status key_mask(const nj_vit *net, const nj_tensor *left, int64_t tokens,
                           nj_tensor **out) {
   if (!left)
@@ -185,7 +185,7 @@ static nj_status run_layer(const nj_vit *net, int64_t layer, nj_tensor *x, nj_te
   return nj_flow_end(&f, out);
 }
 
-/* x (B, T, M) → the class token and the frames behind the head (B, N + 1, C). left: frames of each
+/* x (B, T, M) → the class token and the frames after the head (B, N + 1, C). left: frames of each
  * clip, or NULL. */
 static nj_status tokens_of(nj_vit *net, nj_tensor *x, nj_tensor *lengths, const nj_tensor *left,
                            int training, nj_rng *rng, nj_tensor **out) {

@@ -7,7 +7,7 @@
  *   → frames (B, N, D), and the class token as clip (B, D) [→ Linear: scores of classes for each]
  *
  * T is padded at the end to a multiple of P. A clip shorter than T is what it is alone: nothing attends to
- * what lies behind its end. */
+ * what lies past its end. */
 #ifndef NJ_ENCODERS_VIT_H
 #define NJ_ENCODERS_VIT_H
 

@@ -52,7 +52,7 @@ static nj_status check_options(nj_ctx *ctx, const nj_aggregator_options *o) {
   if (!o->tokens && learned)
     return nj_fail(ctx, NJ_EARG,
                    "aggregator: this kind learns its outputs and needs tokens, the most there may "
-                   "be, beside ratio");
+                   "be, besides ratio");
   if (!(o->overlap >= 0 && o->overlap <= 1))
     return nj_fail(ctx, NJ_EARG, "aggregator: overlap must be in [0, 1], got %g", o->overlap);
   if (!(o->dropout >= 0 && o->dropout < 1))

@@ -39,7 +39,7 @@ typedef struct {
   int64_t neighbours;    /* DPC: k of the density */
   uint64_t seed;         /* DPC: of what breaks ties */
   double overlap;        /* WINDOW: how far each window reaches into its neighbours, in windows */
-  double dropout;        /* while training, of attention and in front of residuals */
+  double dropout;        /* while training, of attention and before residuals */
   nj_dtype dtype;        /* of the parameters; 0: float32 */
 } nj_aggregator_options;
 

@@ -49,7 +49,7 @@ nj_status interact_pack(interact_job *job);
 
 /* e (words of block b, frames of group g; rows e_row apart) = words · frames, `words` being the
  * block's gathered tokens. n: the columns that may be written, at least those of the group; with
- * interact_row's, rows are written in whole vectors, zeros behind the last frame. */
+ * interact_row's, rows are written in whole vectors, zeros after the last frame. */
 void interact_products(const interact_job *job, int64_t b, int64_t g, const void *words, void *e,
                        int64_t e_row, int64_t n);
 int64_t interact_row(const interact_job *job, int64_t g);

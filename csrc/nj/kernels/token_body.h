@@ -2,7 +2,7 @@
  * are the structures' names. */
 
 #define LOW ((T)-INFINITY)
-/* Columns c … c + LANES - 1 of a row, `fill` behind the last. */
+/* Columns c … c + LANES - 1 of a row, `fill` after the last. */
 static inline V part_of(const T *row, int64_t c, int64_t columns, T fill) {
   return c + LANES <= columns ? F(load)(row + c) : F(load_n)(row + c, columns - c, fill);
 }

@@ -60,7 +60,7 @@ static nj_status append(nj_params *params, const char *prefix, const char *name,
   return NJ_OK;
 }
 
-/* Weights are (out, in, …): everything behind the first two sizes is the receptive field. */
+/* Weights are (out, in, …): everything after the first two sizes is the receptive field. */
 static void fans(int ndim, const int64_t *shape, int64_t *in, int64_t *out) {
   int64_t field = 1;
   for (int i = 2; i < ndim; i++)

@@ -8,7 +8,7 @@
 #include "tensor/autograd.h"
 #include "tensor/flow.h"
 
-/* uint8 (B, N, 1, …): 1 behind the end of each sequence. */
+/* uint8 (B, N, 1, …): 1 past the end of each sequence. */
 static nj_status padding_mask(nj_ctx *ctx, const nj_tensor *x, const nj_tensor *lengths,
                               nj_tensor **out) {
   int64_t shape[NJ_MAX_DIMS];

@@ -1,4 +1,4 @@
-/* Pooling a sequence of frames or words into one vector, and masking what lies behind its end. */
+/* Pooling a sequence of frames or words into one vector, and masking what lies past its end. */
 #ifndef NJ_NN_POOLING_H
 #define NJ_NN_POOLING_H
 

@@ -41,7 +41,7 @@ typedef enum { NJ_QUERY, NJ_KEY, NJ_VALUE } nj_attention_part;
 typedef struct {
   nj_dense in;    /* query, key and value stacked, (3 D, D) and (3 D) … */
   nj_dense of[3]; /* … or each by itself, when in.weight is NULL */
-  nj_dense out;   /* behind the joined heads; weight NULL: nothing */
+  nj_dense out;   /* after the joined heads; weight NULL: nothing */
   int64_t heads;
 } nj_multi_head;
 
@@ -61,7 +61,7 @@ typedef struct {
 nj_status nj_multi_head_project(nj_ctx *ctx, const nj_multi_head *m, nj_attention_part part,
                                 nj_tensor *x, nj_tensor **out);
 /* Attention of heads q (B, h, N, d) over k, v (B, h, M, d), joined and projected: (B, N, D). mask as
- * nj_attention takes it. A query that sees no key gets zeros in front of the output projection. */
+ * nj_attention takes it. A query that sees no key gets zeros before the output projection. */
 nj_status nj_multi_head_attend(nj_ctx *ctx, const nj_multi_head *m, nj_tensor *q, nj_tensor *k,
                                nj_tensor *v, nj_tensor *mask, nj_drop drop, nj_tensor **out);
 /* Both: x (B, N, D) attends to source (B, M, D). */
@@ -80,7 +80,7 @@ nj_status nj_feed_forward(nj_ctx *ctx, nj_dense first, nj_dense second, nj_activ
 
 typedef struct {
   int64_t width, heads, hidden;
-  int pre_norm; /* LayerNorm in front of each part; else behind its residual */
+  int pre_norm; /* LayerNorm before each part; else after its residual */
   nj_activation activation;
   double eps; /* of LayerNorm */
 } nj_transformer_options;

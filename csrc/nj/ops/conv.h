@@ -22,7 +22,7 @@ extern const nj_option_table nj_conv_option_table;
 /* The cross-correlation of x (B, in, H, W) with w, plus b (out) unless NULL: (B, out, H', W') with
  * H' = (H + 2 padding - dilation (kH - 1) - 1) / stride + 1, rounded down. options NULL: defaults.
  * In float32 an image has the same bits alone and in a batch. The packed form of a weight that was
- * not itself computed is kept beside it until it changes. Errors: ESHAPE, EDTYPE, EARG (options).
+ * not itself computed is kept with it until it changes. Errors: ESHAPE, EDTYPE, EARG (options).
  * */
 nj_status nj_conv2d(nj_ctx *ctx, nj_tensor *x, nj_tensor *w, nj_tensor *b,
                     const nj_conv_options *options, nj_tensor **out);

@@ -42,7 +42,7 @@ static nj_status packed_weight(nj_ctx *ctx, const nj_tensor *w, const float **pa
     return st;
   }
   *packed = block;
-  if (w->node) /* computed afresh each time: not worth keeping */
+  if (w->node) /* recomputed each time: not worth keeping */
     *own = block;
   else
     return nj_packed_keep(w, NJ_PACKED_LINEAR, 0, block);

@@ -13,7 +13,7 @@
 nj_status nj_matmul(nj_ctx *ctx, nj_tensor *a, nj_tensor *b, nj_tensor **out);
 
 /* x (…, in) · wᵀ + b with w (out, in) and b (out) or NULL: (…, out). The packed form of a weight
- * that was not itself computed is kept beside it until it changes. Errors: ESHAPE, EDTYPE. */
+ * that was not itself computed is kept with it until it changes. Errors: ESHAPE, EDTYPE. */
 nj_status nj_linear(nj_ctx *ctx, nj_tensor *x, nj_tensor *w, nj_tensor *b, nj_tensor **out);
 
 #endif

@@ -7,7 +7,7 @@
 #include "store/safetensors.h"
 #include "store/torch.h"
 
-/* What people pass by mistake, told apart by its first bytes. */
+/* What people pass by mistake, distinguished by its first bytes. */
 typedef struct {
   const char *magic;
   size_t length;

@@ -1,5 +1,5 @@
 /* Opens a file of named tensors. Containers: safetensors (safetensors.h), torch's zip and legacy formats
- * (torch.h), told apart by their first bytes. Others are recognised and refused by name. */
+ * (torch.h), distinguished by their first bytes. Others are recognised and refused by name. */
 #ifndef NJ_STORE_OPEN_H
 #define NJ_STORE_OPEN_H
 

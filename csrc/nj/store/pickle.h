@@ -91,7 +91,7 @@ typedef struct {
 } nj_pickle;
 
 /* Reads the pickle that begins at `data`; `data` and `what` must outlive it. p->at is then the byte
- * behind it. Errors: EFORMAT (malformed, and where), EUNSUPPORTED (something refused, and its
+ * after it. Errors: EFORMAT (malformed, and where), EUNSUPPORTED (something refused, and its
  * name), ENOMEM. Call nj_pickle_close in any case. */
 nj_status nj_pickle_open(nj_pickle *p, nj_ctx *ctx, const char *what, const void *data,
                          size_t length);

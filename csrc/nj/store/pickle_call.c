@@ -224,7 +224,7 @@ static nj_status check_view(nj_pickle *p, const nj_pickle_tensor *t) {
   return NJ_OK;
 }
 
-/* Storage, offset, size and stride; since 2018 requires_grad and hooks behind them, since torch 2
+/* Storage, offset, size and stride; since 2018 requires_grad and hooks after them, since torch 2
  * more, which says nothing about the numbers. */
 static nj_status check_arguments(nj_pickle *p, uint32_t args) {
   const nj_pickle_value *grad = argument(p, args, 4);

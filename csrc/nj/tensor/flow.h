@@ -5,7 +5,7 @@
  *   NJ_FLOW(f, nj_relu(ctx, f.x, &f.next));
  *   return nj_flow_end(&f, out);
  *
- * After a failure the remaining steps are passed over and nj_flow_end reports it. */
+ * After a failure the remaining steps are skipped and nj_flow_end reports it. */
 #ifndef NJ_TENSOR_FLOW_H
 #define NJ_TENSOR_FLOW_H
 

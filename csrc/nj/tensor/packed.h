@@ -1,4 +1,4 @@
-/* Packed forms of a tensor's values, kept beside its storage: weights in the order that a kernel
+/* Packed forms of a tensor's values, kept with its storage: weights in the order that a kernel
  * reads them. A form is good for one version of the storage; writing to the tensor makes it stale,
  * and the next look drops it. Everything goes when the storage goes. */
 #ifndef NJ_TENSOR_PACKED_H

@@ -48,7 +48,7 @@ static int sigma_is_final(const nj_chars *chars, size_t i) {
   return behind == chars->count || !nj_is_cased(chars->at[behind].cp);
 }
 
-/* Makes room for a dot behind every U+0130, from the back. */
+/* Makes room for a dot after every U+0130, from the back. */
 static nj_status expand_dotted(nj_chars *chars, size_t dotted) {
   NJ_RESERVE(chars->ctx, chars->at, chars->room, chars->count + dotted);
   size_t to = chars->count + dotted;

@@ -36,8 +36,8 @@ static int is_one_of(uint32_t cp, const char *set) {
   return cp > 0 && cp < 0x80 && strchr(set, (int)cp) != NULL;
 }
 
-/* Removes a space in front of a punctuation mark that a space or the end follows. Matches do not
- * overlap: the space behind one mark is used up and cannot be the space before the next. */
+/* Removes a space before a punctuation mark that a space or the end follows. Matches do not
+ * overlap: the space after one mark is used up and cannot be the space before the next. */
 static void join_punctuation(nj_chars *chars) {
   size_t kept = 0, n = chars->count;
   nj_char *at = chars->at;

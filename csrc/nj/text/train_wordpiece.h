@@ -17,7 +17,7 @@
 typedef struct {
   int32_t size;          /* of the vocabulary, at most; 1 … NJ_VOCAB_MAX */
   int64_t min_frequency; /* pairs rarer than this are not merged; at least 1 */
-  int32_t alphabet;      /* characters kept, the most frequent; words with others are passed over */
+  int32_t alphabet;      /* characters kept, the most frequent; words with others are skipped */
   const char *const *specials;
   size_t n_specials;
   nj_basic_options basic;

@@ -20,7 +20,7 @@ typedef struct {
 /* Begin with nj_word_counts w = {.ctx = ctx, .words = {.ctx = ctx}}. */
 void nj_word_counts_free(nj_word_counts *counts);
 /* Counts the words that BasicTokenizer makes of n lines; words of more than `max_word` characters
- * are passed over, as WordPiece does. Errors: EARG (a line longer than NJ_TEXT_MAX), ENOMEM, EINTR.
+ * are skipped, as WordPiece does. Errors: EARG (a line longer than NJ_TEXT_MAX), ENOMEM, EINTR.
  */
 nj_status nj_word_counts_add(nj_word_counts *counts, size_t n, const nj_text *lines,
                              const nj_basic_options *options, int max_word);
