@@ -91,7 +91,7 @@ $(BUILD)/spec/c/%.o: spec/c/%.c Makefile
 
 # The C library and the binding in one archive, for a host that links Lua and nightjar statically.
 .PHONY: libnightjar.a
-libnightjar.a: $(ARCHIVE) ## the static library, build/libnightjar.a
+libnightjar.a: $(ARCHIVE) $(BUILD)/nightjar.pc ## the static library, build/libnightjar.a, and its nightjar.pc
 
 $(ARCHIVE): $(LUA_OBJ) $(NJ_OBJ) $(BUILD)/sources
 	rm -f $@
@@ -99,6 +99,7 @@ $(ARCHIVE): $(LUA_OBJ) $(NJ_OBJ) $(BUILD)/sources
 
 # pkg-config's description of this tree (build/nightjar.pc) or of an installed one.
 VERSION := $(shell sed -n 's/^.define NJ_VERSION "\(.*\)"/\1/p' csrc/nj/nj.h)
+PC_ROOT := $(shell realpath -m --relative-to="$(BUILD)" .)
 define PC_FILE
 prefix=$(1)
 Name: nightjar
@@ -108,7 +109,7 @@ Requires: $(PKGS) $(LUA_PC)
 Cflags: $(2)
 Libs: $(3) -pthread -lm
 endef
-export PC_BUILD := $(call PC_FILE,.,-Icsrc/nj -Icsrc/lua,$(ARCHIVE))
+export PC_BUILD := $(call PC_FILE,$${pcfiledir}/$(PC_ROOT),-I$${prefix}/csrc/nj -I$${prefix}/csrc/lua,$${pcfiledir}/libnightjar.a)
 export PC_INSTALL := $(call PC_FILE,$(PREFIX),-I$${prefix}/include/nightjar,-L$${prefix}/lib -lnightjar)
 
 $(BUILD)/nightjar.pc: Makefile csrc/nj/nj.h
@@ -234,6 +235,9 @@ docs:                 ## docs/reference from types/nightjar.lua
 
 # ---- installing ----
 
+# A folder as seen from the program's, so that the installed tree can be moved as a whole.
+FROM_BIN = $(shell realpath -m --relative-to="$(INST_BINDIR)" "$(1)")
+
 # What a Lua program needs; also LuaRocks' install target.
 .PHONY: install-lua
 install-lua: build
@@ -243,7 +247,9 @@ install-lua: build
 	  install -D -m 644 "lua/$$file" "$(DESTDIR)$(INST_LUADIR)/$$file" || exit 1; done
 	if [ -d models ]; then find models -type f | while read -r file; do \
 	  install -D -m 644 "$$file" "$(DESTDIR)$(INST_LUADIR)/nightjar/$$file" || exit 1; done; fi
-	for file in $(wildcard bin/*); do install -m 755 "$$file" "$(DESTDIR)$(INST_BINDIR)/" || exit 1; done
+	sed 's|{ "[^"]*", "[^"]*" }, -- installed|{ "$(call FROM_BIN,$(INST_LUADIR))", "$(call FROM_BIN,$(INST_LIBDIR))" },|' \
+	  bin/nightjar > $(BUILD)/nightjar.program
+	install -m 755 $(BUILD)/nightjar.program "$(DESTDIR)$(INST_BINDIR)/nightjar"
 
 .PHONY: install
 install: install-lua $(ARCHIVE) ## the module, the program, the static library, headers, editor stubs

@@ -154,6 +154,12 @@ describe("nj.families.recognise", function()
       for _, case in ipairs(cases) do
         local found = assert(nj.families.recognise(entries(below(prefix, {}, case[3]))), case[2])
         assert.same({ case[1], case[2], prefix }, { found.family, found.title, found.prefix })
+        local wrapped = {} -- a part of it by DataParallel, its layers by torch.compile
+        for name, shape in pairs(case[3]) do
+          wrapped[(name:gsub("^([^.]*%.)(.*)%.", "%1module.%2._orig_mod."))] = shape
+        end
+        found = assert(nj.families.recognise(entries(below(prefix, {}, wrapped))), case[2])
+        assert.same({ case[1], case[2], prefix }, { found.family, found.title, found.prefix })
       end
     end
   end)

@@ -1,6 +1,8 @@
 describe("nightjar", function()
   local nj = require "nightjar"
   local child = require "spec.support.child"
+  local sound = require "spec.support.sound"
+  local temporary = require "spec.support.temporary"
 
   it("tells its version", function()
     assert.matches("^nightjar %d+%.%d+%.%d+$", nj._VERSION)
@@ -19,5 +21,30 @@ describe("nightjar", function()
       print "done"]])
     assert.equal("done\n", output)
     assert.equal(0, code)
+  end)
+
+  it("does all of its work in a host that forbids new globals", function()
+    local folder = temporary.folder()
+    temporary.write(folder .. "/a.wav", sound.wav(sound.noise(4000, 1, 0.3), { rate = 16000 }))
+    local script = temporary.write(folder .. "/host.lua", [[
+      setmetatable(_G, { __newindex = function(_, name) error("new global " .. name, 2) end,
+        __index = function(_, name) error("unknown global " .. tostring(name), 2) end })
+      local nj = require "nightjar"
+      local folder = ...
+      local model = assert(nj.load "nightjar-small")
+      local lib = assert(nj.library.open(folder .. "/x.njl", { model = model }))
+      assert(lib:add(folder))
+      assert(#assert(lib:search("a dog barks", { k = 1 })) == 1)
+      lib:close()
+      require("nightjar.cli").main { "info", folder .. "/a.wav" }
+      for name in pairs(nj) do local _ = nj[name] end
+      for _, name in ipairs { "evaluate", "finetune", "experiment", "captioner", "plot", "data" } do
+        require("nightjar." .. name)
+      end
+      print "done"]])
+    local output, code = child.run(script, folder)
+    temporary.remove(folder)
+    assert.matches("done\n$", output)
+    assert.equal(0, code, output)
   end)
 end)

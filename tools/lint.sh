@@ -31,6 +31,8 @@ out=$(hits '#[[:space:]]*include[[:space:]]*<cblas\.h>' csrc | grep -v '^csrc/nj
   finding "OpenBLAS is called from outside kernels/gemm" "$out"
 out=$(hits '^#!.*(env +lua$|/lua$)' bin examples lua spec bench tools docs 2> /dev/null) &&
   finding "an interpreter that may be Lua 5.1" "$out"
+out=$(hits 'require *\(? *["'"'"']lfs["'"'"']' lua | grep -v '^lua/nightjar/lfs\.lua:') &&
+  finding "lfs sets a global: require nightjar.lfs" "$out"
 out=$(find csrc lua spec bin bench examples 2> /dev/null | grep -E '/(util|utils|misc|common|helpers?)(\.|/|$)') &&
   finding "a room called after nothing" "$out"
 out=$(git ls-files 2> /dev/null | xargs -r -d '\n' grep -nIE '[[:space:]]+$' -- 2> /dev/null | grep -vE '^(models|docs/reference)/' | head -20)

@@ -8,6 +8,7 @@
 --- LAION-CLAP, Hugging Face's ClapModel, WavCaps, audio-text_retrieval, MGA-CLAP, MS-CLAP (CLAPWrapper.py),
 --- EfficientAT, audioset-convnext-inf, CoNeTTE, ACT, BERT, RoBERTa, GPT-2.
 local opts = require "nightjar.opts"
+local wrappers = require "nightjar.encoders.wrappers"
 
 local families = {}
 
@@ -276,8 +277,9 @@ function families.recognise(entries)
     opts.arg("families.recognise", 1, "entries, an item", entry, "table")
     opts.arg("families.recognise", 1, "entries, name of an item", entry.name, "string")
     opts.arg("families.recognise", 1, "entries, shape of an item", entry.shape, "table")
-    shapes[entry.name] = entry.shape
-    names[i] = entry.name
+    local name = wrappers.name(entry.name)
+    shapes[name] = entry.shape
+    names[i] = name
   end
   local function has(name) return shapes[name] end
   for _, entry in ipairs(whole) do

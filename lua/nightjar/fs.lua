@@ -1,6 +1,6 @@
 --- Paths and folders: what nightjar needs of a file system, over LuaFileSystem. Listings are sorted
 --- by bytes, so that they are the same on every machine.
-local lfs = require "lfs"
+local lfs = require "nightjar.lfs"
 local opts = require "nightjar.opts"
 
 local fs = {}

@@ -58,7 +58,8 @@ describe("nightjar", function()
       local code, out, err = run({}, table.unpack(arguments))
       assert.equal(2, code, table.concat(arguments, " ") .. err)
       assert.equal("", out)
-      assert.matches("^nightjar: .*Usage: nightjar", err)
+      local command = arguments[1] and arguments[1] ~= "serch" and " " .. arguments[1] or ""
+      assert.matches("^nightjar: .*Usage: nightjar" .. command .. " %[", err)
     end
     local _, _, err = run({}, "search", "dog", ".", "-k", "0")
     assert.matches("-k takes a number from 1, got '0'", err, 1, true)

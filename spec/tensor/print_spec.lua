@@ -72,6 +72,16 @@ describe("tostring", function()
     assert.is_true(#tostring(nj.zeros(1):expand(2 ^ 30, 2 ^ 30)) < 2000)
   end)
 
+  it("summarises what would take many lines, however few its elements", function()
+    assert.same({ "  0  0  0  …  0  0  0", "[float32 tensor of shape 1×960]" },
+      lines(tostring(nj.zeros(1, 960))))
+    assert.equal(2, #lines(tostring(nj.zeros(1, 2048))))
+    assert.is_true(#lines(tostring(nj.zeros(300, 1, 3))) < 20)
+    assert.equal("columns 1 to 26", lines(tostring(nj.zeros(4, 100)))[1]) -- few lines: all of it
+    assert.equal(20, #lines(tostring(nj.zeros(19, 20))))
+    assert.equal("columns 1 to 26", lines(nj.zeros(1, 960):format { threshold = 4000 })[1])
+  end)
+
   it("tells of emptiness and gradients", function()
     assert.equal("[float32 tensor of shape 0×3, empty]", tostring(nj.zeros(0, 3)))
     local x = nj.tensor({ 1 }, { grad = true })

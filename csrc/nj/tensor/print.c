@@ -294,6 +294,21 @@ static void print_matrices(printer *p) {
   } while (lead > 0 && next_shown(p, lead, places, index));
 }
 
+/* What printing every element would take, counted in elements: a line that names columns or a matrix
+ * takes the room of a line of them. 1x960 is long for that reason, not for its elements. */
+static double cost_of(const printer *p) {
+  const nj_tensor *x = p->x;
+  double n = (double)nj_numel(x), per_line = (double)columns_per_line(p);
+  if (x->ndim < 2)
+    return n;
+  double columns = (double)x->shape[x->ndim - 1], rows = (double)x->shape[x->ndim - 2];
+  double matrices = n / (rows * columns);
+  double headers = x->ndim > 2 ? matrices : 0;
+  if (columns > per_line)
+    headers += matrices * ceil(columns / per_line);
+  return n + headers * per_line;
+}
+
 static void print_footer(nj_text_buffer *text, const nj_tensor *x) {
   nj_text_addf(text, "[%s tensor of shape ", nj_dtype_name(x->dtype));
   for (int i = 0; i < x->ndim; i++)
@@ -336,6 +351,11 @@ nj_status nj_print(nj_tensor *x, const nj_print_options *options, nj_text_buffer
   p.summarised = n > options->threshold;
   if (n > 0) {
     measure(&p);
+    if (!p.summarised && cost_of(&p) > (double)options->threshold) {
+      p.summarised = 1;
+      p.format.width = 0;
+      measure(&p);
+    }
     if (x->ndim == 1)
       print_vector(&p);
     else

@@ -21,7 +21,8 @@ void nj_text_free(nj_text_buffer *text);
 
 typedef struct {
   int width;         /* columns of the terminal */
-  int64_t threshold; /* tensors of more elements are summarised */
+  int64_t threshold; /* tensors of more elements are summarised; lines that name columns or a matrix
+                        count as lines of elements */
   int edge;          /* entries shown at each end of a summarised dimension */
   int digits;        /* significant digits of the largest value, 1 … 17 */
 } nj_print_options;

@@ -14,6 +14,7 @@ local sizes = require "nightjar.model.checkpoint.sizes"
 local systems = require "nightjar.captioner.systems"
 local vocabularies = require "nightjar.captioner.vocabulary"
 local weights = require "nightjar.encoders.checkpoint"
+local wrappers = require "nightjar.encoders.wrappers"
 
 local checkpoint = {}
 
@@ -176,6 +177,7 @@ local function fill(captioner, tensors, found, own, taken, given)
 end
 
 local function build(source, tensors, metadata, make, o)
+  tensors = wrappers.tensors(tensors)
   local found, own = recognise(tensors)
   if not found then return nil, own end
   local descriptor, taken, code = describe(found, own, tensors, metadata, o)

@@ -30,15 +30,28 @@ The index is the file .nightjar.njl in that folder (choose another with --librar
   return parser
 end
 
+-- The arguments by name; or nil, and what is wrong with the usage of the command that it is wrong with.
+-- argparse calls the `error` of the parser that was asked, with the command that was being read.
+local function parse(arguments)
+  local parser, wrong = make_parser(), nil
+  function parser.error(command, message)
+    wrong = { message = message, usage = command:get_usage() }
+    error(wrong, 0)
+  end
+  local ok, parsed = pcall(parser.parse, parser, arguments)
+  if ok then return parsed end
+  if parsed ~= wrong then error(parsed, 0) end
+  return nil, wrong
+end
+
 --- Runs a command line; gives the exit status.
 ---@param arguments string[]
 ---@return integer
 function cli.main(arguments)
-  local parser = make_parser()
-  local ok, parsed = parser:pparse(arguments)
-  if not ok then
-    output.complain(parsed)
-    io.stderr:write(parser:get_usage(), "\n")
+  local parsed, wrong = parse(arguments)
+  if not parsed then
+    output.complain(wrong.message)
+    io.stderr:write(wrong.usage, "\n")
     return 2
   end
   local command = require("nightjar.cli." .. parsed.command)

@@ -38,7 +38,7 @@ end
 
 --- A path as short as it can be from here.
 local function short(path)
-  local here = require("lfs").currentdir() .. "/"
+  local here = require("nightjar.lfs").currentdir() .. "/"
   return path:sub(1, #here) == here and path:sub(#here + 1) or path
 end
 

@@ -1,5 +1,6 @@
 --- Weights of others' files into networks, with an account of every tensor.
 local core = require "nightjar.core"
+local wrappers = require "nightjar.encoders.wrappers"
 
 local checkpoint = {}
 
@@ -131,7 +132,8 @@ end
 ---  mismatched = {"name: expected (…), got (…)"} }
 function checkpoint.apply(net, tensors, prefix)
   local wanted = names_of(net)
-  prefix = prefix or find_prefix(wanted, tensors)
+  tensors = wrappers.tensors(tensors)
+  prefix = prefix and wrappers.name(prefix) or find_prefix(wanted, tensors)
   local own, fitting, taken = net:state(), {}, {}
   local report = { prefix = prefix, used = {}, skipped = {}, missing = {}, mismatched = {} }
   local function shape(x) return table.concat(x.shape, ", ") end

@@ -6,6 +6,7 @@ local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 local checkpoint = require "nightjar.encoders.checkpoint"
 local named = require "nightjar.encoders.named"
+local wrappers = require "nightjar.encoders.wrappers"
 
 local encoders = {}
 for name, value in pairs(core.encoders) do encoders[name] = value end
@@ -64,6 +65,7 @@ function encoders.from(what, options)
     if not file then return nil, message, code end
     tensors = file.tensors
   end
+  tensors = tensors and wrappers.tensors(tensors)
   local settings, variant = { rng = o.rng }, variant_of(d, tensors)
   for _, source in ipairs { d.encoder, variant.encoder or {}, o.encoder or {} } do
     for key, value in pairs(source) do settings[key] = value end

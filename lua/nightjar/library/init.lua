@@ -11,7 +11,7 @@ local fs = require "nightjar.fs"
 local levels = require "nightjar.library.levels"
 local opts = require "nightjar.opts"
 local rank = require "nightjar.library.rank"
-local lfs = require "lfs"
+local lfs = require "nightjar.lfs"
 
 local Library = {}
 Library.__index = Library

@@ -15,6 +15,7 @@ local opts = require "nightjar.opts"
 local sizes = require "nightjar.model.checkpoint.sizes"
 local systems = require "nightjar.model.checkpoint.systems"
 local weights = require "nightjar.encoders.checkpoint"
+local wrappers = require "nightjar.encoders.wrappers"
 
 local checkpoint = {}
 
@@ -213,6 +214,7 @@ function checkpoint.load(source, make, options)
     if not file then return nil, message, code end
     tensors = file.tensors
   end
+  tensors = wrappers.tensors(tensors)
   local found, own = recognise(tensors)
   if not found then return nil, path .. own, "EFORMAT" end
   o.rng = o.partial and core.rng(1) or false -- nothing drawn would stay
