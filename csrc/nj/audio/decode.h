@@ -11,18 +11,10 @@
 #define NJ_AUDIO_DECODE_H
 
 #include "audio/fault.h"
+#include "audio/info.h"
 #include "audio/samples.h"
 #include "base/option.h"
 #include "tensor/tensor.h"
-
-/* A file by its path, or (path NULL) bytes in memory. `name` is how messages call it; NULL: the
- * path, or "(bytes)". */
-typedef struct {
-  const char *path;
-  const void *bytes;
-  size_t size;
-  const char *name;
-} nj_audio_source;
 
 typedef struct {
   int64_t rate;       /* of the result in Hz; 0: the file's own */
@@ -39,17 +31,6 @@ typedef struct {
 /* The whole file, at its own rate, all channels, at most NJ_DECODE_MAX_SECONDS. */
 nj_audio_decode_options nj_audio_decode_default_options(void);
 extern const nj_option_table nj_audio_decode_option_table;
-
-typedef struct {
-  int64_t rate;
-  int channels;
-  int64_t frames;       /* as the header says; -1 when it does not */
-  const char *format;   /* "WAV", "FLAC", "OGG", … static text */
-  const char *encoding; /* "PCM_16", "FLOAT", "VORBIS", … static text */
-  int64_t replaced;     /* NaN and infinite samples that became 0 (decoding only) */
-  int cut;              /* the file ends before its header says */
-  int too_long;         /* what was asked for is longer than max_seconds */
-} nj_audio_info;
 
 /* What a file says of itself. Errors: as nj_audio_decode. */
 nj_status nj_audio_probe(nj_ctx *ctx, const nj_audio_source *source, nj_audio_info *info);

@@ -4,7 +4,8 @@
 
 #include <sndfile.h>
 
-#include "audio/decode.h"
+#include "audio/fault.h"
+#include "audio/info.h"
 
 typedef struct {
   const unsigned char *bytes;

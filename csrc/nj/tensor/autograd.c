@@ -90,14 +90,6 @@ int nj_needs(const nj_node *node, int input) {
   return node->inputs[input].node != NULL || node->inputs[input].leaf != NULL;
 }
 
-nj_status nj_finish(nj_status st, nj_tensor *y, nj_tensor **out) {
-  if (st == NJ_OK)
-    *out = y;
-  else
-    nj_release(y);
-  return st;
-}
-
 nj_status nj_check_inplace(nj_ctx *ctx, const char *op, nj_tensor *x, nj_tensor *source) {
   if (x->node)
     return nj_fail(ctx, NJ_EGRAD,

@@ -93,8 +93,6 @@ nj_status nj_record(nj_ctx *ctx, nj_tensor *y, const char *op, nj_backward_fn ba
 /* Keeps a detached alias of x for backward (x may be NULL). y's own value may be saved too. */
 nj_status nj_save(nj_node *node, int slot, nj_tensor *x);
 int nj_needs(const nj_node *node, int input);
-/* On success *out = y; on failure releases y. Returns st. */
-nj_status nj_finish(nj_status st, nj_tensor *y, nj_tensor **out);
 
 /* Gathers d root / d leaf into every leaf reached. `grad` NULL means ones, for a root of one
  * element. Frees what the graph saved unless retain_graph. Errors: EGRAD (nothing to do, freed

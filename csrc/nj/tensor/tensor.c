@@ -3,22 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tensor/autograd.h"
-#include "tensor/packed.h"
-
-static void release_storage(nj_storage *storage) {
-  if (atomic_fetch_sub_explicit(&storage->refs, 1, memory_order_acq_rel) != 1)
-    return;
-  nj_ctx *ctx = storage->ctx;
-  nj_packed_drop(storage);
-  if (storage->release)
-    storage->release(storage->owner);
-  else
-    nj_free(ctx, storage->data);
-  nj_free(ctx, storage);
-  nj_ctx_release(ctx);
-}
-
 /* A tensor header over storage it takes a reference from; NULL when out of memory. */
 static nj_tensor *make_header(nj_ctx *ctx, nj_dtype dtype, int ndim, const int64_t *shape) {
   nj_tensor *x = nj_calloc(ctx, 1, sizeof *x);
@@ -136,16 +120,12 @@ nj_tensor *nj_retain(nj_tensor *x) {
   return x;
 }
 
-void nj_release(nj_tensor *x) {
-  if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1)
-    return;
-  nj_ctx *ctx = x->ctx;
-  nj_node_release(x->node);
-  nj_leaf_release(x->leaf);
-  if (x->storage)
-    release_storage(x->storage);
-  nj_free(ctx, x);
-  nj_ctx_release(ctx);
+nj_status nj_finish(nj_status st, nj_tensor *y, nj_tensor **out) {
+  if (st == NJ_OK)
+    *out = y;
+  else
+    nj_release(y);
+  return st;
 }
 
 nj_status nj_alias(const nj_tensor *x, int ndim, const int64_t *shape, const int64_t *stride,

@@ -62,6 +62,8 @@ nj_status nj_from_memory(nj_ctx *ctx, nj_dtype dtype, int ndim, const int64_t *s
 
 nj_tensor *nj_retain(nj_tensor *x);
 void nj_release(nj_tensor *x); /* NULL is fine */
+/* On success *out = y; on failure releases y. Returns st. */
+nj_status nj_finish(nj_status st, nj_tensor *y, nj_tensor **out);
 
 /* A view of the same storage, outside the graph. Strides and offset must stay inside the storage
  * (an internal function of ops/shape.c: it is not checked). */
