@@ -229,6 +229,10 @@ bench-resample:       ## compare resampling libraries (needs libsamplerate0-dev)
 	$(CC) -std=c11 -O2 -o $(BUILD)/bench_resample bench/resample.c $$(pkg-config --cflags --libs soxr samplerate) -lm
 	$(BUILD)/bench_resample
 
+.PHONY: stubs
+stubs: build          ## types of options in types/, from the tables by which they are read
+	$(LUA) tools/stub_options.lua $(wildcard types/*.lua)
+
 .PHONY: docs
 docs:                 ## docs/reference from types/nightjar.lua
 	$(LUA) docs/generate.lua
