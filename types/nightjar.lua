@@ -1720,6 +1720,43 @@ function Progress:text() end
 ---@return nightjar.Progress
 function Progress:finish() end
 
+---What tells files apart, and the names that the system resolves.
+---@class nightjar.files
+nj.files = {}
+
+---@class nightjar.FileStat
+---@field kind "file"|"directory"|"other"
+---@field size integer bytes
+---@field mtime integer nanoseconds since 1970, of the data
+---@field changed integer nanoseconds since 1970, of the inode
+---@field inode integer
+---@field device integer
+
+---What the system says of a file.
+---@param path string
+---@return nightjar.FileStat? stat
+---@return string? message
+---@return string? code
+function nj.files.stat(path) end
+
+---The absolute path without links, "." and "..".
+---@param path string
+---@return string? path
+---@return string? message
+---@return string? code
+function nj.files.real(path) end
+
+---32 hexadecimal digits, a hash of the file's bytes.
+---@param path string
+---@return string? digits
+---@return string? message
+---@return string? code
+function nj.files.digest(path) end
+
+---Nanoseconds since 1970, by the clock that stamps files.
+---@return integer
+function nj.files.now() end
+
 ---What Lua's own library does not tell about the process.
 ---@class nightjar.system
 nj.system = {}
@@ -1748,6 +1785,10 @@ function nj.system.resident() end
 ---@return string? message
 ---@return string? code
 function nj.system.sync(path) end
+
+---Sleeps; an interrupt raises.
+---@param seconds number in [0, 1]
+function nj.system.sleep(seconds) end
 
 -- ---- BM25 ----
 
@@ -4596,32 +4637,79 @@ nj.library = {}
 ---@class nightjar.Library
 local Library = {}
 
----Opens a library, or makes it.
+---Opens a library, or makes it. Opening clears nothing: a library of another model, or one whose mark is missing or damaged, is refused with an error that says what to do.
 ---@param path string
----@param options table `model` (required); `create` (true): make the file when it is missing; `rebuild` (false): empty the library first, whoever made it; `read_only` (false): never write to the file, nor make one. Without `rebuild` nothing is ever cleared: a library of another model, or one whose mark is missing, is refused
+---@param options? { model?: nightjar.Model|string, create?: boolean, read_only?: boolean, rebuild?: boolean, wait?: number } `model`: a model, or the name or path of one; without it the one that the library was made with, else the one that comes with nightjar. `create` (true): make the file when it is missing. `read_only` (false): never write to the file, nor make one. `rebuild` (false): all sounds are to be indexed again, also with another model. `wait` (30): seconds to wait for others that write
 ---@return nightjar.Library? library
 ---@return string? message
 ---@return string? code
 function nj.library.open(path, options) end
 
----Indexes a file or the sounds of a folder. Files that are as they were are not read; files that
----are gone from the folder are forgotten.
+---The library file that serves a folder: .nightjar.njl there, or in one above it.
+---@param folder string
+---@return string? path
+---@return string? message
+---@return string? code
+function nj.library.find(folder) end
+
+---What Library:add did.
+---@class nightjar.AddReport
+---@field added integer
+---@field updated integer
+---@field unchanged integer
+---@field moved integer files under another name whose bytes were known: not encoded again
+---@field missing integer files that are not there any more; their vectors are kept
+---@field seconds number of sound that was encoded
+---@field failed { path: string, error: string, code: string }[]
+---@field skipped table<string, integer> files that are no sounds, by extension
+
+---Indexes a file or the sounds of a folder. Files that are as they were are not read; files that were moved or renamed are known by their bytes; those that are gone are kept as missing until prune. Several may search and index at the same time: indexers share the work.
 ---@param path string
----@param options? table `progress`: function(done, total, path), called before each sound and, with path nil, at the end; `captions`: function(path) that gives a list of what a captioner says of a sound, for a model with auxiliary captions (asked for sounds that are read)
----@return table? report { added, updated, unchanged, removed, seconds, failed = { {path, error} } }
+---@param options? table `progress`: function(done, total, path), called before each sound and, with path nil, at the end; `captions`: function(path) that gives a list of what a captioner says of a sound, for a model with auxiliary captions (asked for sounds that are read); `allow_empty` (false): take it that a folder without any sound has lost those that it had; `waiting`: function(seconds), called while others are waited for
+---@return nightjar.AddReport? report
 ---@return string? message
 ---@return string? code
 function Library:add(path, options) end
 
 ---Forgets a sound. true when it was known.
 ---@param path string
+---@return boolean? known
+---@return string? message
+---@return string? code
 function Library:remove(path) end
 
----All sounds: { {id, path, seconds, error}, … } by path.
+---Forgets the sounds whose files are missing, and are not there again.
+---@param options? { dry_run?: boolean } dry_run (false): only say which
+---@return string[]? paths
+---@return string? message
+---@return string? code
+function Library:prune(options) end
+
+---Checks every row of the file against its checksum.
+---@param options? { repair?: boolean } repair (false): have sounds with damage indexed again by the next add
+---@return { problems: { problem: string, path?: string, id?: integer }[], mended: integer }? report
+---@return string? message
+---@return string? code
+function Library:verify(options) end
+
+---All sounds by path: { {id, path, seconds, missing, stale, error, code}, … }; `missing`: its file was not there when it was last looked for, `stale`: it waits to be indexed again.
+---@return table[]? sounds
+---@return string? message
+---@return string? code
 function Library:sounds() end
 
----Sounds as Model:similarity takes them: { {vector, path}, … }.
-function Library:clips() end
+---How many sounds there are, and in which state.
+---@return { sounds: integer, seconds: number, failed: integer, missing: integer, stale: integer }? counts
+---@return string? message
+---@return string? code
+function Library:count() end
+
+---Sounds as Model:similarity takes them: { {vector, path, label}, … }.
+---@param options? { missing?: boolean } missing (false): also those whose files are missing
+---@return table[]? clips
+---@return string? message
+---@return string? code
+function Library:clips(options) end
 
 ---One sound's best seconds for a word of the query.
 ---@class nightjar.WordHit
@@ -4638,13 +4726,14 @@ function Library:clips() end
 ---@field to number
 ---@field seconds number the sound's length
 ---@field id integer
+---@field missing? boolean its file was not there when it was last looked for
 ---@field similarity? number the levels fused, for a model that has several
 ---@field levels? table<string, number> of each level: clip, segment, frame, caption
 ---@field words? nightjar.WordHit[] for a model with the frame level
 
 ---The sounds that fit a text best. Where the model has finer levels than clip and sentence, the clip vectors find candidates, and hits are in the order of the fused similarity.
 ---@param text string
----@param options? table `k` (5): how many; `at_least` (none): the lowest score to give; `candidates` (100): how many are compared at every level
+---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give; `candidates` (100): how many are compared at every level; `missing` (false): also sounds whose files are missing
 ---@return nightjar.Hit[]? hits best first; `hits.unknown` lists words of the text that the model never learnt
 ---@return string? message
 ---@return string? code
@@ -4652,7 +4741,10 @@ function Library:search(text, options) end
 
 ---The sounds most like a sound (a path). Scores are cosines: the calibration knows texts only.
 ---@param path string
----@param options? table `k` (5)
+---@param options? table `k` (5); `missing` (false): also sounds whose files are missing
+---@return nightjar.Hit[]? hits
+---@return string? message
+---@return string? code
 function Library:like(path, options) end
 
 ---Closes the file. Further calls raise.

@@ -49,6 +49,18 @@ static int system_resident(lua_State *L) {
   return 1;
 }
 
+/* system.sleep(seconds) -> nothing; an interrupt raises within a tenth of a second */
+static int system_sleep(lua_State *L) {
+  lua_Number left = luaL_checknumber(L, 1);
+  luaL_argcheck(L, left >= 0 && left <= 1, 1, "sleep: seconds must be in [0, 1]");
+  for (; left > 0; left -= 0.1) {
+    lua_Number now = left < 0.1 ? left : 0.1;
+    nanosleep(&(struct timespec){.tv_nsec = (long)(now * 1e9)}, NULL);
+    njl_check(L, nj_poll(njl_ctx(L)));
+  }
+  return 0;
+}
+
 /* Failed calls on a path: nil, message, code. */
 static int failed(lua_State *L, const char *path, int error) {
   lua_pushnil(L);
@@ -74,10 +86,13 @@ static int system_sync(lua_State *L) {
 }
 
 void njl_open_system(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"clock", system_clock},     {"is_terminal", system_is_terminal},
-      {"columns", system_columns}, {"resident", system_resident},
-      {"sync", system_sync},       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"clock", system_clock},
+                                       {"is_terminal", system_is_terminal},
+                                       {"columns", system_columns},
+                                       {"resident", system_resident},
+                                       {"sync", system_sync},
+                                       {"sleep", system_sleep},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "system");
 }

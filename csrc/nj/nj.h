@@ -20,6 +20,7 @@
 #include "base/context.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/hash_file.h"
 #include "base/json.h"
 #include "base/option.h"
 #include "base/parallel.h"

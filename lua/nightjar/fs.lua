@@ -70,7 +70,7 @@ function fs.stat(path)
 end
 
 -- Links may lead back to a folder above; a folder is entered once, known by device and inode.
-local function walk(root, relative, wanted, recursive, seen, out, depth)
+local function walk(root, relative, wanted, o, seen, out, depth)
   local folder = relative == "" and root or fs.join(root, relative)
   local ok, iterate, state = pcall(lfs.dir, folder)
   if not ok then return nil, iterate end
@@ -82,12 +82,14 @@ local function walk(root, relative, wanted, recursive, seen, out, depth)
   for _, name in ipairs(names) do
     local path = relative == "" and name or relative .. "/" .. name
     local a = lfs.attributes(fs.join(root, path))
-    if a and a.mode == "directory" and recursive and depth < 64 then
+    if a and a.mode == "directory" and o.recursive then
       local key = a.dev .. ":" .. a.ino
       if not seen[key] then
         seen[key] = true
         -- A folder inside that cannot be read is passed over; only the root must be readable.
-        walk(root, path, wanted, recursive, seen, out, depth + 1)
+        local inside, why = nil, "folders lie too deep in each other"
+        if depth < 64 then inside, why = walk(root, path, wanted, o, seen, out, depth + 1) end
+        if not inside and o.unreadable then o.unreadable(fs.join(root, path), why) end
       end
     elseif a and a.mode == "file" and (not wanted or wanted[fs.extension(name)]) then
       out[#out + 1] = path
@@ -99,8 +101,9 @@ end
 --- The files under a folder, as sorted paths relative to it. Hidden names (".x") are skipped, links
 --- are followed.
 ---@param root string
----@param options? { extensions?: string[], recursive?: boolean } extensions without dots, any case;
----  recursive defaults to true
+---@param options? { extensions?: string[], recursive?: boolean, unreadable?: function }
+---  extensions without dots, any case; recursive defaults to true; unreadable: function(path,
+---  message), called for each folder inside that cannot be read and is passed over
 ---@return string[]? paths
 ---@return string? message
 ---@return string? code
@@ -109,6 +112,7 @@ function fs.files(root, options)
   local o = opts.check("fs.files", options, {
     extensions = "table",
     recursive = { type = "boolean", default = true },
+    unreadable = "function",
   })
   local wanted
   if o.extensions then
@@ -119,7 +123,7 @@ function fs.files(root, options)
   if not a then return nil, why, errno == 2 and "ENOTFOUND" or "EIO" end
   if a.mode ~= "directory" then return nil, root .. ": not a folder", "EIO" end
   local seen = { [a.dev .. ":" .. a.ino] = true }
-  local out, message = walk(root, "", wanted, o.recursive, seen, {}, 1)
+  local out, message = walk(root, "", wanted, o, seen, {}, 1)
   if not out then return nil, message, "EIO" end
   table.sort(out)
   return out

@@ -86,14 +86,14 @@ describe("nightjar", function()
   it("indexes, again too, and searches", function()
     local code, out, err = run({}, "index", sounds, "--model", model_file)
     assert.equal(0, code, err)
-    assert.matches("^3 added, 0 updated, 0 unchanged, 0 removed, 1 failed\n", out)
+    assert.matches("^3 added, 0 updated, 0 unchanged, 0 moved, 0 missing, 1 failed\n", out)
     assert.matches("nightjar: .*broken.wav", err)
     assert.equal("file", fs.kind(sounds .. "/.nightjar.njl"))
     code, out = run({ cwd = sounds }, "index", ".", "--json", "--model", model_file)
     assert.equal(0, code)
     local report = assert(json.decode(out))
     assert.same({ 0, 0, 4, 0 },
-      { report.added, report.updated, report.unchanged, report.removed })
+      { report.added, report.updated, report.unchanged, report.missing })
     code, out, err = run({}, "search", "a dog barks", sounds, "-k", "2", "--model", model_file)
     assert.equal(0, code, err)
     assert.matches("^a dog barks\n", out)
@@ -156,9 +156,10 @@ describe("nightjar", function()
   it("says what is empty, and asks nothing of nothing", function()
     local empty = folder .. "/empty"
     assert(fs.make_folders(empty))
-    local code, out = run({}, "index", empty, "--model", model_file)
-    assert.equal(0, code)
+    local code, out, err = run({}, "index", empty, "--model", model_file)
+    assert.equal(1, code)
     assert.matches("^0 added", out)
+    assert.matches("there are no sounds here", err)
     code, out = run({}, "search", "a dog", empty, "--model", model_file)
     assert.equal(1, code)
     assert.matches("the library is empty", out)
@@ -182,7 +183,7 @@ describe("nightjar", function()
     local library = sounds .. "/.nightjar.njl"
     local wanted = {
       [model_file] = { "nightjar model 'tiny', shared space of 12 dimensions", "archive" },
-      [library] = { "sound library: 4 sounds, 2 s, 1 that could not be read", "library" },
+      [library] = { "sound library: 3 sounds, 1 that could not be read; 2 s of sound", "library" },
       [sounds .. "/sub dir/ß 1.wav"] = { "sound file", "sound" },
     }
     for path, want in pairs(wanted) do

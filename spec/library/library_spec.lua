@@ -29,10 +29,10 @@ describe("nj.library", function()
   end
 
   local function counts(report)
-    return { report.added, report.updated, report.unchanged, report.removed, #report.failed }
+    return { report.added, report.updated, report.unchanged, report.missing, #report.failed }
   end
 
-  it("takes in what is new, what changed and what is gone", function()
+  it("takes in what is new and what changed, and keeps what is gone", function()
     temporary.write(folder .. "/a.wav", wav(1))
     temporary.write(folder .. "/deep/é name.wav", wav(2))
     temporary.write(folder .. "/notes.txt", "no sound")
@@ -47,12 +47,17 @@ describe("nj.library", function()
     os.remove(folder .. "/deep/é name.wav")
     assert.same({ 1, 1, 0, 1, 0 }, counts(assert(lib:add(folder))))
     local list = lib:sounds()
-    assert.same({ folder .. "/a.wav", folder .. "/b.wav" }, { list[1].path, list[2].path })
+    assert.same({ folder .. "/a.wav", folder .. "/b.wav", folder .. "/deep/é name.wav" },
+      { list[1].path, list[2].path, list[3].path })
+    assert.same({ [3] = true }, { list[1].missing, list[2].missing, list[3].missing })
     assert.is_near(1, list[1].seconds, 1e-6)
-    -- The same size, another time: read again.
+    -- Another time, the same bytes; then the same size and other bytes.
+    assert(lfs.touch(folder .. "/b.wav", 1000, 1000))
+    assert.same({ 0, 0, 2, 0, 0 }, counts(assert(lib:add(folder))))
+    temporary.write(folder .. "/b.wav", wav(6))
     assert(lfs.touch(folder .. "/b.wav", 1000, 1000))
     assert.same({ 0, 1, 1, 0, 0 }, counts(assert(lib:add(folder))))
-    assert.equal(("sound library %s: 2 sounds"):format(file), tostring(lib))
+    assert.equal(("sound library %s: 2 sounds, 1 missing"):format(file), tostring(lib))
   end)
 
   it("holds the vectors that the model gives", function()
@@ -186,10 +191,16 @@ describe("nj.library", function()
     assert.matches("indexed with another model (tiny/12/", message, 1, true)
     do
       local lib <close> = assert(open { model = other, rebuild = true })
-      assert.equal(0, #lib:sounds())
-      assert.same({ 1, 0, 0, 0, 0 }, counts(assert(lib:add(folder))))
+      assert.is_true(lib:sounds()[1].stale)
+      assert.equal(0, #assert(lib:search "a dog"))
+      assert.same({ 0, 1, 0, 0, 0 }, counts(assert(lib:add(folder))))
+      assert.equal(1, #assert(lib:search "a dog"))
     end
     assert.is_nil((open()))
+    do -- the same model, too
+      local lib <close> = assert(open { model = other, rebuild = true })
+      assert.same({ 0, 1, 0, 0, 0 }, counts(assert(lib:add(folder))))
+    end
     -- What a library of the first version says of its model.
     do
       local catalogue <close> = assert(nj.catalogue(file))
@@ -239,8 +250,10 @@ describe("nj.library", function()
     none, message, code = lib:add(folder .. "/nowhere")
     assert.same({ nil, folder .. "/nowhere: no such file or folder", "ENOTFOUND" },
       { none, message, code })
-    assert.error_matches(function() nj.library.open(file) end, "option 'model' is required", nil,
-      true)
+    for name, path in pairs { ["an empty string"] = "", ["a string with a NUL"] = "a\0b" } do
+      assert.error_matches(function() nj.library.open(path) end,
+        "argument 1 (path) must name a file, got " .. name, nil, true)
+    end
   end)
 
   it("tells its progress", function()
@@ -261,9 +274,10 @@ describe("nj.library", function()
       assert.error_matches(function()
         lib:add(folder, { progress = function(done) if done == 50 then error "stop" end end })
       end, "stop")
-      assert.equal(32, #lib:sounds())
+      assert.equal(50, #lib:sounds()) -- all that was encoded
+      for i = 1, 50 do lib:remove(("%s/%03d.wav"):format(folder, i)) end
     end
-    -- Killed by the kernel, in the third batch.
+    -- Killed by the kernel, in the second batch.
     local script = temporary.write(folder .. "/run.lua", ([[
       local nj = require "nightjar"
       local model = require("spec.support.tiny_model").new()
@@ -275,8 +289,8 @@ describe("nj.library", function()
     local output = child.run(script)
     assert.not_matches("lived", output)
     local lib <close> = assert(open())
-    assert.equal(64, #lib:sounds())
-    assert.same({ 6, 0, 64, 0, 0 }, counts(assert(lib:add(folder))))
+    assert.equal(32, #lib:sounds())
+    assert.same({ 38, 0, 32, 0, 0 }, counts(assert(lib:add(folder))))
     assert.equal(70, #assert(lib:search("rain", { k = 99 })))
   end)
 

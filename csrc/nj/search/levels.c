@@ -73,8 +73,8 @@ static nj_status put_level(nj_catalogue *c, int64_t id, const nj_sound_level *le
   nj_status st = encode(c, level, &scales, &codes);
   if (!st)
     st = nj_catalogue_prepare(c,
-                              "INSERT INTO levels(sound, name, step, scales, codes, weights)"
-                              " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                              "INSERT INTO levels(sound, name, step, scales, codes, weights, sum)"
+                              " VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0)",
                               &statement);
   if (!st)
     st = bind_level(c, statement, id, level, scales, codes);
@@ -83,7 +83,19 @@ static nj_status put_level(nj_catalogue *c, int64_t id, const nj_sound_level *le
   sqlite3_finalize(statement);
   nj_free(c->ctx, scales);
   nj_free(c->ctx, codes);
-  return st;
+  return st ? st
+            : nj_catalogue_seal_part(c, "SELECT " NJ_LEVEL_FIELDS " FROM levels WHERE id = ?1",
+                                     "UPDATE levels SET sum = ?2 WHERE id = ?1", NJ_LEVEL_N_FIELDS,
+                                     sqlite3_last_insert_rowid(c->db));
+}
+
+/* The names of a sound's levels in its own row, so that one that is lost is missed. */
+static nj_status note_names(nj_catalogue *c, int64_t id) {
+  return nj_catalogue_run_ids(
+      c,
+      "UPDATE sounds SET levels = coalesce((SELECT group_concat(name, ',') FROM (SELECT name FROM"
+      " levels WHERE sound = ?1 ORDER BY name)), '') WHERE id = ?1",
+      1, id, 0);
 }
 
 nj_status nj_catalogue_put_levels(nj_catalogue *c, int64_t id, const nj_sound *sound) {
@@ -97,28 +109,30 @@ nj_status nj_catalogue_put_levels(nj_catalogue *c, int64_t id, const nj_sound *s
   sqlite3_finalize(statement);
   for (int i = 0; !st && !sound->error && i < sound->n_levels; i++)
     st = put_level(c, id, &sound->levels[i]);
-  return st;
+  return st ? st : note_names(c, id);
 }
 
 /* ---- reading ---- */
 
 static nj_status damaged(nj_catalogue *c, int64_t id) {
-  return nj_fail(c->ctx, NJ_EFORMAT, "%s: a level of sound %lld is damaged", c->path,
-                 (long long)id);
+  return nj_catalogue_damaged(c, id, NULL, "a level");
 }
 
-/* The row's columns: step, scales, codes, weights. */
+/* The row's columns behind the first three: step, scales, codes, weights; then the checksum. */
 static nj_status read_level(nj_catalogue *c, sqlite3_stmt *statement, int64_t id,
                             nj_sound_level *out) {
-  int64_t scale_bytes = sqlite3_column_bytes(statement, 1);
-  int64_t code_bytes = sqlite3_column_bytes(statement, 2), n = scale_bytes / 4;
-  int weighted = sqlite3_column_type(statement, 3) != SQLITE_NULL;
+  enum { STEP = 3, SCALES, CODES, WEIGHTS, SUM };
+  int64_t scale_bytes = sqlite3_column_bytes(statement, SCALES);
+  int64_t code_bytes = sqlite3_column_bytes(statement, CODES), n = scale_bytes / 4;
+  int weighted = sqlite3_column_type(statement, WEIGHTS) != SQLITE_NULL;
+  if (nj_catalogue_sum(statement, 0, NJ_LEVEL_N_FIELDS) != sqlite3_column_int64(statement, SUM))
+    return damaged(c, id);
   if (scale_bytes % 4 || (n > 0 && (code_bytes == 0 || code_bytes % n)) || (n == 0 && code_bytes) ||
-      (weighted && sqlite3_column_bytes(statement, 3) != scale_bytes))
+      (weighted && sqlite3_column_bytes(statement, WEIGHTS) != scale_bytes))
     return damaged(c, id);
   int64_t d = n > 0 ? code_bytes / n : 0;
-  const char *scales = sqlite3_column_blob(statement, 1);
-  const int8_t *codes = sqlite3_column_blob(statement, 2);
+  const char *scales = sqlite3_column_blob(statement, SCALES);
+  const int8_t *codes = sqlite3_column_blob(statement, CODES);
   NJ_TRY(nj_empty(c->ctx, NJ_F32, 2, (int64_t[]){n, d}, &out->vectors));
   for (int64_t i = 0; i < n; i++) {
     float scale;
@@ -127,13 +141,33 @@ static nj_status read_level(nj_catalogue *c, sqlite3_stmt *statement, int64_t id
       return damaged(c, id);
     nj_dequantize(codes + i * d, d, scale, NJ_F32_DATA(out->vectors) + i * d);
   }
-  out->step = sqlite3_column_double(statement, 0);
+  out->step = sqlite3_column_double(statement, STEP);
+  if (!isfinite(out->step) ||
+      (weighted &&
+       !nj_catalogue_finite(sqlite3_column_blob(statement, WEIGHTS), (size_t)scale_bytes)))
+    return damaged(c, id);
   if (!weighted)
     return NJ_OK;
   NJ_TRY(nj_empty(c->ctx, NJ_F32, 1, &n, &out->weights));
   if (n > 0)
-    memcpy(nj_data(out->weights), sqlite3_column_blob(statement, 3), (size_t)scale_bytes);
+    memcpy(nj_data(out->weights), sqlite3_column_blob(statement, WEIGHTS), (size_t)scale_bytes);
   return NJ_OK;
+}
+
+/* A level that is not there: has the sound none, or was it lost? */
+static nj_status check_absent(nj_catalogue *c, int64_t id, const char *name) {
+  sqlite3_stmt *statement = NULL;
+  int row = 0;
+  nj_status st = nj_catalogue_prepare(
+      c, "SELECT 1 FROM sounds WHERE id = ?1 AND instr(',' || levels || ',', ',' || ?2 || ',')",
+      &statement);
+  if (!st) {
+    sqlite3_bind_int64(statement, 1, id);
+    sqlite3_bind_text(statement, 2, name, -1, SQLITE_TRANSIENT);
+    st = nj_catalogue_step(c, statement, &row);
+  }
+  sqlite3_finalize(statement);
+  return !st && row ? damaged(c, id) : st;
 }
 
 nj_status nj_catalogue_level(nj_catalogue *c, int64_t id, const char *name, nj_sound_level *out) {
@@ -141,8 +175,7 @@ nj_status nj_catalogue_level(nj_catalogue *c, int64_t id, const char *name, nj_s
   nj_sound_level level = {0};
   int row = 0;
   nj_status st = nj_catalogue_prepare(
-      c, "SELECT step, scales, codes, weights FROM levels WHERE sound = ?1 AND name = ?2",
-      &statement);
+      c, "SELECT " NJ_LEVEL_FIELDS ", sum FROM levels WHERE sound = ?1 AND name = ?2", &statement);
   if (!st) {
     sqlite3_bind_int64(statement, 1, id);
     sqlite3_bind_text(statement, 2, name, -1, SQLITE_TRANSIENT);
@@ -151,6 +184,8 @@ nj_status nj_catalogue_level(nj_catalogue *c, int64_t id, const char *name, nj_s
   if (!st && row)
     st = read_level(c, statement, id, &level);
   sqlite3_finalize(statement);
+  if (!st && !row)
+    st = check_absent(c, id, name);
   if (st) {
     nj_release(level.vectors);
     nj_release(level.weights);

@@ -1,14 +1,100 @@
-/* The sounds of a catalogue. */
+/* The sounds of a catalogue: writing them. Reading is in read.c. */
 #include <string.h>
 
-#include "base/array.h"
 #include "search/catalogue.h"
 #include "search/catalogue_internal.h"
+
+nj_status nj_catalogue_damaged(nj_catalogue *c, int64_t id, const char *path, const char *what) {
+  return nj_fail(c->ctx, NJ_EFORMAT,
+                 "%s: %s of sound %lld%s%s%s is damaged; nightjar verify --repair has it indexed "
+                 "again",
+                 c->path, what, (long long)id, path ? " (" : "", path ? path : "", path ? ")" : "");
+}
+
+/* ---- checksums ---- */
+
+/* Adds to count and checksum of all rows. The checksum is a sum modulo 2^64, which SQL has not. */
+static nj_status add_to_totals(nj_catalogue *c, int64_t count, uint64_t sum) {
+  int64_t n, total;
+  NJ_TRY(nj_catalogue_number(c, "SELECT count FROM totals WHERE name = 'sounds'", &n));
+  NJ_TRY(nj_catalogue_number(c, "SELECT sum FROM totals WHERE name = 'sounds'", &total));
+  return nj_catalogue_run_ids(c, "UPDATE totals SET count = ?1, sum = ?2 WHERE name = 'sounds'", 2,
+                              n + count, (int64_t)((uint64_t)total + sum));
+}
+
+static nj_status one_row(nj_catalogue *c, const char *sql, int64_t id, sqlite3_stmt **statement,
+                         int *row) {
+  *row = 0;
+  NJ_TRY(nj_catalogue_prepare(c, sql, statement));
+  sqlite3_bind_int64(*statement, 1, id);
+  return nj_catalogue_step(c, *statement, row);
+}
+
+nj_status nj_catalogue_unseal(nj_catalogue *c, int64_t id) {
+  sqlite3_stmt *statement = NULL;
+  int row;
+  nj_status st = one_row(c, "SELECT sum FROM sounds WHERE id = ?1", id, &statement, &row);
+  uint64_t sum = !st && row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+  sqlite3_finalize(statement);
+  return st || !row ? st : add_to_totals(c, -1, 0 - sum);
+}
+
+nj_status nj_catalogue_seal(nj_catalogue *c, int64_t id) {
+  sqlite3_stmt *statement = NULL;
+  int row;
+  nj_status st =
+      one_row(c, "SELECT " NJ_SOUND_FIELDS " FROM sounds WHERE id = ?1", id, &statement, &row);
+  int64_t sum = !st && row ? nj_catalogue_sum(statement, 0, NJ_SOUND_N_FIELDS) : 0;
+  sqlite3_finalize(statement);
+  if (st || !row)
+    return st;
+  NJ_TRY(nj_catalogue_run_ids(c, "UPDATE sounds SET sum = ?2 WHERE id = ?1", 2, id, sum));
+  return add_to_totals(c, 1, (uint64_t)sum);
+}
+
+nj_status nj_catalogue_seal_part(nj_catalogue *c, const char *select, const char *update,
+                                 int columns, int64_t id) {
+  sqlite3_stmt *statement = NULL;
+  int row;
+  nj_status st = one_row(c, select, id, &statement, &row);
+  int64_t sum = !st && row ? nj_catalogue_sum(statement, 0, columns) : 0;
+  sqlite3_finalize(statement);
+  return st || !row ? st : nj_catalogue_run_ids(c, update, 2, id, sum);
+}
+
+nj_status nj_catalogue_recount(nj_catalogue *c) {
+  sqlite3_stmt *statement = NULL;
+  int row = 0;
+  int64_t count = 0;
+  uint64_t sum = 0;
+  nj_status st =
+      nj_catalogue_prepare(c, "SELECT sum FROM sounds NOT INDEXED ORDER BY id", &statement);
+  while (!st && !(st = nj_catalogue_step(c, statement, &row)) && row) {
+    count++;
+    sum += (uint64_t)sqlite3_column_int64(statement, 0);
+  }
+  sqlite3_finalize(statement);
+  return st ? st
+            : nj_catalogue_run_ids(c, "INSERT OR REPLACE INTO totals VALUES('sounds', ?1, ?2)", 2,
+                                   count, (int64_t)sum);
+}
+
+/* ---- putting ---- */
+
+static nj_status check_finite(nj_catalogue *c, nj_tensor *x, const char *name) {
+  nj_tensor *flat = NULL;
+  NJ_TRY(nj_as_contiguous(x, &flat));
+  int fine = nj_catalogue_finite(nj_data(flat), (size_t)nj_numel(flat) * sizeof(float));
+  nj_release(flat);
+  return fine ? NJ_OK
+              : nj_fail(c->ctx, NJ_EARG, "put: '%s' holds values that are no numbers", name);
+}
 
 static nj_status check_sound(nj_catalogue *c, const nj_sound *s) {
   if (!s->vector)
     return NJ_OK;
-  const nj_tensor *parts[] = {s->vector, s->segments, s->times};
+  nj_tensor *parts[] = {s->vector, s->segments, s->times};
+  static const char *const names[] = {"vector", "segments", "times"};
   for (int i = 0; i < 3; i++)
     if (!parts[i] || parts[i]->dtype != NJ_F32)
       return nj_fail(c->ctx, NJ_EDTYPE, "put: vector, segments and times must be float32 tensors");
@@ -19,19 +105,49 @@ static nj_status check_sound(nj_catalogue *c, const nj_sound *s) {
                    "put: expected vector (D), segments (S, D) and times (S, 2), "
                    "got %s, %s and %s",
                    NJ_SHAPE_OF(s->vector), NJ_SHAPE_OF(s->segments), NJ_SHAPE_OF(s->times));
+  for (int i = 0; i < 3; i++)
+    NJ_TRY(check_finite(c, parts[i], names[i]));
   return NJ_OK;
 }
 
-/* Binds a tensor's bytes. They are copied: the statement may outlive the contiguous form. */
-static nj_status bind_tensor(nj_catalogue *c, sqlite3_stmt *statement, int place, nj_tensor *x) {
+/* Binds a tensor's bytes, and with `sum` their checksum. They are copied: the statement may outlive
+ * the contiguous form. */
+static nj_status bind_tensor(nj_catalogue *c, sqlite3_stmt *statement, int place, nj_tensor *x,
+                             int sum) {
   nj_tensor *flat = NULL;
   if (!x)
     return NJ_OK; /* unbound is NULL */
   NJ_TRY(nj_as_contiguous(x, &flat));
-  int rc = sqlite3_bind_blob64(statement, place, nj_data(flat),
-                               (sqlite3_uint64)nj_numel(flat) * sizeof(float), SQLITE_TRANSIENT);
+  size_t bytes = (size_t)nj_numel(flat) * sizeof(float);
+  int rc = sqlite3_bind_blob64(statement, place, nj_data(flat), bytes, SQLITE_TRANSIENT);
+  if (rc == SQLITE_OK && sum)
+    rc = sqlite3_bind_int64(statement, sum, nj_catalogue_blob_sum(nj_data(flat), bytes));
   nj_release(flat);
   return rc == SQLITE_OK ? NJ_OK : nj_catalogue_fail(c, rc);
+}
+
+static nj_status id_of(nj_catalogue *c, const char *path, int64_t *id) {
+  sqlite3_stmt *statement = NULL;
+  int row = 0;
+  nj_status st = nj_catalogue_prepare(c, "SELECT id FROM sounds WHERE path = ?1", &statement);
+  if (!st) {
+    sqlite3_bind_text(statement, 1, path, -1, SQLITE_TRANSIENT);
+    st = nj_catalogue_step(c, statement, &row);
+  }
+  *id = !st && row ? sqlite3_column_int64(statement, 0) : 0;
+  sqlite3_finalize(statement);
+  return st;
+}
+
+/* The parameters of a file: ?1 path, ?2 size, ?3 mtime, ?4 changed, ?5 inode, ?6 content, ?7 missing. */
+static void bind_file(sqlite3_stmt *statement, const nj_sound_file *f) {
+  sqlite3_bind_text(statement, 1, f->path, -1, SQLITE_TRANSIENT);
+  sqlite3_bind_int64(statement, 2, f->size);
+  sqlite3_bind_int64(statement, 3, f->mtime);
+  sqlite3_bind_int64(statement, 4, f->changed);
+  sqlite3_bind_int64(statement, 5, f->inode);
+  sqlite3_bind_text(statement, 6, f->content, -1, SQLITE_TRANSIENT); /* NULL stays NULL */
+  sqlite3_bind_int(statement, 7, f->missing);
 }
 
 static nj_status put_row(nj_catalogue *c, const nj_sound *s, int64_t *id) {
@@ -39,26 +155,26 @@ static nj_status put_row(nj_catalogue *c, const nj_sound *s, int64_t *id) {
   int row = 0;
   nj_status st = nj_catalogue_prepare(
       c,
-      "INSERT INTO sounds(path, size, mtime, seconds, error, vector)"
-      " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(path) DO UPDATE SET size = ?2, mtime = ?3,"
-      " seconds = ?4, error = ?5, vector = ?6 RETURNING id",
+      "INSERT INTO sounds(path, size, mtime, changed, inode, content, missing, seconds, state,"
+      " error, code, vector, vector_sum, levels, sum)"
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, '', 0)"
+      " ON CONFLICT(path) DO UPDATE SET size = ?2, mtime = ?3, changed = ?4, inode = ?5,"
+      " content = ?6, missing = ?7, seconds = ?8, state = ?9, error = ?10, code = ?11, vector = "
+      "?12,"
+      " vector_sum = ?13, levels = ''",
       &statement);
   if (!st) {
-    sqlite3_bind_text(statement, 1, s->path, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_int64(statement, 2, s->size);
-    sqlite3_bind_int64(statement, 3, s->mtime);
-    sqlite3_bind_double(statement, 4, s->seconds);
-    sqlite3_bind_text(statement, 5, s->error, -1, SQLITE_TRANSIENT); /* NULL stays NULL */
-    st = bind_tensor(c, statement, 6, s->error ? NULL : s->vector);
+    bind_file(statement, &s->file);
+    sqlite3_bind_double(statement, 8, s->seconds);
+    sqlite3_bind_int(statement, 9, s->error ? NJ_SOUND_FAILED : NJ_SOUND_READY);
+    sqlite3_bind_text(statement, 10, s->error, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(statement, 11, s->error ? s->code : NULL, -1, SQLITE_TRANSIENT);
+    st = bind_tensor(c, statement, 12, s->error ? NULL : s->vector, 13);
   }
   if (!st)
     st = nj_catalogue_step(c, statement, &row);
-  if (!st && row) {
-    *id = sqlite3_column_int64(statement, 0);
-    st = nj_catalogue_step(c, statement, &row); /* to its end, so that it takes effect */
-  }
   sqlite3_finalize(statement);
-  return st;
+  return st ? st : id_of(c, s->file.path, id);
 }
 
 static nj_status put_segments(nj_catalogue *c, const nj_sound *s, int64_t id) {
@@ -66,217 +182,120 @@ static nj_status put_segments(nj_catalogue *c, const nj_sound *s, int64_t id) {
   int row;
   int has = s->vector && !s->error;
   nj_status st = nj_catalogue_prepare(c,
-                                      has ? "INSERT OR REPLACE INTO segments VALUES(?1, ?2, ?3)"
+                                      has ? "INSERT OR REPLACE INTO segments VALUES(?1, ?2, ?3, 0)"
                                           : "DELETE FROM segments WHERE sound = ?1",
                                       &statement);
   if (!st)
     sqlite3_bind_int64(statement, 1, id);
   if (!st && has) {
-    st = bind_tensor(c, statement, 2, s->times);
+    st = bind_tensor(c, statement, 2, s->times, 0);
     if (!st)
-      st = bind_tensor(c, statement, 3, s->segments);
+      st = bind_tensor(c, statement, 3, s->segments, 0);
   }
   if (!st)
     st = nj_catalogue_step(c, statement, &row);
   sqlite3_finalize(statement);
-  return st;
+  if (st || !has)
+    return st;
+  return nj_catalogue_seal_part(c, "SELECT " NJ_SEGMENT_FIELDS " FROM segments WHERE sound = ?1",
+                                "UPDATE segments SET sum = ?2 WHERE sound = ?1",
+                                NJ_SEGMENT_N_FIELDS, id);
+}
+
+static nj_status put_whole(nj_catalogue *c, void *arg) {
+  const nj_sound *s = arg;
+  int64_t id = 0;
+  NJ_TRY(id_of(c, s->file.path, &id));
+  if (id)
+    NJ_TRY(nj_catalogue_unseal(c, id));
+  NJ_TRY(put_row(c, s, &id));
+  NJ_TRY(put_segments(c, s, id));
+  NJ_TRY(nj_catalogue_put_levels(c, id, s));
+  return nj_catalogue_seal(c, id);
 }
 
 nj_status nj_catalogue_put(nj_catalogue *c, const nj_sound *s) {
-  int64_t id = 0;
+  nj_sound copy = *s;
   NJ_TRY(check_sound(c, s));
-  NJ_TRY(nj_catalogue_run(c, "SAVEPOINT put")); /* row and segments together */
-  nj_status st = put_row(c, s, &id);
-  if (!st)
-    st = put_segments(c, s, id);
-  if (!st)
-    st = nj_catalogue_put_levels(c, id, s);
-  if (st) {
-    char text[512]; /* the rollback must not hide what went wrong */
-    strncpy(text, nj_ctx_error(c->ctx), sizeof text - 1);
-    text[sizeof text - 1] = '\0';
-    nj_catalogue_run(c, "ROLLBACK TO put; RELEASE put");
-    return nj_fail(c->ctx, st, "%s", text);
+  return nj_catalogue_within(c, put_whole, &copy);
+}
+
+/* ---- changing ---- */
+
+typedef struct {
+  int64_t id;
+  const nj_sound_file *file;
+  const char *path;
+  int found;
+} change;
+
+static nj_status refile(nj_catalogue *c, void *arg) {
+  change *what = arg;
+  sqlite3_stmt *statement = NULL;
+  int row;
+  NJ_TRY(nj_catalogue_unseal(c, what->id));
+  nj_status st = nj_catalogue_prepare(
+      c,
+      "UPDATE sounds SET path = ?1, size = ?2, mtime = ?3, changed = ?4, inode = ?5, content = ?6,"
+      " missing = ?7 WHERE id = ?8",
+      &statement);
+  if (!st) {
+    bind_file(statement, what->file);
+    sqlite3_bind_int64(statement, 8, what->id);
+    st = nj_catalogue_step(c, statement, &row);
   }
-  return nj_catalogue_run(c, "RELEASE put");
+  what->found = !st && sqlite3_changes(c->db) > 0;
+  sqlite3_finalize(statement);
+  if (!st && !what->found)
+    st = nj_fail(c->ctx, NJ_ENOTFOUND, "%s: no sound with id %lld", c->path, (long long)what->id);
+  return st ? st : nj_catalogue_seal(c, what->id);
+}
+
+nj_status nj_catalogue_refile(nj_catalogue *c, int64_t id, const nj_sound_file *file) {
+  return nj_catalogue_within(c, refile, &(change){.id = id, .file = file});
+}
+
+static nj_status stale_one(nj_catalogue *c, int64_t id) {
+  NJ_TRY(nj_catalogue_run_ids(c, "DELETE FROM segments WHERE sound = ?1", 1, id, 0));
+  NJ_TRY(nj_catalogue_run_ids(c, "DELETE FROM levels WHERE sound = ?1", 1, id, 0));
+  NJ_TRY(nj_catalogue_unseal(c, id));
+  NJ_TRY(nj_catalogue_run_ids(c,
+                              "UPDATE sounds SET state = 2, error = NULL, code = NULL, levels = '',"
+                              " vector = NULL, vector_sum = NULL WHERE id = ?1",
+                              1, id, 0));
+  return nj_catalogue_seal(c, id);
+}
+
+static nj_status stale(nj_catalogue *c, void *arg) {
+  int64_t id = *(int64_t *)arg;
+  sqlite3_stmt *statement = NULL;
+  int row = 0;
+  if (id)
+    return stale_one(c, id);
+  nj_status st = nj_catalogue_prepare(c, "SELECT id FROM sounds ORDER BY id", &statement);
+  while (!st && !(st = nj_catalogue_step(c, statement, &row)) && row)
+    st = stale_one(c, sqlite3_column_int64(statement, 0));
+  sqlite3_finalize(statement);
+  return st;
+}
+
+nj_status nj_catalogue_stale(nj_catalogue *c, int64_t id) {
+  return nj_catalogue_within(c, stale, &id);
+}
+
+static nj_status remove_one(nj_catalogue *c, void *arg) {
+  change *what = arg;
+  NJ_TRY(id_of(c, what->path, &what->id));
+  what->found = what->id != 0;
+  if (!what->found)
+    return NJ_OK;
+  NJ_TRY(nj_catalogue_unseal(c, what->id));
+  return nj_catalogue_run_ids(c, "DELETE FROM sounds WHERE id = ?1", 1, what->id, 0);
 }
 
 nj_status nj_catalogue_remove(nj_catalogue *c, const char *path, int *removed) {
-  sqlite3_stmt *statement = NULL;
-  int row;
-  nj_status st = nj_catalogue_prepare(c, "DELETE FROM sounds WHERE path = ?1", &statement);
-  if (!st) {
-    sqlite3_bind_text(statement, 1, path, -1, SQLITE_TRANSIENT);
-    st = nj_catalogue_step(c, statement, &row);
-  }
-  *removed = st ? 0 : sqlite3_changes(c->db);
-  sqlite3_finalize(statement);
+  change what = {.path = path};
+  nj_status st = nj_catalogue_within(c, remove_one, &what);
+  *removed = !st && what.found;
   return st;
-}
-
-nj_status nj_catalogue_clear(nj_catalogue *c) { return nj_catalogue_run(c, "DELETE FROM sounds"); }
-
-/* SQLite's text columns as char *; valid until the next step. */
-static char *column_text(sqlite3_stmt *statement, int column) {
-  union {
-    const unsigned char *in;
-    char *out;
-  } same = {sqlite3_column_text(statement, column)};
-  return same.out;
-}
-
-nj_status nj_catalogue_each(nj_catalogue *c, nj_sound_fn each, void *arg) {
-  sqlite3_stmt *statement = NULL;
-  int row = 0;
-  nj_status st = nj_catalogue_prepare(
-      c, "SELECT id, path, size, mtime, seconds, error FROM sounds ORDER BY path", &statement);
-  if (!st)
-    st = nj_catalogue_step(c, statement, &row);
-  while (!st && row) {
-    nj_sound s = {.id = sqlite3_column_int64(statement, 0),
-                  .path = column_text(statement, 1),
-                  .size = sqlite3_column_int64(statement, 2),
-                  .mtime = sqlite3_column_int64(statement, 3),
-                  .seconds = sqlite3_column_double(statement, 4),
-                  .error = column_text(statement, 5)};
-    st = each(arg, &s);
-    if (!st)
-      st = nj_catalogue_step(c, statement, &row);
-  }
-  sqlite3_finalize(statement);
-  return st;
-}
-
-/* A float32 tensor from a blob; rows of `width` floats, or a vector when width is 0. */
-static nj_status column_tensor(nj_catalogue *c, sqlite3_stmt *statement, int column, int64_t width,
-                               nj_tensor **out) {
-  int bytes = sqlite3_column_bytes(statement, column);
-  int64_t n = bytes / (int64_t)sizeof(float);
-  if (bytes % (int)sizeof(float) || (width && n % width))
-    return nj_fail(c->ctx, NJ_EFORMAT, "%s: a vector is damaged", c->path);
-  int64_t shape[] = {width ? n / width : n, width};
-  nj_tensor *x = NULL;
-  NJ_TRY(nj_empty(c->ctx, NJ_F32, width ? 2 : 1, shape, &x));
-  if (bytes)
-    memcpy(nj_data(x), sqlite3_column_blob(statement, column), (size_t)bytes);
-  *out = x;
-  return NJ_OK;
-}
-
-static nj_status read_sound(nj_catalogue *c, sqlite3_stmt *statement, nj_sound *s) {
-  const char *path = column_text(statement, 1), *error = column_text(statement, 5);
-  s->id = sqlite3_column_int64(statement, 0);
-  s->path = nj_strdup(c->ctx, path ? path : "");
-  s->size = sqlite3_column_int64(statement, 2);
-  s->mtime = sqlite3_column_int64(statement, 3);
-  s->seconds = sqlite3_column_double(statement, 4);
-  s->error = error ? nj_strdup(c->ctx, error) : NULL;
-  if (!s->path || (error && !s->error))
-    return NJ_ENOMEM;
-  if (sqlite3_column_type(statement, 6) == SQLITE_NULL)
-    return NJ_OK;
-  NJ_TRY(column_tensor(c, statement, 6, 0, &s->vector));
-  NJ_TRY(column_tensor(c, statement, 7, 2, &s->times));
-  NJ_TRY(column_tensor(c, statement, 8, s->vector->shape[0], &s->segments));
-  if (s->times->shape[0] != s->segments->shape[0])
-    return nj_fail(c->ctx, NJ_EFORMAT, "%s: the segments of a sound are damaged", c->path);
-  return NJ_OK;
-}
-
-nj_status nj_catalogue_get(nj_catalogue *c, int64_t id, nj_sound *out) {
-  sqlite3_stmt *statement = NULL;
-  nj_sound s = {0};
-  int row = 0;
-  nj_status st = nj_catalogue_prepare(
-      c,
-      "SELECT id, path, size, mtime, seconds, error, vector, times, vectors FROM sounds"
-      " LEFT JOIN segments ON sound = id WHERE id = ?1",
-      &statement);
-  if (!st) {
-    sqlite3_bind_int64(statement, 1, id);
-    st = nj_catalogue_step(c, statement, &row);
-  }
-  if (!st && !row)
-    st = nj_fail(c->ctx, NJ_ENOTFOUND, "%s: no sound with id %lld", c->path, (long long)id);
-  if (!st)
-    st = read_sound(c, statement, &s);
-  sqlite3_finalize(statement);
-  if (st)
-    nj_sound_clear(c->ctx, &s);
-  else
-    *out = s;
-  return st;
-}
-
-void nj_sound_clear(nj_ctx *ctx, nj_sound *s) {
-  nj_free(ctx, s->path);
-  nj_free(ctx, s->error);
-  nj_release(s->vector);
-  nj_release(s->segments);
-  nj_release(s->times);
-  *s = (nj_sound){0};
-}
-
-/* All vectors while they are read. */
-typedef struct {
-  float *values;
-  size_t n_values, value_room;
-  int64_t *ids;
-  size_t n, id_room;
-  int64_t width;
-} gathered;
-
-static nj_status gather_row(nj_catalogue *c, sqlite3_stmt *statement, gathered *g) {
-  int bytes = sqlite3_column_bytes(statement, 1);
-  int64_t width = bytes / (int64_t)sizeof(float);
-  if (bytes % (int)sizeof(float) || width == 0 || (g->n && width != g->width))
-    return nj_fail(c->ctx, NJ_EFORMAT, "%s: the vector of sound %lld is damaged", c->path,
-                   (long long)sqlite3_column_int64(statement, 0));
-  g->width = width;
-  NJ_RESERVE(c->ctx, g->values, g->value_room, g->n_values + (size_t)width);
-  NJ_RESERVE(c->ctx, g->ids, g->id_room, g->n + 1);
-  memcpy(g->values + g->n_values, sqlite3_column_blob(statement, 1), (size_t)bytes);
-  g->n_values += (size_t)width;
-  g->ids[g->n++] = sqlite3_column_int64(statement, 0);
-  return NJ_OK;
-}
-
-static nj_status gather_all(nj_catalogue *c, gathered *g) {
-  sqlite3_stmt *statement = NULL;
-  int row = 0;
-  nj_status st = nj_catalogue_prepare(
-      c, "SELECT id, vector FROM sounds WHERE vector IS NOT NULL ORDER BY id", &statement);
-  if (!st)
-    st = nj_catalogue_step(c, statement, &row);
-  while (!st && row) {
-    st = gather_row(c, statement, g);
-    if (!st)
-      st = nj_catalogue_step(c, statement, &row);
-  }
-  sqlite3_finalize(statement);
-  return st;
-}
-
-nj_status nj_catalogue_vectors(nj_catalogue *c, nj_tensor **vectors, nj_tensor **ids) {
-  gathered g = {0};
-  nj_tensor *matrix = NULL, *names = NULL;
-  nj_status st = gather_all(c, &g);
-  if (!st)
-    st = nj_empty(c->ctx, NJ_F32, 2, (int64_t[]){(int64_t)g.n, g.width}, &matrix);
-  if (!st)
-    st = nj_empty(c->ctx, NJ_I64, 1, (int64_t[]){(int64_t)g.n}, &names);
-  if (!st && g.n) {
-    memcpy(nj_data(matrix), g.values, g.n_values * sizeof *g.values);
-    memcpy(nj_data(names), g.ids, g.n * sizeof *g.ids);
-  }
-  nj_free(c->ctx, g.values);
-  nj_free(c->ctx, g.ids);
-  if (st) {
-    nj_release(matrix);
-    nj_release(names);
-    return st;
-  }
-  *vectors = matrix;
-  *ids = names;
-  return NJ_OK;
 }

@@ -2,12 +2,17 @@
 local core = require "nightjar.core"
 local json = require "dkjson"
 local families = require "nightjar.families"
+local fs = require "nightjar.fs"
+local library = require "nightjar.library"
 local output = require "nightjar.cli.output"
+local shipped = require "nightjar.model.shipped"
+local upkeep = require "nightjar.library.upkeep"
 
 local command = { summary = "Say what a model, a library or a sound file holds." }
 
 function command.declare(parser)
-  parser:argument("file", "The file."):argname "FILE"
+  parser:argument("file", "The file, an indexed folder, or the name of a model that comes with "
+    .. "nightjar."):argname "FILE"
   parser:flag("--tensors", "List every tensor: type, shape, name.")
   parser:flag("--json", "Print JSON for machines.")
 end
@@ -63,16 +68,37 @@ local function show_archive(info, arguments)
   end
 end
 
-local function show_library(catalogue)
-  local list = assert(catalogue:list())
-  local seconds, failed = 0, 0
-  for _, sound in ipairs(list) do
-    seconds = seconds + sound.seconds
-    if sound.error then failed = failed + 1 end
+local function show_library(what)
+  local c = upkeep.count(what.sounds)
+  print(("sound library: %s; %.0f s of sound"):format(upkeep.describe(c), c.seconds))
+  print(("indexed with %s%s"):format(what.model, what.source and (" (%s)"):format(what.source) or ""))
+  for _, sound in ipairs(what.sounds) do
+    if sound.error then print(("  %s: %s"):format(sound.path, sound.error)) end
   end
-  print(("sound library: %d sounds, %.0f s, %d that could not be read"):format(#list, seconds,
-    failed))
-  print("indexed with " .. (catalogue:meta "model" or "no model yet"))
+end
+
+-- Everything that a library says without its model: { sounds, model, source }.
+local function read_library(catalogue)
+  local sounds, message = catalogue:list()
+  if not sounds then return nil, message end
+  local what = { sounds = sounds }
+  what.model, message = catalogue:meta "model"
+  if not what.model then return nil, message or "it does not say which model indexed it" end
+  what.source = catalogue:meta "source"
+  return what
+end
+
+-- The file that is meant: of a folder its library, of a name that is no file the model.
+local function file_of(name)
+  local kind = fs.kind(name)
+  if kind == "directory" then return fs.join(name, library.file_name) end
+  return not kind and shipped.path(name) or name
+end
+
+-- SQLite's own word at the beginning of its files.
+local function is_database(path)
+  local file <close> = io.open(path, "rb")
+  return file ~= nil and file:read(15) == "SQLite format 3"
 end
 
 --- Tries what the file may be, in turn; gives a kind and its description.
@@ -83,18 +109,23 @@ local function recognise(path)
     return "archive", archive
   end
   if code == "ENOTFOUND" or code == "EIO" then return nil, message end
-  local catalogue = core.catalogue(path, { read_only = true })
-  if catalogue then return "library", catalogue end
+  local catalogue <close>, trouble, kind = core.catalogue(path, { read_only = true })
+  if catalogue then
+    local what, why = read_library(catalogue)
+    return what and "library", what or why
+  end
   local sound, problem = core.audio.info(path)
   if sound then return "sound", sound end
+  if is_database(path) or kind == "EUNSUPPORTED" then return nil, trouble end
   return nil, code == "EUNSUPPORTED" and message or problem or message
 end
 
 function command.run(arguments)
-  local kind, what = recognise(arguments.file)
+  local kind, what = recognise(file_of(arguments.file))
   if not kind then return output.fail(what) end
   if arguments.json then
-    output.print_json(kind == "library" and { kind = kind, sounds = what:list() }
+    output.print_json(kind == "library" and { kind = kind, sounds = what.sounds, model = what.model,
+      source = what.source }
       or { kind = kind, info = what })
   elseif kind == "archive" then
     show_archive(what, arguments)

@@ -5,7 +5,8 @@ local output = require "nightjar.cli.output"
 
 local cli = {}
 
-local commands = { "index", "search", "train", "eval", "classify", "caption", "embed", "info", "convert" }
+local commands = { "index", "search", "train", "eval", "classify", "caption", "embed", "info",
+  "convert", "verify", "prune" }
 
 local function make_parser()
   local parser = argparse("nightjar", "Find sounds with words, and words with sounds.")

@@ -1,6 +1,5 @@
 --- nightjar search TEXT [DIR]
 local common = require "nightjar.cli.library"
-local fs = require "nightjar.fs"
 local content = require "nightjar.model.content"
 local output = require "nightjar.cli.output"
 
@@ -14,10 +13,11 @@ end
 
 function command.declare(parser)
   parser:argument("text", "What to look for, in words; - reads one query a line."):argname "TEXT"
-  parser:argument("path",
-    "The indexed folder (default: here)."):argname("DIR"):args("?")
+  parser:argument("path", "The indexed folder (default: the nearest from here upwards)."):argname("DIR")
+    :args("?")
   parser:option("-k --top", "How many to show."):argname("K"):default("5"):convert(positive)
   parser:flag("--sound", "TEXT is a sound file: find sounds like it.")
+  parser:flag("--missing", "Show sounds, too, whose files are not there any more.")
   common.declare(parser)
 end
 
@@ -38,8 +38,8 @@ end
 
 --- A path as short as it can be from here.
 local function short(path)
-  local here = require("nightjar.lfs").currentdir() .. "/"
-  return path:sub(1, #here) == here and path:sub(#here + 1) or path
+  local here = (require("nightjar.lfs").currentdir() or "") .. "/"
+  return #here > 1 and path:sub(1, #here) == here and path:sub(#here + 1) or path
 end
 
 -- How many words of a query a line has room for.
@@ -89,7 +89,8 @@ local function print_hits(query, hits, calibrated)
     local clamped = math.max(0, math.min(1, hit.score))
     print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(output.bar(clamped), colour_of(clamped)),
       calibrated and ("%.0f %%"):format(100 * clamped) or ("%.2f"):format(hit.score),
-      ("%s–%s"):format(output.time(hit.from), output.time(hit.to)), short(hit.path)))
+      ("%s–%s"):format(output.time(hit.from), output.time(hit.to)),
+      short(hit.path) .. (hit.missing and " (missing)" or "")))
     if hit.words and #hit.words > 0 then
       print(output.paint("     " .. words_text(hit.words), "dim"))
     end
@@ -105,26 +106,17 @@ local function queries(arguments)
   return list
 end
 
-local function open(arguments)
-  arguments.path = arguments.path or "." -- argparse gives optional arguments no default
-  if not arguments.library and fs.kind(arguments.path) == nil then
-    return nil, arguments.path .. ": no such file or folder"
-  end
-  local path = common.library_path(arguments, arguments.path)
-  if fs.kind(path) == nil then
-    return nil, ("%s: no index here; make one with: nightjar index %s"):format(path, arguments.path)
-  end
-  return common.open(arguments, arguments.path, { read_only = true })
-end
-
 function command.run(arguments)
-  local lib, message = open(arguments)
+  local path, lib, message
+  path, message = common.find(arguments)
+  if not path then return output.fail(message) end
+  lib, message = common.open(arguments, path, { read_only = true })
   if not lib then return output.fail(message) end
   local answers = {}
   for _, query in ipairs(queries(arguments)) do
     local search = arguments.sound and lib.like or lib.search
     local hits
-    hits, message = search(lib, query, { k = arguments.top })
+    hits, message = search(lib, query, { k = arguments.top, missing = arguments.missing or false })
     if not hits then return output.fail(message) end
     hits.unknown = hits.unknown or {}
     if not arguments.json then

@@ -4,14 +4,19 @@
 ---     lib:add("sfx/", { progress = print })
 ---     for rank, hit in ipairs(lib:search("a dog barks")) do print(rank, hit.score, hit.path) end
 ---
---- The file holds vectors, not sounds; indexing again reads only what changed. Each batch of sounds
---- is one transaction, so an interrupted run loses at most the batch it was in.
+--- The file holds vectors, not sounds; indexing again reads only what changed. Sounds are encoded
+--- before anything is locked and written in short transactions, so a run that is killed loses at most
+--- the batch it was in, and others search meanwhile. Nothing but an explicit call forgets a sound.
 local core = require "nightjar.core"
 local fs = require "nightjar.fs"
-local levels = require "nightjar.library.levels"
+local index = require "nightjar.library.index"
+local mark = require "nightjar.library.mark"
 local opts = require "nightjar.opts"
+local paths = require "nightjar.library.paths"
 local rank = require "nightjar.library.rank"
-local lfs = require "nightjar.lfs"
+local scan = require "nightjar.library.scan"
+local transaction = require "nightjar.library.transaction"
+local upkeep = require "nightjar.library.upkeep"
 
 local Library = {}
 Library.__index = Library
@@ -19,262 +24,255 @@ Library.__name = "nightjar.Library"
 
 local library = {}
 
-local BATCH = 32 -- sounds in a transaction
-
--- Plain values as text, keys in order.
-local function plain(value)
-  if type(value) ~= "table" then return ("%s:%s"):format(math.type(value) or type(value), value) end
-  local keys, parts = {}, {}
-  for key in pairs(value) do keys[#keys + 1] = key end
-  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for i, key in ipairs(keys) do parts[i] = ("%s=%s"):format(key, plain(value[key])) end
-  return "{" .. table.concat(parts, ",") .. "}"
+-- The model: itself, one by its name or path, the one that the library remembers, the one that comes
+-- with nightjar.
+local function model_of(given, source, folder, path)
+  if given ~= nil and type(given) ~= "string" then return given end
+  local load = require("nightjar.model").load
+  if given then return load(given) end
+  local name = source and mark.load_name(source, folder)
+    or require("nightjar.model.shipped").default
+  local model, message, code = load(name)
+  if not model and source then
+    message = ("%s: it was indexed with the model %s, which cannot be loaded (%s); give the model "
+      .. "(--model)"):format(path, name, message)
+  end
+  return model, message, code
 end
 
---- A short name for what makes a model's vectors: libraries made with other weights, or with
---- another front-end, hold other vectors.
-local function fingerprint(model)
-  local d, names = model:descriptor(), {}
-  local parts = { plain { d.audio, d.dim, d.projection, d.hci or false, d.ac or false } }
-  local state = model:state()
-  for name in pairs(state) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    parts[#parts + 1] = name
-    parts[#parts + 1] = state[name]
-  end
-  return ("%s/%d/%s"):format(model.name, model.dim, core.digest(table.unpack(parts)))
+-- Marks all sounds to be indexed again, with another model.
+local function begin_again(self, own)
+  local catalogue = self.catalogue
+  return transaction.write(catalogue, self, function()
+    local ok, message, code = catalogue:stale()
+    if ok then ok, message, code = catalogue:meta("model", own) end
+    return ok, message, code
+  end)
 end
 
--- Why a library does not go with a model. Its mark once was a sum instead of 32 digits.
-local function refusal(path, known)
-  if not known then
-    return path .. ": does not say which model indexed it: it is damaged, or was never finished; "
-      .. "index it again with rebuild (nightjar index --rebuild)"
-  end
-  local hash = known:match "/(%x+)$"
-  local why = hash and #hash == 32 and ("indexed with another model (%s)"):format(known)
-    or "indexed by an earlier version of nightjar"
-  return ("%s: %s; index it again with rebuild (nightjar index --rebuild)"):format(path, why)
-end
-
--- Whether the library is this model's. A mark that cannot be read is an error, never a reason to
--- write one; a catalogue of no sounds without a mark is one that was just made.
-local function check_mark(catalogue, path, mark, o)
-  local known, message, code = catalogue:meta "model"
-  if not known and code then return nil, message, code end
-  if known == mark and not o.rebuild then return true end
-  local list
-  if not known and not o.rebuild then
-    list, message, code = catalogue:list()
-    if not list then return nil, message, code end
-  end
-  if not o.rebuild and (known or #list > 0 or o.read_only) then
-    return nil, refusal(path, known), "EFORMAT"
-  end
-  local ok
-  for _, step in ipairs { { "begin" }, { "clear" }, { "meta", "model", mark }, { "commit" } } do
-    if step[1] ~= "clear" or o.rebuild then
-      ok, message, code = catalogue[step[1]](catalogue, step[2], step[3])
-    end
-    if not ok then
-      catalogue:rollback()
-      return nil, message, code
+-- A file that is to be made needs its model before it is there, so that nobody sees it without a mark.
+local function open_catalogue(self, o)
+  local notes, message, code = {}
+  if o.create and not o.read_only then
+    local stat, _, kind = core.files.stat(self.path)
+    if not stat and kind == "ENOTFOUND" or stat and stat.kind == "file" and stat.size == 0 then
+      self.model, message, code = model_of(o.model, nil, self.folder, self.path)
+      if not self.model then return nil, message, code end
+      notes.model, notes.source = mark.of(self.model), mark.source(self.model, self.folder)
     end
   end
+  self.catalogue, message, code = core.catalogue(self.path, { create = notes.model ~= nil,
+    read_only = o.read_only, wait = o.wait, notes = notes })
+  if not self.catalogue then return nil, message, code end
   return true
 end
 
---- Opens a library, or makes it.
+local function check_model(self, o)
+  local ok, message, code
+  if not self.model then
+    local source
+    source, message, code = self.catalogue:meta "source"
+    if not source and code then return nil, message, code end
+    self.model, message, code = model_of(o.model, source, self.folder, self.path)
+    if not self.model then return nil, message, code end
+  end
+  local own = mark.of(self.model)
+  if o.rebuild then
+    ok, message, code = begin_again(self, own)
+  else
+    ok, message, code = mark.check(self.catalogue, self.path, own)
+  end
+  if not ok then return nil, message, code end
+  return true
+end
+
+--- Opens a library, or makes it. Opening clears nothing: a library of another model, or one whose mark
+--- is missing or damaged, is refused with an error that says what to do.
 ---@param path string
----@param options table `model` (required); `create` (true): make the file when it is missing;
----  `rebuild` (false): empty the library first, whoever made it; `read_only` (false): never write
----  to the file, nor make one. Without `rebuild` nothing is ever cleared: a library of another
----  model, or one whose mark is missing, is refused
+---@param options? table `model`: a model, or the name or path of one; without it the one that the
+---  library was made with, else the one that comes with nightjar. `create` (true): make the file when
+---  it is missing. `read_only` (false): never write to the file, nor make one. `rebuild` (false): all
+---  sounds are to be indexed again, also with another model: add does. `wait` (30): seconds to wait
+---  for others that write
 ---@return table|nil library
 ---@return string? message
 ---@return string? code
 function library.open(path, options)
   opts.arg("library.open", 1, "path", path, "string")
   local o = opts.check("library.open", options, {
-    model = { type = "nightjar.Model", required = true },
+    model = "nightjar.Model|string",
     create = { type = "boolean", default = true },
     rebuild = { type = "boolean", default = false },
     read_only = { type = "boolean", default = false },
+    wait = { type = "number", default = upkeep.WAIT, min = 0, max = 1e6 },
   })
   if o.read_only and o.rebuild then
     error("library.open: options 'read_only' and 'rebuild' exclude each other", 2)
   end
-  local catalogue, message, code = core.catalogue(path,
-    { create = o.create and not o.read_only, read_only = o.read_only })
-  if not catalogue then return nil, message, code end
+  if path == "" or path:find("\0", 1, true) then
+    error("library.open: argument 1 (path) must name a file, got "
+      .. (path == "" and "an empty string" or "a string with a NUL"), 2)
+  end
+  local folder, message, code = paths.real(fs.folder(path))
+  if not folder then return nil, message, code end
+  local self = setmetatable({ path = path, folder = folder, wait = o.wait, owner = index.owner() },
+    Library)
   local ok
-  ok, message, code = check_mark(catalogue, path, fingerprint(o.model), o)
+  ok, message, code = open_catalogue(self, o)
+  if ok then ok, message, code = check_model(self, o) end
   if not ok then
-    catalogue:close()
+    self:close()
     return nil, message, code
   end
-  return setmetatable({ path = path, model = o.model, catalogue = catalogue }, Library)
+  return self
 end
 
--- One name for one place, from wherever it is named: absolute, without "." and "..".
-local function absolute(path)
-  local parts = {}
-  for part in fs.join(lfs.currentdir(), path):gmatch "[^/]+" do
-    if part == ".." then
-      parts[#parts] = nil
-    elseif part ~= "." then
-      parts[#parts + 1] = part
-    end
+--- The library file that serves a folder: .nightjar.njl there, or in one above it.
+---@param folder string
+---@return string? path, string? message, string? code
+function library.find(folder)
+  opts.arg("library.find", 1, "folder", folder, "string")
+  local at, message, code = paths.real(folder)
+  if not at then return nil, message, code end
+  while true do
+    local path = fs.join(at, library.file_name)
+    if fs.kind(path) == "file" then return path end
+    if at == "/" then break end
+    at = fs.folder(at)
   end
-  return "/" .. table.concat(parts, "/")
+  return nil, ("%s: no index here or above; make one with: nightjar index %s"):format(folder, folder),
+    "ENOTFOUND"
 end
 
---- The sound files at a path: itself, or those of the folder.
-local function files_of(path)
-  local kind = fs.kind(path)
-  if kind == "file" then return { absolute(path) } end
-  if kind ~= "directory" then return nil, path .. ": no such file or folder", "ENOTFOUND" end
-  local names, message, code = fs.files(path, { extensions = fs.sound_extensions })
-  if not names then return nil, message, code end
-  for i, name in ipairs(names) do names[i] = fs.join(absolute(path), name) end
-  return names
-end
+--- What the library of a folder is called in it.
+library.file_name = ".nightjar.njl"
 
---- What has to be done to bring the catalogue up to date with `files` under `root`.
-local function plan(self, root, files)
-  local known, there = {}, {}
-  local list, message, code = self.catalogue:list()
-  if not list then return nil, message, code end
-  for _, sound in ipairs(list) do known[sound.path] = sound end
-  local work = { encode = {}, remove = {}, unchanged = 0 }
-  for _, path in ipairs(files) do
-    there[path] = true
-    local size, mtime = fs.stat(path)
-    local old = known[path]
-    if old and old.size == size and old.mtime == mtime then
-      work.unchanged = work.unchanged + 1
-    else
-      work.encode[#work.encode + 1] = { path = path, size = size or 0, mtime = mtime or 0,
-        old = old }
-    end
-  end
-  local below = root == "/" and "/" or root .. "/"
-  for path in pairs(known) do
-    local inside = path == root or path:sub(1, #below) == below
-    if inside and not there[path] then work.remove[#work.remove + 1] = path end
-  end
-  table.sort(work.remove)
-  return work
-end
-
---- Puts an encoded sound into the catalogue; a sound that cannot be read is kept with its error, so
---- that it is not tried again until it changes. One that found no memory is, the next time.
-local function keep(self, item, clip, report)
-  local record = { path = item.path, size = item.size, mtime = item.mtime }
-  if clip.error then
-    record.error = clip.error
-    report.failed[#report.failed + 1] = { path = item.path, error = clip.error, code = clip.code }
-    if clip.code == "ENOMEM" then return true end -- which says nothing about the file
-  else
-    record.seconds, record.vector, record.segments = clip.seconds, clip.vector, clip.segments
-    record.times = core.tensor(clip.times)
-    record.levels = levels.to_keep(self.model, clip)
-    local kind = item.old and "updated" or "added"
-    report[kind] = report[kind] + 1
-    report.seconds = report.seconds + clip.seconds
-  end
-  return self.catalogue:put(record)
-end
-
---- Runs `step(item)` for items first … last inside a transaction.
-local function transact(catalogue, items, first, last, step)
-  local ok, message, code = catalogue:begin()
-  if not ok then return nil, message, code end
-  local done, result, text, status = pcall(function()
-    for i = first, last do
-      local fine, why, kind = step(items[i], i)
-      if not fine then return nil, why, kind end
-    end
-    return true
+-- Notes where the model lies, when that is not known or changed.
+local function remember(self, o)
+  local source = mark.source(self.model, self.folder)
+  local known, message, code = self.catalogue:meta "source"
+  if not known and code then return nil, message, code end
+  if not source or source == known then return true end
+  return transaction.write(self.catalogue, o, function()
+    return self.catalogue:meta("source", source)
   end)
-  if done and result then return catalogue:commit() end
-  catalogue:rollback()
-  if not done then error(result, 0) end
-  return nil, text, status
 end
 
---- Encodes sounds into the catalogue, a transaction for each batch, while those behind are read.
-local function encode(self, items, report, o)
-  local paths, total = {}, #items
-  for i, item in ipairs(items) do paths[i] = item.path end
-  local progress = o.progress or function() end
-  local next_clip, _, _, _ <close> = self.model:stream(paths, { captions = o.captions })
-  for first = 1, total, BATCH do
-    local last = math.min(first + BATCH - 1, total)
-    local ok, message, code = transact(self.catalogue, items, first, last, function(item, i)
-      progress(i - 1, total, item.path)
-      local _, clip = next_clip()
-      return keep(self, item, clip, report)
-    end)
-    if not ok then return nil, message, code end
-  end
-  progress(total, total)
-  return true
+local function refuse_no_sounds(found)
+  return #found.files == 0 and #found.unreadable > 0
 end
 
---- Indexes a file or the sounds of a folder. Files that are as they were are not read; files that
---- are gone from the folder are forgotten.
+--- Indexes a file or the sounds of a folder. Files that are as they were are not read; files that were
+--- moved or renamed are known by their bytes and not encoded again; those that are gone are kept as
+--- missing, with their vectors, until prune. Others may search and index at the same time: indexers
+--- share the work. What was encoded stays, however the call ends; a file for which memory runs out is
+--- one that failed, and is tried again the next time, as are all errors that do not lie in the bytes.
 ---@param path string
 ---@param options? table `progress`: function(done, total, path), called before each sound and, with
 ---  path nil, at the end; `captions`: function(path) that gives what a captioner says of a sound, a
 ---  list of strings, for a model with auxiliary captions. It is asked for sounds that are read: new
----  captions of a sound that did not change need rebuild
----@return table|nil report { added, updated, unchanged, removed, seconds, failed = { {path, error}
----  } }
+---  captions of a sound that did not change need rebuild; `allow_empty` (false): take it that a folder
+---  without any sound has lost those that it had, instead of refusing; `waiting`: function(seconds),
+---  called while others are waited for
+---@return table|nil report { added, updated, unchanged, moved, missing, seconds, failed = { {path,
+---  error, code} }, skipped = { extension = count } }
 ---@return string? message
 ---@return string? code
 function Library:add(path, options)
   opts.arg("library:add", 1, "path", path, "string")
-  local o = opts.check("library:add", options,
-    { progress = "function", captions = "function" })
-  local files, message, code = files_of(path)
-  if not files then return nil, message, code end
+  local o = opts.check("library:add", options, {
+    progress = { type = "function", default = function() end }, captions = "function",
+    allow_empty = { type = "boolean", default = false }, waiting = "function",
+  })
+  o.wait = self.wait
+  local found, message, code = scan.files(path)
+  if not found then return nil, message, code end
   local work
-  work, message, code = plan(self, absolute(path), files)
+  work, message, code = scan.plan(self, found, o)
   if not work then return nil, message, code end
-  local report = { added = 0, updated = 0, unchanged = work.unchanged, removed = #work.remove,
-    seconds = 0, failed = {} }
-  self.vectors = nil
-  local ok = true
-  if #work.remove > 0 then
-    ok, message, code = transact(self.catalogue, work.remove, 1, #work.remove, function(gone)
-      local removed, why, kind = self.catalogue:remove(gone)
-      return removed ~= nil, why, kind
-    end)
+  if refuse_no_sounds(found) then
+    return nil, found.unreadable[1].error, found.unreadable[1].code
   end
-  if ok then ok, message, code = encode(self, work.encode, report, o) end
+  local report = { added = 0, updated = 0, unchanged = work.unchanged, moved = work.moved,
+    missing = work.missing, seconds = 0, failed = work.failed, skipped = found.skipped }
+  self.cache = nil -- what was read may be old
+  local ok
+  ok, message, code = remember(self, o)
+  if ok then ok, message, code = index.refile(self, work, o) end
+  if ok then ok, message, code = index.encode(self, work.encode, report, o) end
+  self.cache = nil -- what was read may be old
   if not ok then return nil, message, code end
   return report
 end
 
 --- Forgets a sound. true when it was known.
 ---@param path string
+---@return boolean? known, string? message, string? code
 function Library:remove(path)
-  self.vectors = nil
-  return self.catalogue:remove(absolute(path))
+  opts.arg("library:remove", 1, "path", path, "string")
+  local real, message, code = paths.of_file(path)
+  if not real then return nil, message, code end
+  local removed
+  local ok
+  ok, message, code = transaction.write(self.catalogue, self, function()
+    local why, kind
+    removed, why, kind = self.catalogue:remove(paths.stored(self.folder, real))
+    return removed ~= nil or nil, why, kind
+  end)
+  self.cache = nil -- what was read may be old
+  if not ok then return nil, message, code end
+  return removed
 end
 
---- All sounds: { {id, path, seconds, error}, … } by path.
-function Library:sounds() return self.catalogue:list() end
+--- Forgets the sounds whose files are missing, and are not there again.
+---@param options? table `dry_run` (false): only say which
+---@return string[]? paths of the sounds that are forgotten
+---@return string? message
+---@return string? code
+function Library:prune(options)
+  local o = opts.check("library:prune", options, { dry_run = { type = "boolean", default = false } })
+  self.cache = nil -- what was read may be old
+  return upkeep.prune(self.catalogue, self.folder, { dry_run = o.dry_run, wait = self.wait })
+end
 
---- Sounds as Model:similarity takes them: { {vector, path}, … }.
-function Library:clips()
+--- Checks every row of the file against its checksum.
+---@param options? table `repair` (false): have sounds with damage indexed again by the next add, and
+---  make the rest consistent
+---@return table? report { problems = { {problem, path, id}, … }, mended = number of sounds }
+---@return string? message
+---@return string? code
+function Library:verify(options)
+  local o = opts.check("library:verify", options, { repair = { type = "boolean", default = false } })
+  return upkeep.verify(self.catalogue, self.folder, o.repair)
+end
+
+--- All sounds by path: { {id, path, seconds, missing, stale, error, code}, … }; `missing`: its file
+--- was not there when it was last looked for, `stale`: it waits to be indexed again.
+---@return table[]? sounds, string? message, string? code
+function Library:sounds()
+  local list, message, code = self.catalogue:list()
+  if not list then return nil, message, code end
+  for _, row in ipairs(list) do row.path = paths.absolute(self.folder, row.path) end
+  table.sort(list, function(a, b) return a.path < b.path end)
+  return list
+end
+
+--- Sounds as Model:similarity takes them: { {vector, path, label}, … }.
+---@param options? table `missing` (false): also those whose files are missing
+---@return table[]? clips, string? message, string? code
+function Library:clips(options)
+  local o = opts.check("library:clips", options, { missing = { type = "boolean", default = false } })
+  local guard <close>, why, kind = transaction.read(self.catalogue)
+  if not guard then return nil, why, kind end
+  local list, message, code = self:sounds()
+  if not list then return nil, message, code end
   local clips = {}
-  for _, sound in ipairs(assert(self.catalogue:list())) do
-    if not sound.error then
-      local full = assert(self.catalogue:get(sound.id))
-      clips[#clips + 1] = { vector = full.vector, path = full.path, label = fs.name(full.path) }
+  for _, sound in ipairs(list) do
+    if not sound.error and not sound.stale and (o.missing or not sound.missing) then
+      local full
+      full, message, code = self.catalogue:get(sound.id)
+      if not full then return nil, message, code end
+      clips[#clips + 1] = { vector = full.vector, path = sound.path, label = fs.name(sound.path) }
     end
   end
   return clips
@@ -288,19 +286,21 @@ end
 --- `levels` has each level's, and `words` (where the model has the frame level) says which seconds
 --- each word fits best, and how well.
 ---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give;
----  `candidates` (100): how many are compared at every level
----@return table[]|nil hits { {path, score, cosine, from, to, seconds, id, similarity, levels, words =
----  { {word, from, to, score}, … } }, … }, best first; `score` is the probability that the sound is
----  what the text asks for when the model is calibrated, else the similarity. `hits.unknown` lists
----  words of the text that the model never learnt.
+---  `candidates` (100): how many are compared at every level; `missing` (false): also sounds whose
+---  files are missing
+---@return table[]|nil hits { {path, score, cosine, from, to, seconds, id, missing, similarity, levels,
+---  words = { {word, from, to, score}, … } }, … }, best first; `score` is the probability that the
+---  sound is what the text asks for when the model is calibrated, else the similarity. `hits.unknown`
+---  lists words of the text that the model never learnt.
 ---@return string? message
 ---@return string? code
 function Library:search(text, options)
   opts.arg("library:search", 1, "text", text, "string")
   local o = opts.check("library:search", options,
     { k = { type = "integer", default = 5, min = 1 }, at_least = "number",
-      candidates = { type = "integer", default = 100, min = 1 } })
-  local found, message, code = rank.by_text(self, text, o.k, o.candidates)
+      candidates = { type = "integer", default = 100, min = 1 },
+      missing = { type = "boolean", default = false } })
+  local found, message, code = rank.by_text(self, text, o)
   if not found then return nil, message, code end
   local hits = {}
   for _, hit in ipairs(found) do
@@ -312,24 +312,40 @@ end
 
 --- The sounds most like a sound (a path). Scores are cosines: the calibration knows texts only.
 ---@param path string
----@param options? table `k` (5)
+---@param options? table `k` (5); `missing` (false): also sounds whose files are missing
+---@return table[]? hits, string? message, string? code
 function Library:like(path, options)
   opts.arg("library:like", 1, "path", path, "string")
   local o = opts.check("library:like", options,
-    { k = { type = "integer", default = 5, min = 1 } })
+    { k = { type = "integer", default = 5, min = 1 },
+      missing = { type = "boolean", default = false } })
   local clip = self.model:audio({ path })[1]
   if clip.error then return nil, clip.error, clip.code end
-  return rank.by_vector(self, clip.vector, o.k)
+  return rank.by_vector(self, clip.vector, o)
 end
 
 --- Closes the file. Further calls raise.
-function Library:close() self.catalogue:close() end
+function Library:close()
+  self.closed = true
+  if self.catalogue then self.catalogue:close() end
+end
 Library.__close = Library.close
-Library.__gc = function(self) if self.catalogue then self.catalogue:close() end end
+Library.__gc = Library.close
+
+--- How many sounds there are, and in which state.
+---@return { sounds: integer, seconds: number, failed: integer, missing: integer, stale: integer }? counts
+---@return string? message, string? code
+function Library:count()
+  local list, message, code = self.catalogue:list()
+  if not list then return nil, message, code end
+  return upkeep.count(list)
+end
 
 function Library:__tostring()
-  local list = self.catalogue:list() or {}
-  return ("sound library %s: %d sounds"):format(self.path, #list)
+  if self.closed then return ("sound library %s (closed)"):format(self.path) end
+  local c, message = self:count()
+  if not c then return ("sound library %s (%s)"):format(self.path, message) end
+  return ("sound library %s: %s"):format(self.path, upkeep.describe(c))
 end
 
 library.Library = Library

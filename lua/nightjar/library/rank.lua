@@ -4,16 +4,27 @@
 local core = require "nightjar.core"
 local explanation = require "nightjar.model.explanation"
 local levels = require "nightjar.library.levels"
+local paths = require "nightjar.library.paths"
+local transaction = require "nightjar.library.transaction"
 
 local rank = {}
 
-local function matrix(lib)
-  if not lib.vectors then
-    local vectors, ids, code = lib.catalogue:vectors()
-    if not vectors then return nil, ids, code end
-    lib.vectors, lib.ids = vectors, ids
+-- The matrix is read again when this or another process has written.
+local function matrix(lib, missing)
+  local version, message, code = lib.catalogue:version()
+  if not version then return nil, message, code end
+  local cache = lib.cache
+  if not cache or cache.version ~= version or cache.missing ~= missing then
+    local vectors, ids, kind = lib.catalogue:vectors(missing)
+    if not vectors then return nil, ids, kind end
+    if vectors.shape[1] > 0 and vectors.shape[2] ~= lib.model.dim then
+      return nil, ("%s: its vectors have %d numbers, the model's %d; nightjar verify says more"):format(
+        lib.path, vectors.shape[2], lib.model.dim), "EFORMAT"
+    end
+    cache = { version = version, missing = missing, vectors = vectors, ids = ids }
+    lib.cache = cache
   end
-  return lib.vectors, lib.ids
+  return cache.vectors, cache.ids
 end
 
 --- The seconds of a sound that are most like the query.
@@ -23,21 +34,22 @@ local function best_window(sound, query)
   return sound.times(best, 1), sound.times(best, 2)
 end
 
-local function hit_of(sound, query, cosine)
+local function hit_of(lib, sound, query, cosine)
   local from, to = best_window(sound, query)
-  return { id = sound.id, path = sound.path, seconds = sound.seconds, from = from, to = to,
-    cosine = cosine }
+  return { id = sound.id, path = paths.absolute(lib.folder, sound.path), seconds = sound.seconds,
+    missing = sound.missing, from = from, to = to, cosine = cosine }
 end
 
 --- The `count` sounds whose clip vectors are nearest to the query's, best first.
 ---@param lib table
 ---@param query any (D)
 ---@param count integer
+---@param missing boolean also of missing files
 ---@return table[]|nil list { { sound, hit }, … }
 ---@return string? message
 ---@return string? code
-local function nearest(lib, query, count)
-  local vectors, ids, code = matrix(lib)
+local function nearest(lib, query, count, missing)
+  local vectors, ids, code = matrix(lib, missing)
   if not vectors then return nil, ids, code end
   local list, n = {}, vectors.shape[1]
   if n == 0 then return list end
@@ -45,7 +57,7 @@ local function nearest(lib, query, count)
   for i = 1, cosines.shape[1] do
     local sound, message, kind = lib.catalogue:get(math.tointeger(ids(places(i))))
     if not sound then return nil, message, kind end
-    list[i] = { sound = sound, hit = hit_of(sound, query, cosines(i)) }
+    list[i] = { sound = sound, hit = hit_of(lib, sound, query, cosines(i)) }
   end
   return list
 end
@@ -144,16 +156,18 @@ end
 --- The sounds that fit a text best, see Library:search.
 ---@param lib table
 ---@param text string
----@param k integer
----@param candidates integer how many are compared at every level
-function rank.by_text(lib, text, k, candidates)
+---@param o table `k`, `candidates`: how many are compared at every level, `missing`
+function rank.by_text(lib, text, o)
   return core.no_grad(function()
     local finer = levels.finer(lib.model)
     local texts = finer and lib.model:encode_texts(text)
     local query = (texts and texts.vectors or lib.model:text(text))[1]
-    local count = finer and math.max(k, candidates) or k
+    local k = o.k
+    local count = finer and math.max(k, o.candidates) or k
     if finer and not levels.by_clip(lib.model) then count = math.maxinteger end
-    local list, message, code = nearest(lib, query, count)
+    local guard <close>, why, kind = transaction.read(lib.catalogue)
+    if not guard then return nil, why, kind end
+    local list, message, code = nearest(lib, query, count, o.missing)
     if list and finer and #list > 0 then
       list, message, code = refine(lib, texts[1], list, k)
     end
@@ -165,9 +179,11 @@ end
 --- The sounds whose clip vectors are nearest to a vector.
 ---@param lib table
 ---@param query any (D)
----@param k integer
-function rank.by_vector(lib, query, k)
-  local list, message, code = nearest(lib, query, k)
+---@param o table `k`, `missing`
+function rank.by_vector(lib, query, o)
+  local guard <close>, why, kind = transaction.read(lib.catalogue)
+  if not guard then return nil, why, kind end
+  local list, message, code = nearest(lib, query, o.k, o.missing)
   if not list then return nil, message, code end
   return finish(lib, list, query, false)
 end
