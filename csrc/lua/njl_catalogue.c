@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "njl.h"
-#include "search/catalogue.h"
+#include "library/catalogue.h"
 
 #define NJL_CATALOGUE "nightjar.Catalogue"
 #define MOST_LEVELS 8

@@ -2,7 +2,7 @@
  * sndfile, soxr, libutf8proc, sqlite3, libzip and zlib.
  *
  * Floors, each knowing only those above it in this list (docs/architecture.md has the plan of the house):
- *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ hci/ ac/ · search/ */
+ *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ hci/ ac/ · library/ */
 #ifndef NJ_H
 #define NJ_H
 
@@ -95,6 +95,6 @@
 #include "ac/decoder.h"
 #include "ac/interaction.h"
 #include "ac/generate.h"
-#include "search/catalogue.h"
+#include "library/catalogue.h"
 
 #endif

@@ -1,7 +1,7 @@
 /* Vectors in a byte a number: codes of -127 … 127 times the vector's own scale, so that each
  * number is off by at most its vector's largest / 254. */
-#ifndef NJ_SEARCH_QUANTIZE_H
-#define NJ_SEARCH_QUANTIZE_H
+#ifndef NJ_LIBRARY_QUANTIZE_H
+#define NJ_LIBRARY_QUANTIZE_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* The sounds of a catalogue: writing them. Reading is in read.c. */
 #include <string.h>
 
-#include "search/catalogue.h"
-#include "search/catalogue_internal.h"
+#include "library/catalogue.h"
+#include "library/catalogue_internal.h"
 
 nj_status nj_catalogue_damaged(nj_catalogue *c, int64_t id, const char *path, const char *what) {
   return nj_fail(c->ctx, NJ_EFORMAT,

@@ -1,4 +1,4 @@
-#include "search/quantize.h"
+#include "library/quantize.h"
 
 #include <math.h>
 

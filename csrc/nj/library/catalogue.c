@@ -1,5 +1,5 @@
 /* Opening, waiting for others, transactions and metadata; sounds are in sounds.c. */
-#include "search/catalogue.h"
+#include "library/catalogue.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "search/catalogue_internal.h"
+#include "library/catalogue_internal.h"
 
 static nj_status status_of(int rc) {
   switch (rc & 0xff) {

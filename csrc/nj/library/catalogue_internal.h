@@ -1,10 +1,10 @@
 /* What the files of the catalogue share. */
-#ifndef NJ_SEARCH_CATALOGUE_INTERNAL_H
-#define NJ_SEARCH_CATALOGUE_INTERNAL_H
+#ifndef NJ_LIBRARY_CATALOGUE_INTERNAL_H
+#define NJ_LIBRARY_CATALOGUE_INTERNAL_H
 
 #include <sqlite3.h>
 
-#include "search/catalogue.h"
+#include "library/catalogue.h"
 
 struct nj_catalogue {
   nj_ctx *ctx;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "search/catalogue_internal.h"
+#include "library/catalogue_internal.h"
 
 static void add_number(nj_hash *hash, uint64_t value) {
   uint8_t bytes[8];

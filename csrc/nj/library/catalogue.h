@@ -5,8 +5,8 @@
  * Every row carries a checksum, which is checked whenever the row is read, and the catalogue a
  * checksum of all rows of sounds: what is damaged is never given as if it were right. Paths are
  * text to the catalogue; the library stores those below its own folder relative to it. */
-#ifndef NJ_SEARCH_CATALOGUE_H
-#define NJ_SEARCH_CATALOGUE_H
+#ifndef NJ_LIBRARY_CATALOGUE_H
+#define NJ_LIBRARY_CATALOGUE_H
 
 #include "tensor/tensor.h"
 

@@ -1,7 +1,7 @@
 /* What tables a catalogue has, and how those of earlier versions become them. */
 #include <string.h>
 
-#include "search/catalogue_internal.h"
+#include "library/catalogue_internal.h"
 
 #define APPLICATION_ID 0x6e6a6c62 /* "njlb" */
 #define SCHEMA_VERSION 3

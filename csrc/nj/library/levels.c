@@ -2,9 +2,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "search/catalogue.h"
-#include "search/catalogue_internal.h"
-#include "search/quantize.h"
+#include "library/catalogue.h"
+#include "library/catalogue_internal.h"
+#include "library/quantize.h"
 
 static nj_status check_level(nj_catalogue *c, const nj_sound_level *level) {
   const nj_tensor *v = level->vectors, *w = level->weights;

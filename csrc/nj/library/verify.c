@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "search/catalogue.h"
-#include "search/catalogue_internal.h"
+#include "library/catalogue.h"
+#include "library/catalogue_internal.h"
 
 typedef struct {
   nj_damage_fn report;

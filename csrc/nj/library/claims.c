@@ -1,6 +1,6 @@
 /* Claims: which indexer is at work on which file. */
-#include "search/catalogue.h"
-#include "search/catalogue_internal.h"
+#include "library/catalogue.h"
+#include "library/catalogue_internal.h"
 
 nj_status nj_catalogue_claims(nj_catalogue *c, nj_claim_fn each, void *arg) {
   sqlite3_stmt *statement = NULL;
