@@ -46,6 +46,15 @@ function opts.suggest(name, candidates)
   return best
 end
 
+--- What a message adds to a name that it does not know: " (did you mean 'X'?)", or "".
+---@param name any
+---@param candidates string[]
+---@return string
+function opts.hint(name, candidates)
+  local near = type(name) == "string" and opts.suggest(name, candidates)
+  return near and (" (did you mean '%s'?)"):format(near) or ""
+end
+
 --- What a value is called in messages: its metatable's __name, "integer", "number", "string" …
 ---@param value any
 ---@return string
@@ -139,9 +148,8 @@ local function check_value(what, value, rule, level)
       if name == value then return value end
       names[#names + 1] = type(name) == "string" and "'" .. name .. "'" or tostring(name)
     end
-    local near = type(value) == "string" and opts.suggest(value, rule.one_of)
     error(("%s must be one of %s, got %s%s"):format(what, table.concat(names, ", "), shown(value),
-      near and (" (did you mean '%s'?)"):format(near) or ""), level + 1)
+      opts.hint(value, rule.one_of)), level + 1)
   end
   return value
 end
@@ -175,9 +183,7 @@ function opts.check(fname, t, rules, level)
       end
       local names = {}
       for name in pairs(rules) do names[#names + 1] = name end
-      local near = opts.suggest(key, names)
-      error(("%s: unknown option '%s'%s"):format(fname, key,
-        near and (" (did you mean '%s'?)"):format(near) or ""), level)
+      error(("%s: unknown option '%s'%s"):format(fname, key, opts.hint(key, names)), level)
     end
   end
   local out = {}

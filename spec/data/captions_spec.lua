@@ -1,6 +1,6 @@
 local captions = require "nightjar.data.captions"
 local core = require "nightjar.core"
-local english = require "nightjar.data.english"
+local english = require "nightjar.data.esc50_grammar.english"
 local lexicon = captions.lexicon
 
 -- What every caption must be like, whatever made it.

@@ -1,4 +1,4 @@
-local english = require "nightjar.data.english"
+local english = require "nightjar.data.esc50_grammar.english"
 
 describe("english.present", function()
   for _, case in ipairs {
@@ -28,7 +28,7 @@ describe("english.participle", function()
   end
   it("doubles the last consonant of every short verb of the lexicon that needs it", function()
     local checked = 0
-    for _, entry in pairs(require "nightjar.data.lexicon") do
+    for _, entry in pairs(require "nightjar.data.esc50_grammar.lexicon") do
       for _, say in ipairs(entry.say) do
         for i = 2, #say do
           local verb = say[i]:match "^%S+"

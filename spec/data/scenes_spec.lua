@@ -1,7 +1,7 @@
 local data = require "nightjar.data"
-local english = require "nightjar.data.english"
+local english = require "nightjar.data.esc50_grammar.english"
 local fake_clips = require "spec.support.fake_clips"
-local lexicon = require "nightjar.data.lexicon"
+local lexicon = require "nightjar.data.esc50_grammar.lexicon"
 
 local function make(split, options)
   options = options or {}

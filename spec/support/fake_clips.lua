@@ -3,7 +3,7 @@
 --- until they are rendered.
 local activity = require "nightjar.data.activity"
 local dataset = require "nightjar.data.dataset"
-local lexicon = require "nightjar.data.lexicon"
+local lexicon = require "nightjar.data.esc50_grammar.lexicon"
 local random = require "nightjar.data.random"
 
 local fake_clips = {}

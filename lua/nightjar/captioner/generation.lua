@@ -2,7 +2,7 @@
 --- become methods of nightjar.Captioner.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local tiles = require "nightjar.model.tiles"
 local words = require "nightjar.captioner.words"
 
@@ -184,7 +184,7 @@ function methods:caption(input, options)
   local o = settings(self, options)
   local generate, unique = generate_options(self, o)
   if opts.type_name(input) == "nightjar.Tensor" and #input.shape == 3 then
-    return parts.infer(self:parts(), describe, self, input, o.mask, generate, unique)
+    return networks.infer(self:parts(), describe, self, input, o.mask, generate, unique)
   end
   if o.mask then error("captioner:caption: a mask goes with frames (B, N, C)", 2) end
   if not self.audio_tower then
@@ -192,7 +192,7 @@ function methods:caption(input, options)
       .. opts.type_name(input), 2)
   end
   if type(input) ~= "table" then input = { input } end
-  return parts.infer(self:parts(), caption_sounds, self, input, o, generate, unique)
+  return networks.infer(self:parts(), caption_sounds, self, input, o, generate, unique)
 end
 
 generation.methods = methods

@@ -11,7 +11,7 @@ local file = require "nightjar.captioner.file"
 local fs = require "nightjar.fs"
 local generation = require "nightjar.captioner.generation"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local shipped = require "nightjar.model.shipped"
 local towers = require "nightjar.model.towers"
 local words = require "nightjar.captioner.words"
@@ -161,21 +161,21 @@ end
 
 --- Parameters to train, in a fixed order: { {name = …, tensor = …}, … }. Not those of a frozen encoder.
 ---@return table[]
-function Captioner:parameters() return parts.parameters(trained(self)) end
+function Captioner:parameters() return networks.parameters(trained(self)) end
 
 --- Running statistics that training changes.
 ---@return table[]
-function Captioner:buffers() return parts.buffers(trained(self)) end
+function Captioner:buffers() return networks.buffers(trained(self)) end
 
 --- Every tensor by name: parameters and running statistics (shared with the captioner, not copied).
 ---@return table<string, any>
-function Captioner:state() return parts.state(self:parts()) end
+function Captioner:state() return networks.state(self:parts()) end
 
 --- Copies tensors into the captioner. Raises when one is missing or has another shape.
 ---@param state table<string, any>
 ---@return table self
 function Captioner:load_state(state)
-  parts.load(self:parts(), state, "captioner")
+  networks.load(self:parts(), state, "captioner")
   return self
 end
 
@@ -184,7 +184,7 @@ end
 ---@return table self
 function Captioner:load_audio(model)
   if not self.audio_tower then error("captioner:load_audio: this captioner takes frames", 2) end
-  parts.load({ { prefix = "", net = self.audio_tower.encoder } }, model.audio_tower.encoder:state(),
+  networks.load({ { prefix = "", net = self.audio_tower.encoder } }, model.audio_tower.encoder:state(),
     "captioner:load_audio")
   return self
 end
@@ -194,7 +194,7 @@ end
 ---@param on? boolean (true)
 ---@return table self
 function Captioner:train(on)
-  parts.train(trained(self), on)
+  networks.train(trained(self), on)
   return self
 end
 

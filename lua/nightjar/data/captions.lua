@@ -17,10 +17,10 @@
 ---   { kind = "over", bed, part, background=? }
 ---       the bed goes on while the part (an event or a "then") happens
 local core = require "nightjar.core"
-local english = require "nightjar.data.english"
-local lexicon = require "nightjar.data.lexicon"
+local english = require "nightjar.data.esc50_grammar.english"
+local lexicon = require "nightjar.data.esc50_grammar.lexicon"
 local opts = require "nightjar.opts"
-local templates = require "nightjar.data.templates"
+local templates = require "nightjar.data.esc50_grammar.templates"
 
 local captions = {}
 
@@ -194,10 +194,8 @@ local function check(description, fname)
   if shape == "event" then
     if not lexicon[description.class] then
       local names = captions.classes()
-      local near = type(description.class) == "string"
-        and opts.suggest(description.class, names)
       error(("%s: no class '%s'%s"):format(fname, tostring(description.class),
-        near and (" (did you mean '%s'?)"):format(near) or ""), 0)
+        opts.hint(description.class, names)), 0)
     end
     if description.level and not usual[description.level] then
       error(("%s: a level must be 'loud' or 'faint', got '%s'"):format(fname,

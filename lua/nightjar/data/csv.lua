@@ -120,8 +120,8 @@ local function quoted(self)
   end
 end
 
--- The fields of one row that may hold quotes.
-local function slow_row(self)
+-- The fields of one row.
+local function row_fields(self)
   local row, n = {}, 0
   while true do
     if self.at > #self.buffer then more(self) end
@@ -164,24 +164,7 @@ local function raw_row(self)
     if not line_break(self) then break end
   end
   self.row_line = self.line
-  local stop = self.buffer:find('[\r\n"]', self.at)
-  if not stop or self.buffer:byte(stop) == 34 then return slow_row(self) end
-  -- The common case: a whole line without quotes is already in the buffer.
-  local row, n = {}, 0
-  local line, separator, at = self.buffer:sub(self.at, stop - 1), self.separator, 1
-  while true do
-    local cut = line:find(separator, at, true)
-    n = n + 1
-    if not cut then
-      row[n] = line:sub(at)
-      break
-    end
-    row[n] = line:sub(at, cut - 1)
-    at = cut + 1
-  end
-  self.at = stop
-  line_break(self)
-  return row
+  return row_fields(self)
 end
 
 local function check_columns(self)

@@ -45,9 +45,8 @@ function named.read(name)
     end
   end
   local names = named.list()
-  local near = opts.suggest(name, names)
   error(("encoders.from: no architecture is called '%s'%s; there are %s"):format(name,
-    near and (" (did you mean '%s'?)"):format(near) or "", table.concat(names, ", ")), 4)
+    opts.hint(name, names), table.concat(names, ", ")), 4)
 end
 
 return named

@@ -97,9 +97,8 @@ local function check_configurations(list, baseline)
   if baseline and not seen[baseline] then
     local names = {}
     for name in pairs(seen) do names[#names + 1] = name end
-    local guess = opts.suggest(baseline, names)
     error(("experiment: no configuration is named '%s', the baseline%s"):format(baseline,
-      guess and (" (did you mean '%s'?)"):format(guess) or ""), 3)
+      opts.hint(baseline, names)), 3)
   end
 end
 

@@ -1,6 +1,6 @@
 --- What came of an experiment: estimates for each configuration and metric, and their forms as
 --- JSON, Markdown and SVG.
-local chart = require "nightjar.experiment.chart"
+local chart = require "nightjar.plot.chart"
 local fs = require "nightjar.fs"
 local json = require "dkjson"
 local opts = require "nightjar.opts"
@@ -121,9 +121,8 @@ function Results:row(name)
     if row.name == name then return row end
     names[#names + 1] = row.name
   end
-  local guess = opts.suggest(name, names)
   error(("experiment: no configuration is named '%s'%s"):format(tostring(name),
-    guess and (" (did you mean '%s'?)"):format(guess) or ""), 2)
+    opts.hint(name, names)), 2)
 end
 
 -- ---- Markdown ----

@@ -15,7 +15,7 @@ local core = require "nightjar.core"
 local entries = require "nightjar.data.entries"
 local half = require "nightjar.features.half"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local pool = require "nightjar.features.pool"
 local set = require "nightjar.features.set"
 local tiles = require "nightjar.model.tiles"
@@ -95,7 +95,7 @@ end
 
 -- What the encoder makes of a sound, tile by tile: tensors and metadata, or nil, message, code.
 local function hear(self, path, next_tile, all)
-  return parts.infer({ { net = self.tower.encoder } }, function()
+  return networks.infer({ { net = self.tower.encoder } }, function()
     local heard, message, code = tiles.hear(self.tower, next_tile, all)
     if not heard then return nil, message, code end
     local frames, clip = heard.lifted, heard.clip

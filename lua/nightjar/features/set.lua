@@ -3,7 +3,7 @@
 local core = require "nightjar.core"
 local levels = require "nightjar.model.levels"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local pool = require "nightjar.features.pool"
 
 ---@class nightjar.FeatureSet
@@ -78,7 +78,7 @@ end
 function Set:encode(model, i)
   opts.arg("features:encode", 1, "model", model, "nightjar.Model")
   local found = self:get(i)
-  return parts.infer(model:parts(), function()
+  return networks.infer(model:parts(), function()
     local a = levels.of_sound(model.head, found.frames, found.clip, found.step)
     return { vector = a.clip and a.clip[1]:clone(), levels = a, seconds = found.seconds }
   end)

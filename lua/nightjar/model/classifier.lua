@@ -13,7 +13,7 @@
 --- `bias` is given, by the logistic function of (similarity - bias) / temperature.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local prediction = require "nightjar.model.prediction"
 local prompts_of = require "nightjar.model.prompts"
 local similarity = require "nightjar.model.similarity"
@@ -90,7 +90,7 @@ function classifier.new(model, labels, options, fname, level)
   local texts
   texts, self.spans, self.even = spans_of(entries)
   self.texts = model:encode_texts(texts)
-  local mean = parts.infer(model:parts(), means, self, self.texts.vectors)
+  local mean = networks.infer(model:parts(), means, self, self.texts.vectors)
   self.vectors = mean:normalize(-1)
   local own = not o.weights and model.classification
   self.temperature = o.temperature or own and own.temperature or temperature_of(model.head, o.weights)
@@ -146,7 +146,7 @@ function Classifier:similarity(sounds)
     names[i] = type(sound) == "string" and sound or clips[i].label or clips[i].path
       or ("clip %d"):format(i)
   end
-  local by_level, fused = parts.infer(self.model:parts(), compare, self, clips)
+  local by_level, fused = networks.infer(self.model:parts(), compare, self, clips)
   return similarity.new(fused, self.labels, names, { levels = by_level, head = self.model.head },
     { rows = "labels", columns = "clips" })
 end
@@ -207,12 +207,12 @@ function Classifier:classify(sounds, options)
   if o.captions and #o.captions ~= #sounds then
     error(("classifier:classify: captions of %d sounds for %d"):format(#o.captions, #sounds), 2)
   end
-  local list, networks = {}, self.model:parts()
+  local list, parts = {}, self.model:parts()
   local function add(i, clip, path)
     if clip.error then
       list[i] = prediction.failed(clip, path)
     else
-      list[i] = parts.infer(networks, predict, self, clip,
+      list[i] = networks.infer(parts, predict, self, clip,
         { path = path, seconds = clip.seconds, top = o.top })
     end
     if o.progress then o.progress(i, #sounds) end

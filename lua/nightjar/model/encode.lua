@@ -2,7 +2,7 @@
 --- become methods of nightjar.Model.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local similarity = require "nightjar.model.similarity"
 local stream = require "nightjar.model.stream"
 local texts_of = require "nightjar.model.texts"
@@ -152,7 +152,7 @@ end
 
 -- ---- inference ----
 
-local function infer(self, f, ...) return parts.infer(self:parts(), f, ...) end
+local function infer(self, f, ...) return networks.infer(self:parts(), f, ...) end
 
 local function check_captions(captions, sounds)
   if captions and #captions ~= #sounds then

@@ -15,7 +15,7 @@ local families = require "nightjar.families"
 local fs = require "nightjar.fs"
 local head = require "nightjar.head"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local towers = require "nightjar.model.towers"
 local vectors = require "nightjar.model.vectors"
 local file = require "nightjar.model.file"
@@ -186,7 +186,7 @@ end
 --- Parameters to train, in a fixed order: { {name = …, tensor = …}, … }.
 ---@return table[]
 function Model:parameters()
-  local list = parts.parameters(self:parts())
+  local list = networks.parameters(self:parts())
   for _, scalar in ipairs(self.head.scalars) do
     if not scalar.fixed then list[#list + 1] = { name = scalar.name, tensor = scalar.tensor } end
   end
@@ -211,7 +211,7 @@ end
 --- Every tensor by name: parameters and running statistics (shared with the model, not copied).
 ---@return table<string, any>
 function Model:state()
-  local state = parts.state(self:parts())
+  local state = networks.state(self:parts())
   for _, scalar in ipairs(self.head.scalars) do state[scalar.name] = scalar.tensor end
   return state
 end
@@ -232,7 +232,7 @@ function Model:load_state(state, options)
     state = whole
   end
   local scalars = self.head:missing_scalars(state)
-  parts.load(self:parts(), state, "model")
+  networks.load(self:parts(), state, "model")
   if #scalars > 0 then
     error("model: the weights do not fit: missing " .. table.concat(scalars, "; missing "), 2)
   end
@@ -259,14 +259,14 @@ end
 
 --- Running statistics, as parameters gives parameters.
 ---@return table[]
-function Model:buffers() return parts.buffers(self:parts()) end
+function Model:buffers() return networks.buffers(self:parts()) end
 
 --- Training mode (dropout, SpecAugment, batch statistics), or with false inference mode, in which a
 --- new model is.
 ---@param on? boolean (true)
 ---@return table self
 function Model:train(on)
-  parts.train(self:parts(), on)
+  networks.train(self:parts(), on)
   self.head.training = on ~= false
   return self
 end

@@ -42,9 +42,8 @@ local function place(labels, what, plural, wanted)
   end
   local names = {}
   for i, label in ipairs(labels) do names[i] = tostring(label) end
-  local guess = opts.suggest(tostring(wanted), names)
   error(("similarity: no %s '%s'%s"):format((plural:gsub("s$", "")), tostring(wanted),
-    guess and (" (did you mean '%s'?)"):format(guess) or ""), 4)
+    opts.hint(tostring(wanted), names)), 4)
 end
 
 --- The row of a text, by its place or by itself.

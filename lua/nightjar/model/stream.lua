@@ -3,7 +3,7 @@
 --- held than a number of files and bytes, however many sounds there are and however long they are.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
-local parts = require "nightjar.model.parts"
+local networks = require "nightjar.networks"
 local progress = require "nightjar.progress"
 local tiles = require "nightjar.model.tiles"
 
@@ -124,7 +124,7 @@ local function advance(self, i)
   local sound = self.waiting[self.first]
   self.waiting[self.first] = nil
   self.first = self.first + 1
-  local clip = parts.infer(self.model:parts(), encode, self, sound, i)
+  local clip = networks.infer(self.model:parts(), encode, self, sound, i)
   fill(self) -- the reader goes on while the caller works
   report(self, i)
   return clip

@@ -1,23 +1,18 @@
 --- A labelled matrix as CSV (RFC 4180).
-local csv = {}
+local records = require "nightjar.data.csv"
 
-local function quote(text)
-  text = tostring(text)
-  return text:find '[",\r\n]' and '"' .. text:gsub('"', '""') .. '"' or text
-end
+local csv = {}
 
 ---@param rows number[][]
 ---@param row_labels string[]
 ---@param column_labels string[]
 ---@return string
 function csv.matrix(rows, row_labels, column_labels)
-  local head = { "" }
-  for j, label in ipairs(column_labels) do head[j + 1] = quote(label) end
-  local lines = { table.concat(head, ",") }
+  local lines = { records.format(table.move(column_labels, 1, #column_labels, 2, { "" })) }
   for i, row in ipairs(rows) do
-    local cells = { quote(row_labels[i]) }
-    for j, value in ipairs(row) do cells[j + 1] = ("%.9g"):format(value) end
-    lines[i + 1] = table.concat(cells, ",")
+    local fields = { row_labels[i] }
+    for j, value in ipairs(row) do fields[j + 1] = ("%.9g"):format(value) end
+    lines[i + 1] = records.format(fields)
   end
   return table.concat(lines, "\r\n") .. "\r\n"
 end

@@ -1,4 +1,5 @@
---- A labelled matrix as an SVG heat map, readable in any browser and in print.
+--- SVG: what all drawings have in common, and a labelled matrix as a heat map, readable in any browser and
+--- in print.
 local svg = {}
 
 local CELL, LABEL_CHARACTER, MARGIN = 26, 7, 16
@@ -21,7 +22,23 @@ local function colour(t)
 end
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
+--- A text as it stands in an element or an attribute.
 local function escape(text) return (tostring(text):gsub('[&<>"]', ENTITIES)) end
+svg.escape = escape
+
+--- A whole file: a white page with what is on it.
+---@param width number pixels
+---@param height number
+---@param body string[] elements
+---@param ink? string colour of text; black when left out
+---@return string
+function svg.document(width, height, body, ink)
+  width, height = math.ceil(width), math.ceil(height)
+  return ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
+    .. 'font-family="sans-serif" font-size="12"%s>\n<rect width="%d" height="%d" '
+    .. 'fill="white"/>\n%s\n</svg>\n'):format(width, height, width, height,
+    ink and (' fill="%s"'):format(ink) or "", width, height, table.concat(body, "\n"))
+end
 
 local function longest(labels)
   local most = 0
@@ -60,11 +77,7 @@ function svg.matrix(rows, row_labels, column_labels)
   local width = left + #column_labels * CELL + MARGIN
   local height = top + #rows * CELL + MARGIN
   local low, high = extent(rows)
-  local out = {
-    ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
-      .. 'font-family="sans-serif" font-size="12">'):format(width, height, width, height),
-    ('<rect width="%d" height="%d" fill="white"/>'):format(width, height),
-  }
+  local out = {}
   for j, label in ipairs(column_labels) do
     local x = left + (j - 0.5) * CELL + 4
     out[#out + 1] = ('<text transform="translate(%.1f %d) rotate(-90)">%s</text>'):format(x,
@@ -80,8 +93,7 @@ function svg.matrix(rows, row_labels, column_labels)
         escape(row_labels[i]) .. " × " .. escape(column_labels[j]))
     end
   end
-  out[#out + 1] = "</svg>\n"
-  return table.concat(out, "\n")
+  return svg.document(width, height, out)
 end
 
 return svg

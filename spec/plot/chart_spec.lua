@@ -1,6 +1,6 @@
 -- Drawings of means with intervals.
-describe("nightjar.experiment.chart", function()
-  local chart = require "nightjar.experiment.chart"
+describe("nightjar.plot.chart", function()
+  local chart = require "nightjar.plot.chart"
 
   local function count(text, what)
     local n = 0

@@ -1,13 +1,14 @@
 --- Means with intervals as SVG: horizontal bars for configurations, lines for a number that was
 --- varied. Readable in any browser and in print; colours differ in lightness too.
+local svg = require "nightjar.plot.svg"
+
 local chart = {}
 
 local CHARACTER, MARGIN, BAR, GAP = 6.6, 16, 18, 8
 local COLOURS = { "#2a788e", "#d1603d", "#5b3a8c", "#6aa84f", "#b8860b", "#444444" }
 local INK, GRID = "#222222", "#dddddd"
 
-local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
-local function escape(text) return (tostring(text):gsub('[&<>"]', ENTITIES)) end
+local escape = svg.escape
 
 local function width_of(text) return (utf8.len(text) or #text) * CHARACTER end
 
@@ -46,13 +47,7 @@ local function extent(points, from_zero)
   return low, high
 end
 
-local function document(width, height, body)
-  width, height = math.ceil(width), math.ceil(height)
-  return ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
-    .. 'font-family="sans-serif" font-size="12" fill="%s">\n<rect width="%d" height="%d" '
-    .. 'fill="white"/>\n%s\n</svg>\n'):format(width, height, width, height, INK, width, height,
-    table.concat(body, "\n"))
-end
+local function document(width, height, body) return svg.document(width, height, body, INK) end
 
 local function text(x, y, anchor, content, more)
   return ('<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>'):format(x, y, anchor,

@@ -2,7 +2,7 @@
 --- set of parameters.
 local core = require "nightjar.core"
 
-local parts = {}
+local networks = {}
 
 local function gather(list, method)
   local all = {}
@@ -17,17 +17,17 @@ end
 --- Parameters in a fixed order: { {name = …, tensor = …}, … }.
 ---@param list {prefix: string, net: any}[]
 ---@return table[]
-function parts.parameters(list) return gather(list, "parameters") end
+function networks.parameters(list) return gather(list, "parameters") end
 
 --- Running statistics, as parameters gives parameters.
 ---@param list {prefix: string, net: any}[]
 ---@return table[]
-function parts.buffers(list) return gather(list, "buffers") end
+function networks.buffers(list) return gather(list, "buffers") end
 
 --- Every tensor by name, shared with the networks.
 ---@param list {prefix: string, net: any}[]
 ---@return table<string, any>
-function parts.state(list)
+function networks.state(list)
   local state = {}
   for _, part in ipairs(list) do
     for name, tensor in pairs(part.net:state()) do state[part.prefix .. name] = tensor end
@@ -40,7 +40,7 @@ end
 ---@param state table<string, any>
 ---@param what string what messages begin with: "captioner"
 ---@param level? integer error level; default 3, the caller of the function that calls this
-function parts.load(list, state, what, level)
+function networks.load(list, state, what, level)
   local problems = {}
   local function note(kind, names, prefix)
     for _, name in ipairs(names) do problems[#problems + 1] = kind .. " " .. prefix .. name end
@@ -59,7 +59,7 @@ end
 --- Training mode, or with false inference mode.
 ---@param list {prefix: string, net: any}[]
 ---@param on? boolean (true)
-function parts.train(list, on)
+function networks.train(list, on)
   for _, part in ipairs(list) do
     if on == false then part.net:eval() else part.net:train() end
   end
@@ -68,7 +68,7 @@ end
 --- f(…) without recording gradients and with the networks in inference mode, in which the same input
 --- always gives the same bits; training goes on as it was.
 ---@param list {prefix: string, net: any}[]
-function parts.infer(list, f, ...)
+function networks.infer(list, f, ...)
   local training = {}
   for i, part in ipairs(list) do
     training[i] = part.net:is_training()
@@ -82,4 +82,4 @@ function parts.infer(list, f, ...)
   return table.unpack(result, 2, result.n)
 end
 
-return parts
+return networks
