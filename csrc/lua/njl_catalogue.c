@@ -1,4 +1,4 @@
-/* nj.catalogue: the SQLite file of a sound library, as lua/nightjar/library.lua uses it. */
+/* nj.catalogue: the SQLite file of a sound library, as lua/nightjar/library/ uses it. */
 #include <string.h>
 
 #include "njl.h"

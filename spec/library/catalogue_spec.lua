@@ -64,7 +64,7 @@ describe("nj.catalogue", function()
     assert.is_false(c:remove "a.wav")
   end)
 
-  it("keeps levels, a byte a number", function()
+  it("keeps levels, 8-bit quantised", function()
     local rng = nj.rng(5)
     local frames = nj.randn({ 70, 33 }, { rng = rng }):normalize(2)
     frames[4] = 0
@@ -118,7 +118,7 @@ describe("nj.catalogue", function()
     refused("put: level 'frame' must have weights %(3%), got %(2%)",
       { frame = { vectors = nj.ones(3, 2), weights = nj.ones(2) } })
     for _, bad in ipairs { 0 / 0, math.huge, -math.huge } do
-      refused("put: level 'frame' holds values that are no numbers",
+      refused("put: level 'frame' holds NaN or infinite values",
         { frame = { vectors = nj.tensor { { 1, bad, 3 } } } })
     end
     local many = {}

@@ -12,8 +12,8 @@
 
 typedef struct nj_catalogue nj_catalogue;
 
-/* The vectors of one level of a sound: its frames, its segments, its captions. They are kept in a
- * byte a number (quantize.h). */
+/* The vectors of one level of a sound: its frames, its segments, its captions. They are kept
+ * 8-bit quantised (quantize.h). */
 typedef struct {
   const char *name;   /* of the level */
   double step;        /* seconds from one vector to the next; 0 where that has no meaning */

@@ -10,7 +10,7 @@ struct nj_catalogue {
   nj_ctx *ctx;
   sqlite3 *db;
   char *path;
-  char *folder;    /* the library lies in, with a slash behind it, as the system resolves it */
+  char *folder;    /* the library lies in, with a slash at its end, as the system resolves it */
   int wait_ms;     /* as the catalogue was opened */
   int patience_ms; /* of the running call */
   int stopped;     /* an interrupt ended the waiting */

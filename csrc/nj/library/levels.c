@@ -1,4 +1,4 @@
-/* The levels of a catalogue's sounds: vectors of frames, segments and captions, a byte a number. */
+/* The levels of a catalogue's sounds: vectors of frames, segments and captions, 8-bit quantised. */
 #include <math.h>
 #include <string.h>
 
@@ -31,8 +31,7 @@ static nj_status encode(nj_catalogue *c, const nj_sound_level *level, float **sc
   for (int64_t i = 0; !st && i < n; i++) {
     (*scales)[i] = nj_quantize(NJ_F32_DATA(flat) + i * d, d, *codes + i * d);
     if (!isfinite((*scales)[i]))
-      st =
-          nj_fail(c->ctx, NJ_EARG, "put: level '%s' holds values that are no numbers", level->name);
+      st = nj_fail(c->ctx, NJ_EARG, "put: level '%s' holds NaN or infinite values", level->name);
   }
   nj_release(flat);
   return st;
@@ -118,7 +117,7 @@ static nj_status damaged(nj_catalogue *c, int64_t id) {
   return nj_catalogue_damaged(c, id, NULL, "a level");
 }
 
-/* The row's columns behind the first three: step, scales, codes, weights; then the checksum. */
+/* The row's columns after the first three: step, scales, codes, weights; then the checksum. */
 static nj_status read_level(nj_catalogue *c, sqlite3_stmt *statement, int64_t id,
                             nj_sound_level *out) {
   enum { STEP = 3, SCALES, CODES, WEIGHTS, SUM };

@@ -1,4 +1,4 @@
-/* Vectors in a byte a number: codes of -127 … 127 times the vector's own scale, so that each
+/* Vectors quantised to 8 bits: codes of -127 … 127 times the vector's own scale, so that each
  * number is off by at most its vector's largest / 254. */
 #ifndef NJ_LIBRARY_QUANTIZE_H
 #define NJ_LIBRARY_QUANTIZE_H

@@ -52,7 +52,7 @@ static nj_sound row_of(sqlite3_stmt *statement) {
   return s;
 }
 
-/* What was read of all rows beside what was counted when they were written. */
+/* What was read of all rows, and what was counted when they were written. */
 static nj_status check_totals(nj_catalogue *c, int64_t count, uint64_t sum) {
   int64_t n, total;
   NJ_TRY(nj_catalogue_number(c, "SELECT count FROM totals WHERE name = 'sounds'", &n));

@@ -86,8 +86,7 @@ static nj_status check_finite(nj_catalogue *c, nj_tensor *x, const char *name) {
   NJ_TRY(nj_as_contiguous(x, &flat));
   int fine = nj_catalogue_finite(nj_data(flat), (size_t)nj_numel(flat) * sizeof(float));
   nj_release(flat);
-  return fine ? NJ_OK
-              : nj_fail(c->ctx, NJ_EARG, "put: '%s' holds values that are no numbers", name);
+  return fine ? NJ_OK : nj_fail(c->ctx, NJ_EARG, "put: '%s' holds NaN or infinite values", name);
 }
 
 static nj_status check_sound(nj_catalogue *c, const nj_sound *s) {

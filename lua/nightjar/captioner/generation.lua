@@ -125,7 +125,7 @@ local function frames_of(self, sound)
   if wave.shape[1] == 0 then return nil, "the sound is empty", "EFORMAT" end
   local frames = self.clip_frame and heard_of(self, wave) or tiles.frames(self.audio_tower, wave)
   if not frames:isfinite():all() then
-    return nil, "the sound holds values that are no numbers", "EFORMAT"
+    return nil, "the sound holds NaN or infinite values", "EFORMAT"
   end
   return frames
 end

@@ -100,7 +100,7 @@ local function hear(self, path, next_tile, all)
     if not heard then return nil, message, code end
     local frames, clip = heard.lifted, heard.clip
     if not (frames:isfinite():all() and clip:isfinite():all()) then
-      return nil, path .. ": the sound holds values that are no numbers", "EFORMAT"
+      return nil, path .. ": the sound holds NaN or infinite values", "EFORMAT"
     end
     if self.round then frames, clip = self.round(frames), self.round(clip) end
     return { frames = frames, clip = clip },

@@ -234,7 +234,7 @@ function tiles.encode(tower, head, next_tile, all, captions)
   end
   local vectors = window_vectors(tower, head, frames, lifted, list)
   if not (vectors:isfinite():all() and a.clip:isfinite():all()) then
-    return { error = "the sound holds values that are no numbers", code = "EFORMAT" }
+    return { error = "the sound holds NaN or infinite values", code = "EFORMAT" }
   end
   return {
     vector = a.clip[1]:clone(),
