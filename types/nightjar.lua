@@ -1862,6 +1862,33 @@ function Retrieval:plain() end
 ---@return nightjar.Retrieval
 function nj.metrics.retrieval(scores, options) end
 
+---@class nightjar.RelevanceOptions: nightjar.MetricOptions
+---@field relevant (integer|integer[])[] for each query its relevant items (1-based columns), not empty
+---@field clusters? any[] for each query the name of its cluster: these are resampled
+
+---What `nj.metrics.relevance` found; prints as a table. Also R@1, R@5, R@10, mAP@10 and mAP@16, percent.
+---@class nightjar.Relevance
+---@field mAP number percent
+---@field mean_rank number of the best relevant item, 1-based
+---@field ci table<string, number[]>?
+---@field chance table<string, number>
+---@field queries integer
+---@field gallery integer
+---@field relevant number the mean number of relevant items
+---@field clusters integer
+---@field ranks number[] 0-based, of the best relevant item, one a query
+local Relevance = {}
+
+---The numbers as plain tables, for JSON.
+---@return table
+function Relevance:plain() end
+
+---Measures a ranking of items for queries that may have several relevant ones: R@k, mAP, mAP@10, mAP@16.
+---@param scores nightjar.Tensor|number[][] (queries, items), greater is better
+---@param options nightjar.RelevanceOptions
+---@return nightjar.Relevance
+function nj.metrics.relevance(scores, options) end
+
 ---@class nightjar.ClassificationOptions: nightjar.MetricOptions
 ---@field labels (integer|integer[])[]|nightjar.Tensor class (row) of each clip (column), or a list of them
 ---@field clusters? any[] the recording of each clip: these are resampled
@@ -3559,6 +3586,16 @@ function nj.data.esc50(root, options) end
 ---@return string? code
 function nj.data.folder(dir, options) end
 
+---Opens a manifest: JSON lines with `file` (relative to the manifest's folder, or to `root`), `captions` (a
+---list) or `text`, and, if wanted, `set`, `label`, `split`, `license`, `duration`. Several lines may name one
+---file: it has the captions of all.
+---@param path string the manifest, or a folder that holds a manifest.jsonl
+---@param options? { root?: string, split?: string, set?: string, name?: string, missing?: "drop"|"keep"|"error" } root: what file names are relative to; split, set: only the lines that say so; missing as in nightjar.data.audiocaps
+---@return nightjar.Dataset? dataset clip ids are the file names; clips know their `line` and `set`
+---@return string? message
+---@return string? code
+function nj.data.manifest(path, options) end
+
 ---Splits a data set. Clips that have a `split` (nj.data.folder's split_column) go where it says; of
 ---others a share is drawn, the same for the same ids and seed. Clips that were cut from one recording
 ---should be in one part: only a split column can say so.
@@ -4755,9 +4792,9 @@ function Library:close() end
 nj.evaluate = {}
 
 ---Opens a data set by the name of its kind.
----@param kind "folder"|"esc50"|"audiocaps"|"clotho"
----@param root string its folder
----@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and clotho; of esc50 train, val, test, all or a fold; of a folder train, validation or test, by the column "split" of its CSV. captions: a CSV, for folder; labels: the column of it that names classes
+---@param kind "folder"|"esc50"|"audiocaps"|"clotho"|"manifest"
+---@param root string its folder; of a manifest the file, or the folder of a manifest.jsonl
+---@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and clotho; of a manifest what its lines call `split`; of esc50 train, val, test, all or a fold; of a folder train, validation or test, by the column "split" of its CSV. captions: a CSV, for folder; labels: the column of it that names classes
 ---@return nightjar.Dataset? dataset
 ---@return string? message
 ---@return string? code
@@ -4797,6 +4834,30 @@ function nj.evaluate.similarity(model, dataset, options) end
 ---@return table|string failed; or a message
 ---@return string? code
 function nj.evaluate.levels(model, dataset, options) end
+
+---What `nj.evaluate.search` found; prints as tables.
+---@class nightjar.SearchResult
+---@field clips integer
+---@field captions integer
+---@field texts integer distinct ones, but for case and spaces
+---@field text_to_audio nightjar.Relevance
+---@field audio_to_text nightjar.Relevance
+---@field sets { name: string, clips: integer, texts: integer, text_to_audio: nightjar.Relevance, audio_to_text: nightjar.Relevance }[] each set searched by itself
+---@field classes nightjar.Classification? where all clips have labels
+local SearchResult = {}
+
+---The numbers as plain tables, for JSON.
+---@return table
+function SearchResult:plain() end
+
+---Search as a user does it: every distinct text asks over all sounds, and all sounds of which it is said are relevant; texts are the same when only case and spaces differ. Sounds that nothing is said of are searched, too.
+---@param model nightjar.Model
+---@param dataset nightjar.Dataset clips may have a `set` and a `label`
+---@param options? table `bootstrap`, `seed`, `confidence`, `ties`: see nj.metrics.relevance; `sets`: false for no table of each set; `classifier`: else the labels by their names; `generated`, `progress`
+---@return nightjar.SearchResult? result
+---@return { id: string, error: string }[]|string failed clips that could not be read; or a message
+---@return string? code
+function nj.evaluate.search(model, dataset, options) end
 
 ---How well words point at the seconds of their sounds, over scenes, whose phrases have known seconds.
 ---@param model nightjar.Model

@@ -1,10 +1,11 @@
 --- Retrieval of a whole data set with a model: what `nightjar eval` does.
 local core = require "nightjar.core"
 local data = require "nightjar.data"
-local mix = require "nightjar.data.mix"
+local encode = require "nightjar.evaluate.encode"
 local metrics = require "nightjar.metrics"
 local naming = require "nightjar.model.content"
 local opts = require "nightjar.opts"
+local search = require "nightjar.evaluate.search"
 
 local evaluate = {}
 
@@ -40,18 +41,18 @@ local function open_folder(root, o)
 end
 
 --- Opens a data set by the name of its kind.
----@param kind "folder"|"esc50"|"audiocaps"|"clotho"
----@param root string its folder
+---@param kind "folder"|"esc50"|"audiocaps"|"clotho"|"manifest"
+---@param root string its folder; of a manifest the file, or the folder of a manifest.jsonl
 ---@param options? { split?: string, captions?: string, labels?: string } split: of audiocaps and
----  clotho; of esc50 train, val, test or a fold (5); of a folder train, validation or test, by the
----  column "split" of its CSV. captions: a CSV of captions, for folder; labels: the column of it that
----  names each clip's class
+---  clotho; of a manifest what its lines call `split`; of esc50 train, val, test or a fold (5); of a
+---  folder train, validation or test, by the column "split" of its CSV. captions: a CSV of captions, for
+---  folder; labels: the column of it that names each clip's class
 ---@return table|nil dataset
 ---@return string? message
 ---@return string? code
 function evaluate.open(kind, root, options)
   opts.arg("evaluate.open", 1, "kind", kind,
-    { type = "string", one_of = { "folder", "esc50", "audiocaps", "clotho" } })
+    { type = "string", one_of = { "folder", "esc50", "audiocaps", "clotho", "manifest" } })
   local o = opts.check("evaluate.open", options,
     { split = "string", captions = "string", labels = "string" })
   if kind == "folder" then return open_folder(root, o) end
@@ -59,43 +60,6 @@ function evaluate.open(kind, root, options)
   if o.labels then return nil, kind .. " has no columns to choose labels from", "EARG" end
   if kind == "esc50" then return open_esc50(root, o.split or "5") end
   return data[kind](root, { split = o.split })
-end
-
--- What a captioner says of a clip, in a list; empty where it says nothing.
-local function generated(captions_of, clip)
-  local list = captions_of and captions_of(clip) or {}
-  return type(list) == "string" and { list } or list
-end
-
--- For a loop over a data set's clips that have a sound: each, and what the model makes of it. Files
--- are read ahead. Clips of parts are mixed with `mixed`.
-local function encoded(model, clips, o, mixed)
-  local list, at, passed = {}, 0, 0
-  local function sounds() -- of the clip after the last one asked for
-    for i = at + 1, #clips do
-      local clip = clips[i]
-      at = i
-      if clip.path or mixed and clip.parts then
-        list[#list + 1] = i
-        if clip.path then return clip.path end
-        local wave, message = mix(clip, model.audio_tower.front_end.rate)
-        return wave or { error = message }
-      end
-    end
-  end
-  local captions = o.generated and function(_, k) return generated(o.generated, clips[list[k]]) end
-  local next_clip, _, _, closing = model:stream(sounds, { captions = captions })
-  local function tell(last)
-    for i = passed + 1, last do
-      if o.progress then o.progress(i, #clips) end
-    end
-    passed = last
-  end
-  return function()
-    local k, result = next_clip()
-    tell(k and list[k] or #clips)
-    if k then return clips[list[k]], result end
-  end, nil, nil, closing
 end
 
 --- Vectors of clips as one matrix; clips whose sound cannot be read are left out.
@@ -111,7 +75,7 @@ function evaluate.clips(model, clips, progress)
     opts.arg("evaluate.clips", 2, "clips, an item", clip, "table")
   end
   local rows, kept, failed = {}, {}, {}
-  for clip, result in encoded(model, clips, { progress = progress }) do
+  for clip, result in encode.each(model, clips, { progress = progress }) do
     if result.error then
       failed[#failed + 1] = { id = clip.id, error = result.error }
     else
@@ -119,21 +83,6 @@ function evaluate.clips(model, clips, progress)
     end
   end
   return #rows > 0 and core.stack(rows, 1) or core.zeros(0, model.dim), kept, failed
-end
-
--- Every clip at all levels, and those that cannot be read.
-local function encode_clips(model, clips, o)
-  local list, kept, failed = {}, {}, {}
-  for clip, result in encoded(model, clips, o, true) do
-    if result.error then
-      failed[#failed + 1] = { id = clip.id, error = result.error }
-    else
-      -- Windows tell where a match is; here only what it is counts.
-      list[#list + 1] = { vector = result.vector, levels = result.levels }
-      kept[#kept + 1] = clip
-    end
-  end
-  return list, kept, failed
 end
 
 -- A model, and something with a list of clips.
@@ -153,7 +102,7 @@ local RUN_RULES = {
 
 -- The similarity of all captions and clips of a data set, and the clip of each caption.
 local function compare(model, dataset, o)
-  local sounds, kept, failed = encode_clips(model, dataset.clips, o)
+  local sounds, kept, failed = encode.all(model, dataset.clips, o)
   local texts, clip_of = {}, {}
   for i, clip in ipairs(kept) do
     for _, caption in ipairs(clip.captions) do
@@ -329,13 +278,31 @@ function evaluate.classes(model, clips, prompts, options)
   local place, targets = {}, {}
   for i, label in ipairs(asked.labels) do place[label] = i end
   for _, clip in ipairs(clips) do targets[clip] = targets_of(clip, place) end
-  local sounds, kept, failed = encode_clips(model, clips, o)
+  local sounds, kept, failed = encode.all(model, clips, o)
   if #kept == 0 then
     return nil, ("nothing to classify: none of %d clips could be read"):format(#clips), "ENOTFOUND"
   end
   for i, clip in ipairs(kept) do kept[i] = targets[clip] end
   return metrics.classification(asked:similarity(sounds).scores, { labels = kept,
     names = asked.labels, bootstrap = o.bootstrap, seed = o.seed }), failed
+end
+
+--- Search as a user does it: every distinct text asks over all sounds, and all sounds of which it is said
+--- are relevant; texts are the same when only case and spaces differ. Sounds that nothing is said of are
+--- searched, too.
+---@param model table
+---@param dataset table of nj.data; clips may have a `set` and a `label`
+---@param options? table `bootstrap`, `seed`, `confidence`, `ties`: see nj.metrics.relevance; `sets`: false
+---  for no table of each set; `classifier`: a classifier of the model, else the labels by their names, where
+---  all clips have one; `generated`, `progress`: as for evaluate.run
+---@return any|nil result nightjar.SearchResult { text_to_audio, audio_to_text: of nj.metrics.relevance;
+---  sets: list of { name, clips, text_to_audio, audio_to_text }, each set searched by itself;
+---  classes: of nj.metrics.classification; clips, captions, texts }; prints as tables
+---@return table|string failed { id, error } of each clip that could not be read; or a message
+---@return string? code
+function evaluate.search(model, dataset, options)
+  check_arguments("evaluate.search", model, dataset)
+  return search.run(model, dataset, options)
 end
 
 return evaluate

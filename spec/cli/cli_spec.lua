@@ -309,6 +309,36 @@ describe("nightjar", function()
     os.remove(sounds .. "/split.csv")
   end)
 
+  it("measures a manifest", function()
+    local lines = {}
+    for i, text in ipairs { "a dog", "a dog", "rain" } do
+      lines[i] = json.encode { file = ("sub dir/ß %d.wav"):format(i), text = text, set = "s",
+        label = i < 3 and "dog" or "rain" }
+    end
+    lines[4] = json.encode { file = "broken.wav", text = "wind", label = "wind" }
+    local path = temporary.write(sounds .. "/manifest.jsonl", table.concat(lines, "\n"))
+    for _, case in ipairs { { path }, { sounds, "--data", "manifest" } } do
+      local code, out, err = run({}, "eval", "--json", "--model", model_file, table.unpack(case))
+      assert.equal(0, code, err)
+      local result = assert(json.decode(out))
+      assert.same({ 3, 2, 2, 3, "s", 3, "broken.wav" }, { result.clips, result.texts,
+        result.text_to_audio.queries, result.audio_to_text.queries, result.sets[1].name,
+        result.classes.clips, result.failed[1].id })
+      assert.is_number(result.text_to_audio["mAP@16"])
+      assert.is_nil(result.text_to_audio.ranks)
+    end
+    local code, out = run({}, "eval", path, "--model", model_file)
+    assert.equal(0, code)
+    assert.matches("mAP@16.*each set searched by itself.*classes by their names", out)
+    code, out = run({}, "eval", path, "--zero-shot", "--json", "--model", model_file)
+    assert.same({ 0, 3 }, { code, json.decode(out).clips })
+    temporary.write(path, lines[1] .. "\n{")
+    local bad, nothing, err = run({}, "eval", path, "--model", model_file)
+    assert.same({ 1, "" }, { bad, nothing })
+    assert.matches("manifest.jsonl:2: no JSON object", err, 1, true)
+    os.remove(path)
+  end)
+
   it("measures ESC-50's layout", function()
     local root, lines = folder .. "/esc", { "filename,fold,target,category,esc10,src_file,take" }
     for i, class in ipairs { "dog", "rain", "cat", "dog" } do

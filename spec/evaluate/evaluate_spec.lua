@@ -132,6 +132,43 @@ describe("nj.evaluate", function()
       "evaluate.classes: the classifier is another model's")
   end)
 
+  it("searches with every text once, and all sounds of which it is said are relevant", function()
+    local model = make { hci = HCI }
+    local clips = {}
+    for i, clip in ipairs(set.clips) do
+      clips[i] = { id = clip.id, path = clip.path, label = clip.label, set = i <= 4 and "a" or "b",
+        captions = { i % 2 == 1 and "A  " .. clip.label or "a " .. clip.label:upper() } }
+    end
+    table.insert(clips[3].captions, "cat")
+    clips[1].captions[2], clips[8].captions = "a dog", {}
+    local some = dataset.new { name = "Search", split = "test", clips = clips }
+    local result, failed = nj.evaluate.search(model, some, { bootstrap = 20 })
+    assert.same({ "gone", 8, 4 + 1, 9 }, { failed[1].id, result.clips, result.texts, result.captions })
+    local paths = {}
+    for i = 1, 8 do paths[i] = clips[i].path end
+    local S = model:similarity({ "A  dog", "A  rain", "cat", "A  cat", "A  wind" }, paths).scores
+    local want = nj.metrics.relevance(S, { relevant = { { 1, 2 }, { 3, 4 }, 3, { 5, 6 }, 7 },
+      clusters = { 1, 2, 2, 3, 4 }, bootstrap = 20 })
+    assert.same(want:plain(), result.text_to_audio:plain())
+    assert.same({ 7, 5 }, { result.audio_to_text.queries, result.audio_to_text.gallery })
+    assert.same({ "a", "b", 4, 4, 3, 2 }, { result.sets[1].name, result.sets[2].name,
+      result.sets[1].clips, result.sets[2].clips, result.sets[1].texts, result.sets[2].texts })
+    local alone = some:subset(function(clip) return clip.set == "a" end)
+    local one = nj.evaluate.search(model, alone, { bootstrap = 20, sets = false })
+    assert.same({}, one.sets)
+    assert.same(one.text_to_audio:plain(), result.sets[1].text_to_audio:plain())
+    local classes = nj.evaluate.classes(model, clips, model:classifier { "dog", "rain", "cat", "wind" },
+      { bootstrap = 0 })
+    assert.near(classes.mAP, result.classes.mAP, 1e-9)
+    assert.equal(classes.accuracy, result.classes.accuracy)
+    assert.matches("each set searched by itself.*classes by their names", tostring(result))
+    clips[1].label = nil
+    assert.is_nil(nj.evaluate.search(model, some, { bootstrap = 0 }).classes)
+    local nothing, message = nj.evaluate.search(model, dataset.new { name = "Empty", split = "x", clips = {} })
+    assert.is_nil(nothing)
+    assert.matches("Empty: nothing to evaluate", message, 1, true)
+  end)
+
   it("asks whether words point at the seconds of their sounds", function()
     local sounding = set:subset(function(clip) return clip.id ~= "gone" end)
     local scenes = nj.data.scenes(sounding, { seed = 1, sources = { 1, 1 }, duration = 6 })

@@ -6,15 +6,16 @@ local progress = require "nightjar.progress"
 
 local command = { summary = "Measure retrieval on a data set: R@k, mAP@10, ranks, with intervals." }
 
-local KINDS = { "folder", "esc50", "audiocaps", "clotho" }
+local KINDS = { "folder", "esc50", "audiocaps", "clotho", "manifest" }
 
 function command.declare(parser)
-  parser:argument("root", "The data set's folder."):argname "DIR"
-  parser:option("--data", "Its kind: " .. table.concat(KINDS, ", ") .. "."):default("folder")
+  parser:argument("root", "The data set's folder; of a manifest the file, or its folder."):argname "DIR"
+  parser:option("--data", "Its kind: " .. table.concat(KINDS, ", ") .. " (folder when left out; of a "
+    .. "file FILE.jsonl, manifest). A manifest is JSON lines: file, captions or text, set, label.")
     :choices(KINDS)
   parser:option("--split", "Which split (audiocaps, clotho: test, evaluation …; esc50: train, val, "
     .. "test, all or a fold, 5 by default; a folder: train, validation or test, by the column 'split' "
-    .. "of its CSV)."):argname "NAME"
+    .. "of its CSV; a manifest: lines of this 'split')."):argname "NAME"
   parser:option("--captions", "Of a folder: a CSV of files and captions (without one, file names "
     .. "are the captions)."):argname "CSV"
   parser:option("--label-column", "Of that CSV: the column that names each file's class.")
@@ -81,7 +82,27 @@ local function zero_shot(evaluate, model, dataset, arguments)
   return 0
 end
 
+-- Texts that several clips share, sets, classes: what a manifest may hold.
+local function search(evaluate, model, dataset, arguments)
+  local bar = progress.new { label = "encoding", total = #dataset.clips }
+  local result, failed = evaluate.search(model, dataset,
+    { progress = function(done) bar:update(done) end })
+  bar:finish()
+  if not result then return output.fail(failed) end
+  for _, failure in ipairs(failed) do output.complain(failure.error) end
+  if arguments.json then
+    local out = result:plain()
+    out.data, out.split, out.failed = dataset.name, dataset.split, failed
+    output.print_json(out)
+    return 0
+  end
+  print(dataset)
+  print(result)
+  return 0
+end
+
 function command.run(arguments)
+  arguments.data = arguments.data or (arguments.root:find "%.jsonl$" and "manifest" or "folder")
   local model, message = common.load_model(arguments)
   if not model then return output.fail(message) end
   local evaluate = require "nightjar.evaluate"
@@ -90,6 +111,9 @@ function command.run(arguments)
     { split = arguments.split, captions = arguments.captions, labels = arguments.label_column })
   if not dataset then return output.fail(message) end
   if arguments.zero_shot then return zero_shot(evaluate, model, dataset, arguments) end
+  if arguments.data == "manifest" and not arguments.levels then
+    return search(evaluate, model, dataset, arguments)
+  end
   local bar = progress.new { label = "encoding", total = #dataset.clips }
   local result, failed, levels = measure(evaluate, model, dataset, arguments.levels,
     { progress = function(done) bar:update(done) end })

@@ -6,8 +6,8 @@
 ---     local loader = nj.data.loader(scenes, { batch = 32, … })
 local parts = {
   audiocaps = true, augmentation = true, cache = true, captions = true, clotho = true, csv = true,
-  dataset = true, esc50 = true, folder = true, generated = true, loader = true, scenes = true,
-  split = true,
+  dataset = true, esc50 = true, folder = true, generated = true, loader = true, manifest = true,
+  scenes = true, split = true,
 }
 
 return setmetatable({}, {

@@ -5,6 +5,7 @@
 ---     r.text_to_audio["R@1"], r.text_to_audio.ci["R@1"][1], r.text_to_audio.chance["R@1"]
 return {
   retrieval = require "nightjar.metrics.retrieval",
+  relevance = require "nightjar.metrics.relevance",
   alignment = require "nightjar.metrics.alignment",
   classification = require "nightjar.metrics.classification",
   ranks = require("nightjar.metrics.ranks").of,
