@@ -108,44 +108,21 @@ static nj_tensor *optional_tensor(lua_State *L, int index) {
 
 /* adam(param, grad, m, v, vmax | nil, options) */
 static int do_adam(lua_State *L) {
-  static const char *const keys[] = {"lr",           "beta1",     "beta2",           "eps",
-                                     "weight_decay", "decoupled", "bias_correction", "step",
-                                     "grad_scale",   NULL};
-  const int at = 6;
   nj_tensor *param = njl_check_tensor(L, 1), *grad = njl_check_tensor(L, 2);
   nj_tensor *m = njl_check_tensor(L, 3), *v = njl_check_tensor(L, 4);
   nj_tensor *vmax = optional_tensor(L, 5);
-  njl_options(L, at, "adam", keys);
-  nj_adam o = nj_adam_default_options();
-  o.lr = njl_opt_number(L, at, "adam", "lr", 0, INFINITY, o.lr);
-  o.beta1 = njl_opt_number(L, at, "adam", "beta1", 0, 1, o.beta1);
-  o.beta2 = njl_opt_number(L, at, "adam", "beta2", 0, 1, o.beta2);
-  o.eps = njl_opt_number(L, at, "adam", "eps", 0, INFINITY, o.eps);
-  o.weight_decay = njl_opt_number(L, at, "adam", "weight_decay", 0, INFINITY, o.weight_decay);
-  o.decoupled = njl_opt_boolean(L, at, "adam", "decoupled", o.decoupled);
-  o.bias_correction = njl_opt_boolean(L, at, "adam", "bias_correction", o.bias_correction);
-  o.step = njl_opt_integer(L, at, "adam", "step", 1, LUA_MAXINTEGER, o.step);
-  o.grad_scale = njl_opt_number(L, at, "adam", "grad_scale", -INFINITY, INFINITY, o.grad_scale);
+  nj_adam_options o;
+  njl_read_options(L, 6, NULL, &nj_adam_option_table, NULL, &o);
   NJL_CALL(L, nj_adam_step_(njl_ctx(L), param, grad, m, v, vmax, &o));
   return itself(L);
 }
 
 /* sgd(param, grad, buffer | nil, options) */
 static int do_sgd(lua_State *L) {
-  static const char *const keys[] = {"lr",       "momentum", "dampening",  "weight_decay",
-                                     "nesterov", "step",     "grad_scale", NULL};
-  const int at = 4;
   nj_tensor *param = njl_check_tensor(L, 1), *grad = njl_check_tensor(L, 2);
   nj_tensor *buffer = optional_tensor(L, 3);
-  njl_options(L, at, "sgd", keys);
-  nj_sgd o = nj_sgd_default_options();
-  o.lr = njl_opt_number(L, at, "sgd", "lr", 0, INFINITY, o.lr);
-  o.momentum = njl_opt_number(L, at, "sgd", "momentum", 0, INFINITY, o.momentum);
-  o.dampening = njl_opt_number(L, at, "sgd", "dampening", 0, 1, o.dampening);
-  o.weight_decay = njl_opt_number(L, at, "sgd", "weight_decay", 0, INFINITY, o.weight_decay);
-  o.nesterov = njl_opt_boolean(L, at, "sgd", "nesterov", o.nesterov);
-  o.step = njl_opt_integer(L, at, "sgd", "step", 1, LUA_MAXINTEGER, o.step);
-  o.grad_scale = njl_opt_number(L, at, "sgd", "grad_scale", -INFINITY, INFINITY, o.grad_scale);
+  nj_sgd_options o;
+  njl_read_options(L, 4, NULL, &nj_sgd_option_table, NULL, &o);
   NJL_CALL(L, nj_sgd_step_(njl_ctx(L), param, grad, buffer, &o));
   return itself(L);
 }

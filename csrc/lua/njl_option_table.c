@@ -116,8 +116,19 @@ static const char *const kind_names[] = {
     [NJ_OPTION_BOOLEAN] = "boolean", [NJ_OPTION_NAME] = "string",    [NJ_OPTION_DTYPE] = "string",
     [NJ_OPTION_TEXT] = "string",     [NJ_OPTION_SIZES] = "integer[]"};
 
-void njl_check_keys(lua_State *L, int index, const char *function, const nj_option_table *table,
-                    const char *const *extra) {
+static int is_known(const nj_option_table *table, const char *const *extra, const char *key) {
+  for (size_t i = 0; i < table->n; i++)
+    if (strcmp(table->items[i].key, key) == 0)
+      return 1;
+  for (; extra && *extra; extra++)
+    if (strcmp(*extra, key) == 0)
+      return 1;
+  return 0;
+}
+
+/* Raises what njl_options says of the table at `index`. */
+static void refuse_keys(lua_State *L, int index, const char *function, const nj_option_table *table,
+                        const char *const *extra) {
   const char *keys[MOST + EXTRA + 1] = {0};
   size_t n = 0;
   for (; n < table->n && n < MOST; n++)
@@ -125,6 +136,22 @@ void njl_check_keys(lua_State *L, int index, const char *function, const nj_opti
   for (size_t i = 0; extra && extra[i] && i < EXTRA; i++)
     keys[n++] = extra[i];
   njl_options(L, index, function, keys);
+}
+
+void njl_check_keys(lua_State *L, int index, const char *function, const nj_option_table *table,
+                    const char *const *extra) {
+  if (!lua_istable(L, index)) {
+    if (!lua_isnoneornil(L, index))
+      refuse_keys(L, index, function, table, extra);
+    return;
+  }
+  index = lua_absindex(L, index);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING || !is_known(table, extra, lua_tostring(L, -1)))
+      refuse_keys(L, index, function, table, extra);
+  }
 }
 
 void njl_read_given(lua_State *L, int index, const char *function, const nj_option_table *table,

@@ -7,17 +7,32 @@
 #include "kernels/optim.h"
 #include "tensor/autograd.h"
 
-nj_adam nj_adam_default_options(void) {
-  return (nj_adam){.lr = 1e-3,
-                   .beta1 = 0.9,
-                   .beta2 = 0.999,
-                   .eps = 1e-8,
-                   .bias_correction = 1,
-                   .step = 1,
-                   .grad_scale = 1};
+nj_adam_options nj_adam_default_options(void) {
+  return (nj_adam_options){.lr = 1e-3,
+                           .beta1 = 0.9,
+                           .beta2 = 0.999,
+                           .eps = 1e-8,
+                           .bias_correction = 1,
+                           .step = 1,
+                           .grad_scale = 1};
 }
 
-nj_sgd nj_sgd_default_options(void) { return (nj_sgd){.lr = 1e-3, .step = 1, .grad_scale = 1}; }
+static const nj_option adam_items[] = {
+    NJ_OPTION_RANGE(nj_adam_options, "lr", lr, 0, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(nj_adam_options, "beta1", beta1, 0, 1, 0),
+    NJ_OPTION_RANGE(nj_adam_options, "beta2", beta2, 0, 1, 0),
+    NJ_OPTION_RANGE(nj_adam_options, "eps", eps, 0, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(nj_adam_options, "weight_decay", weight_decay, 0, HUGE_VAL, 0),
+    NJ_OPTION_FLAG(nj_adam_options, "decoupled", decoupled, 0),
+    NJ_OPTION_FLAG(nj_adam_options, "bias_correction", bias_correction, 0),
+    NJ_OPTION_RANGE(nj_adam_options, "step", step, 1, 0x1p63, 0),
+    NJ_OPTION_RANGE(nj_adam_options, "grad_scale", grad_scale, -HUGE_VAL, HUGE_VAL, 0),
+};
+NJ_OPTION_TABLE(adam, adam_items, NULL)
+
+nj_sgd_options nj_sgd_default_options(void) {
+  return (nj_sgd_options){.lr = 1e-3, .step = 1, .grad_scale = 1};
+}
 
 #define GRAIN 65536
 
@@ -45,6 +60,17 @@ static nj_status check_one(nj_ctx *ctx, const char *op, const char *what, const 
     return nj_fail(ctx, NJ_EARG, "%s: the %s must be contiguous", op, what);
   return NJ_OK;
 }
+
+static const nj_option sgd_items[] = {
+    NJ_OPTION_RANGE(nj_sgd_options, "lr", lr, 0, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(nj_sgd_options, "momentum", momentum, 0, HUGE_VAL, 0),
+    NJ_OPTION_RANGE(nj_sgd_options, "dampening", dampening, 0, 1, 0),
+    NJ_OPTION_RANGE(nj_sgd_options, "weight_decay", weight_decay, 0, HUGE_VAL, 0),
+    NJ_OPTION_FLAG(nj_sgd_options, "nesterov", nesterov, 0),
+    NJ_OPTION_RANGE(nj_sgd_options, "step", step, 1, 0x1p63, 0),
+    NJ_OPTION_RANGE(nj_sgd_options, "grad_scale", grad_scale, -HUGE_VAL, HUGE_VAL, 0),
+};
+NJ_OPTION_TABLE(sgd, sgd_items, NULL)
 
 static nj_status begin(nj_ctx *ctx, const char *op, nj_tensor *param, nj_tensor *grad, int n,
                        nj_tensor *const *states, work *w) {
@@ -103,7 +129,7 @@ static nj_status run_adam(void *arg, int64_t from, int64_t to, int worker) {
 }
 
 nj_status nj_adam_step_(nj_ctx *ctx, nj_tensor *param, nj_tensor *grad, nj_tensor *m, nj_tensor *v,
-                        nj_tensor *vmax, const nj_adam *o) {
+                        nj_tensor *vmax, const nj_adam_options *o) {
   if (!(o->beta1 >= 0 && o->beta1 < 1 && o->beta2 >= 0 && o->beta2 < 1))
     return nj_fail(ctx, NJ_EARG, "adam: betas must be in [0, 1), got %g and %g", o->beta1,
                    o->beta2);
@@ -140,7 +166,7 @@ static nj_status run_sgd(void *arg, int64_t from, int64_t to, int worker) {
 }
 
 nj_status nj_sgd_step_(nj_ctx *ctx, nj_tensor *param, nj_tensor *grad, nj_tensor *buffer,
-                       const nj_sgd *o) {
+                       const nj_sgd_options *o) {
   if (o->momentum != 0 && !buffer)
     return nj_fail(ctx, NJ_EARG, "sgd: momentum needs a buffer");
   if (o->step < 1)
