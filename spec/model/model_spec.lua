@@ -340,6 +340,20 @@ describe("nj.load", function()
     end
   end)
 
+  it("refuses weights that are no numbers", function()
+    for _, bad in ipairs { 0 / 0, math.huge } do
+      local broken = tiny_model.new()
+      local parameter = broken:parameters()[1]
+      nj.no_grad(function() parameter.tensor:reshape(-1)[1] = bad end)
+      local path = os.tmpname()
+      assert(broken:save(path))
+      local none, message, code = nj.load(path)
+      os.remove(path)
+      assert.same({ nil, ("%s: its weights are damaged: '%s' holds values that are no numbers"):format(
+        path, parameter.name), "EFORMAT" }, { none, message, code })
+    end
+  end)
+
   it("finds models that come with nightjar by name, and says where it looked", function()
     local model, message, code = nj.load "no-such-model"
     assert.is_nil(model)

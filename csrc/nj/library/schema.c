@@ -50,10 +50,19 @@ typedef struct {
   int64_t application, version, objects;
 } kind;
 
-static nj_status read_kind(nj_catalogue *c, kind *k) {
+static nj_status read_all_kind(nj_catalogue *c, kind *k) {
   NJ_TRY(nj_catalogue_number(c, "PRAGMA application_id", &k->application));
   NJ_TRY(nj_catalogue_number(c, "PRAGMA user_version", &k->version));
   return nj_catalogue_number(c, "SELECT count(*) FROM sqlite_master", &k->objects);
+}
+
+/* All of one moment: another process may be making the tables. */
+static nj_status read_kind(nj_catalogue *c, kind *k) {
+  if (!sqlite3_get_autocommit(c->db))
+    return read_all_kind(c, k);
+  NJ_TRY(nj_catalogue_snapshot(c));
+  nj_status st = read_all_kind(c, k);
+  return st ? nj_catalogue_give_up(c, st) : nj_catalogue_commit(c);
 }
 
 static int is_new(const kind *k) {

@@ -67,6 +67,17 @@ local function within(tensors, f)
   return ok, result
 end
 
+-- The first tensor by name with NaN or infinite numbers.
+local function not_finite(tensors)
+  local worst
+  for name, tensor in pairs(tensors) do
+    if tensor.dtype:find "^float" and not tensor:isfinite():all() and (not worst or name < worst) then
+      worst = name
+    end
+  end
+  return worst
+end
+
 --- Reads a file of a format and version. What build raises is wrong with the file, not with the
 --- caller.
 ---@param path string
@@ -84,6 +95,10 @@ function archive.load(path, format, version, build)
   if metadata.version ~= version then
     return fail(path, ("%s version %s, this nightjar reads %s"):format(
       format:match "%-(.*)", metadata.version, version))
+  end
+  local name = not_finite(opened.tensors)
+  if name then
+    return fail(path, ("its weights are damaged: '%s' holds values that are no numbers"):format(name))
   end
   local ok, result = within(opened.tensors, function() return build(opened) end)
   if not ok then return fail(path, (tostring(result):gsub("^[^:]+:%d+: ", ""))) end
