@@ -41,6 +41,9 @@ out=$(git ls-files 2> /dev/null | xargs -r -d '\n' grep -nIE '[[:space:]]+$' -- 
 out=$(nm -D --defined-only "$core" | awk '{print $3}' | grep -v '^luaopen_')
 [ -z "$out" ] || finding "$core exports more than luaopen_*" "$out"
 
+out=$(lua5.4 tools/floors.lua . "$(basename "$(dirname "$(dirname "$core")")")") ||
+  finding "the floors of docs/architecture.md" "$out"
+
 # Variables of static storage in the C library may be constants only: sections .data and .bss. The
 # exception is in gemm.c, which counts the contexts that set OpenBLAS's process-wide thread count.
 objects=$(find "$(dirname "$core")/../csrc/nj" -name '*.o' 2> /dev/null)
