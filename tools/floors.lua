@@ -144,12 +144,12 @@ end
 local function check_calls(floors)
   local objects = root .. build .. "/csrc/nj"
   if not os.execute("test -d " .. objects) then return end
-  local home, uses, room = {}, {}, nil
+  local home, uses = {}, {}
   for _, line in ipairs(lines_of("find " .. objects .. " -name '*.o' | sort | xargs -r nm -A 2> /dev/null")) do
     local path, kind, symbol = line:match "/csrc/nj/(%S+%.o):[%x%s]*(%a) (nj_%S+)$"
     local source = path and path:gsub("%.[%w.]*$", ".c") -- the object of a source that went may still lie there
     if source and not exists(root .. "csrc/nj/" .. source) then kind = nil end
-    room = path and c_room(path)
+    local room = path and c_room(path)
     if kind == "U" then
       uses[#uses + 1] = { room = room, symbol = symbol, path = path }
     elseif kind and kind:match "[TDRB]" then

@@ -1430,7 +1430,7 @@ nj.train = {}
 ---@field rngs? table<string, nightjar.Rng> generators that `step` and `batches` draw from
 ---@field log? string path of a JSONL file
 ---@field log_every? integer updates; 1 when left out
----@field progress? boolean|nightjar.Progress
+---@field progress? nightjar.ProgressOption
 ---@field metadata? table<string, string> stored in the checkpoints
 
 ---@class nightjar.TrainResult
@@ -1482,7 +1482,7 @@ function nj.features.open(dir, options) end
 ---The frames and vectors of all that a loader gives in its first epochs, in memory. Sets the encoder to inference.
 ---@param encoder any called with (mel, lengths), gives frames, clip and lengths
 ---@param loader nightjar.Loader without shuffling, where the order matters
----@param options? { epochs?: integer, progress?: fun(done: integer) } epochs (1): of a loader that draws anew, variants of every sound
+---@param options? { epochs?: integer, progress?: nightjar.ProgressOption } epochs (1): of a loader that draws anew, variants of every sound
 ---@return nightjar.FeaturePool
 function nj.features.collect(encoder, loader, options) end
 
@@ -1516,7 +1516,7 @@ function FeatureStore:get(path) end
 
 ---The features of a list of clips. Those whose sound cannot be read are left out and listed.
 ---@param clips nightjar.Clip[] with `path`, `id` and what else they have
----@param options? { memory_mb?: number, progress?: fun(done: integer, total: integer) } memory_mb: what stays in memory (512)
+---@param options? { memory_mb?: number, progress?: nightjar.ProgressOption } memory_mb: what stays in memory (512)
 ---@return nightjar.FeatureSet
 function FeatureStore:all(clips, options) end
 
@@ -1600,7 +1600,7 @@ nj.finetune = {}
 ---@field bootstrap? integer resamples of the intervals; 1000 when left out
 ---@field seed? integer
 ---@field name? string of the model
----@field progress? boolean false: nothing is shown
+---@field progress? nightjar.ProgressOption false: nothing is shown
 
 ---Fine-tunes. Raises what is wrong with the options. `nj.finetune(options)` is the same.
 ---@param options nightjar.FinetuneOptions
@@ -1696,6 +1696,15 @@ function nj.progress.new(options) end
 ---@param seconds number
 ---@return string
 function nj.progress.duration(seconds) end
+
+---The option `progress` of every function that takes long: nothing, a bar on standard error, or a function of what is done and the total, nil where that is not known.
+---@alias nightjar.ProgressOption boolean|nightjar.Progress|fun(done: integer, total?: integer, ...: any)
+
+---What a function of yours calls as its work goes on, whatever its option `progress` was.
+---@param wanted nightjar.ProgressOption?
+---@param options? table of the bar, as for `nj.progress.new`
+---@return fun(done: integer, total?: integer, ...: any) report also `report:update(done, values)`, `report:message(text)`, `report:finish()`
+function nj.progress.report(wanted, options) end
 
 ---A bar. Made by `nj.progress`.
 ---@class nightjar.Progress
@@ -4119,7 +4128,7 @@ function Captioner:text(ids) end
 ---@field unique? boolean captions of a sound differ in their texts; there may be fewer than n
 ---@field mask? nightjar.Tensor (B, N) of frames
 ---@field batch? integer sounds at a time; 16
----@field progress? fun(done: integer, total: integer)
+---@field progress? nightjar.ProgressOption
 
 ---@class nightjar.Caption: nightjar.GeneratedCaption
 ---@field text string
@@ -4296,13 +4305,13 @@ function Model:encode_text(ids, mask, rng) end
 
 ---Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
 ---@param sounds (string|nightjar.Tensor)[] paths, or waveforms (L) at the model's rate
----@param options? table `progress`: function(done, total), called after every sound; `captions`: string[][], what a captioner says of each sound
+---@param options? table `progress`: true or function(done, total), called after every sound; `captions`: string[][], what a captioner says of each sound
 ---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D), frame_times, levels = what Head:audio gave, seconds, path } or { error = message, code = …, path } for a sound that could not be read, in the order given
 function Model:audio(sounds, options) end
 
 ---Vectors of any number of sounds, for a loop: `for i, clip in model:stream(paths) do … end`. While the network works on a sound, files behind it are decoded and made into log-mels on other threads. Each clip has the bits that `audio` gives.
 ---@param sounds (string|nightjar.Tensor)[]|fun(): (string|nightjar.Tensor)? paths or waveforms, or a function that gives the next each time, nil at the end; a table with `error` comes out in its place
----@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (as many as the pool has, at most 8; 0: none); `memory_mb` (32): of log-mels that wait; `max_seconds` (14400): a longer file is an error; `progress`: function(done, total), called after every sound, or true for a bar on standard error; `total`: how many a function will give; `captions`: a list for each sound as for `audio`, or function(sound, i) that gives it
+---@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (as many as the pool has, at most 8; 0: none); `memory_mb` (32): of log-mels that wait; `max_seconds` (14400): a longer file is an error; `progress`: true for a bar on standard error, or function(done, total), called after every sound; `total`: how many a function will give; `captions`: a list for each sound as for `audio`, or function(sound, i) that gives it
 ---@return fun(): integer?, table? next
 ---@return nil
 ---@return nil
@@ -4359,7 +4368,7 @@ function Model:probabilities(query, values) end
 
 ---@class nightjar.ClassifyOptions: nightjar.ClassifierOptions
 ---@field top? integer how many labels of each sound; all when left out
----@field progress? fun(done: integer, total: integer)
+---@field progress? nightjar.ProgressOption
 ---@field captions? string[][] of the sounds, see Model:audio
 
 ---Labels to tell sounds apart by, encoded once: zero-shot classification. docs/search.md has the formulas.
@@ -4386,7 +4395,7 @@ local Classifier = {}
 
 ---Says which labels sounds have, each sound by itself.
 ---@param sounds string|nightjar.Tensor|(string|nightjar.Tensor)[] as for Model:classify
----@param options? { top?: integer, progress?: fun(done: integer, total: integer), captions?: string[][] }
+---@param options? { top?: integer, progress?: nightjar.ProgressOption, captions?: string[][] }
 ---@return nightjar.Predictions
 function Classifier:classify(sounds, options) end
 
@@ -4702,7 +4711,7 @@ function nj.library.find(folder) end
 
 ---Indexes a file or the sounds of a folder. Files that are as they were are not read; files that were moved or renamed are known by their bytes; those that are gone are kept as missing until prune. Several may search and index at the same time: indexers share the work.
 ---@param path string
----@param options? table `progress`: function(done, total, path), called before each sound and, with path nil, at the end; `captions`: function(path) that gives a list of what a captioner says of a sound, for a model with auxiliary captions (asked for sounds that are read); `allow_empty` (false): take it that a folder without any sound has lost those that it had; `waiting`: function(seconds), called while others are waited for
+---@param options? table `progress`: true or function(done, total, path), called before each sound and, with path nil, at the end; `captions`: function(path) that gives a list of what a captioner says of a sound, for a model with auxiliary captions (asked for sounds that are read); `allow_empty` (false): take it that a folder without any sound has lost those that it had; `waiting`: function(seconds), called while others are waited for
 ---@return nightjar.AddReport? report
 ---@return string? message
 ---@return string? code
@@ -4803,14 +4812,14 @@ function nj.evaluate.open(kind, root, options) end
 ---Vectors of clips as one matrix; clips whose sound cannot be read are left out.
 ---@param model nightjar.Model
 ---@param clips table[] with `path`
----@param progress? fun(done: integer, total: integer)
+---@param progress? nightjar.ProgressOption
 ---@return nightjar.Tensor vectors (n, D), table[] kept, { id: string, error: string }[] failed
 function nj.evaluate.clips(model, clips, progress) end
 
 ---Text→audio and audio→text retrieval over all captions of a data set.
 ---@param model nightjar.Model
 ---@param dataset nightjar.Dataset
----@param options? table `progress`: function(done, total); `bootstrap`: see nj.metrics.retrieval
+---@param options? table `progress`: true or function(done, total); `bootstrap`: see nj.metrics.retrieval
 ---@return nightjar.Tensor|nil result a nj.metrics retrieval result
 ---@return string? message
 ---@return string? code
@@ -4946,7 +4955,7 @@ function nj.experiment.paired(values, baseline, confidence) end
 
 ---What a frozen encoder makes of a whole data set, computed once and kept in one file.
 ---@param path string
----@param options table `source` (a data set or scenes), `encoder`, `front_end`, `batch` (25), `max_seconds` (30), `on_error` ("skip"), `progress` (function(done, total))
+---@param options table `source` (a data set or scenes), `encoder`, `front_end`, `batch` (25), `max_seconds` (30), `on_error` ("skip"), `progress` (true or function(done, total))
 ---@return nightjar.Features? features
 ---@return string? message
 ---@return string? code

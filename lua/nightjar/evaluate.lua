@@ -5,6 +5,7 @@ local encode = require "nightjar.evaluate.encode"
 local metrics = require "nightjar.metrics"
 local naming = require "nightjar.model.content"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local search = require "nightjar.evaluate.search"
 
 local evaluate = {}
@@ -65,17 +66,17 @@ end
 --- Vectors of clips as one matrix; clips whose sound cannot be read are left out.
 ---@param model table
 ---@param clips table[] with `path`
----@param progress? fun(done: integer, total: integer)
+---@param report? boolean|fun(done: integer, total: integer) as the option `progress` of others
 ---@return any vectors (n, D), table[] kept, { id: string, error: string }[] failed
-function evaluate.clips(model, clips, progress)
+function evaluate.clips(model, clips, report)
   opts.arg("evaluate.clips", 1, "model", model, "nightjar.Model")
   opts.arg("evaluate.clips", 2, "clips", clips, "table")
-  opts.arg("evaluate.clips", 3, "progress", progress, { type = "callable", optional = true })
+  opts.arg("evaluate.clips", 3, "progress", report, { type = progress.rule.type, optional = true })
   for _, clip in ipairs(clips) do
     opts.arg("evaluate.clips", 2, "clips, an item", clip, "table")
   end
   local rows, kept, failed = {}, {}, {}
-  for clip, result in encode.each(model, clips, { progress = progress }) do
+  for clip, result in encode.each(model, clips, { progress = report }) do
     if result.error then
       failed[#failed + 1] = { id = clip.id, error = result.error }
     else
@@ -97,7 +98,7 @@ local function check_arguments(fname, model, dataset)
 end
 
 local RUN_RULES = {
-  bootstrap = "integer", seed = "integer", progress = "function", generated = "function",
+  bootstrap = "integer", seed = "integer", progress = progress.rule, generated = "function",
 }
 
 -- The similarity of all captions and clips of a data set, and the clip of each caption.
@@ -127,15 +128,15 @@ end
 function evaluate.similarity(model, dataset, options)
   check_arguments("evaluate.similarity", model, dataset)
   return compare(model, dataset, opts.check("evaluate.similarity", options,
-    { progress = "function", generated = "function" }))
+    { progress = progress.rule, generated = "function" }))
 end
 
 --- Text→audio and audio→text retrieval over all captions of a data set, by the levels' fusion.
 ---@param model table
 ---@param dataset table of nj.data
----@param options? table `bootstrap`, `seed`: see nj.metrics.retrieval; `progress`: function(done,
----  total); `generated`: function(clip) that gives the captions which a captioner made of a clip,
----  for models with auxiliary captions
+---@param options? table `bootstrap`, `seed`: see nj.metrics.retrieval; `progress`: true or
+---  function(done, total); `generated`: function(clip) that gives the captions which a captioner made of a
+---  clip, for models with auxiliary captions
 ---@return any|nil result a nj.metrics retrieval result
 ---@return table|string failed { id, error } of each clip that could not be read; or a message
 ---@return string? code
@@ -204,7 +205,7 @@ end
 ---@param model table
 ---@param scenes table nj.data.scenes
 ---@param options? table `size`: scenes 1 to size (200); `captions`: of each scene (1); `bootstrap`,
----  `seed`; `progress`: function(done, total)
+---  `seed`; `progress`: true or function(done, total)
 ---@return any|nil result nj.metrics.alignment
 ---@return string? message
 ---@return string? code
@@ -214,9 +215,10 @@ function evaluate.alignment(model, scenes, options)
   local o = opts.check("evaluate.alignment", options, {
     size = { type = "integer", default = 200, min = 1 },
     captions = { type = "integer", default = 1, min = 1 },
-    bootstrap = "integer", seed = "integer", progress = "function",
+    bootstrap = "integer", seed = "integer", progress = progress.rule,
   })
   local items, rate = {}, model.audio_tower.front_end.rate
+  local report = progress.report(o.progress, { label = "scenes" })
   for i = 1, o.size do
     local scene, message, code = scenes:get(i)
     local wave
@@ -225,7 +227,7 @@ function evaluate.alignment(model, scenes, options)
     local texts = table.move(scene.captions, 1, math.min(o.captions, #scene.captions), 1, {})
     local S = model:similarity(texts, { wave })
     for c = 1, #texts do add_phrases(items, S:explain(c, 1), scene.phrases[c], i) end
-    if o.progress then o.progress(i, o.size) end
+    report(i, o.size)
   end
   return metrics.alignment(items, { bootstrap = o.bootstrap, seed = o.seed })
 end
@@ -253,8 +255,8 @@ end
 ---@param model table
 ---@param clips table[] with `path` and `label`, or `labels`
 ---@param prompts any a classifier of the model; or a table of prompts by label
----@param options? table `bootstrap`, `seed`: see nj.metrics.classification; `progress`: function(done,
----  total)
+---@param options? table `bootstrap`, `seed`: see nj.metrics.classification; `progress`: true or
+---  function(done, total)
 ---@return any|nil result a nj.metrics classification result
 ---@return { id: string, error: string }[]|string failed clips that could not be read, which are left
 ---  out; or a message
@@ -265,7 +267,7 @@ function evaluate.classes(model, clips, prompts, options)
   for _, clip in ipairs(clips) do opts.arg("evaluate.classes", 2, "clips, an item", clip, "table") end
   opts.arg("evaluate.classes", 3, "prompts", prompts, "table")
   local o = opts.check("evaluate.classes", options,
-    { bootstrap = "integer", seed = "integer", progress = "function" })
+    { bootstrap = "integer", seed = "integer", progress = progress.rule })
   local asked = prompts
   if opts.type_name(prompts) ~= "nightjar.Classifier" then
     for _, list in pairs(prompts) do

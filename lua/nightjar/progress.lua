@@ -157,6 +157,74 @@ function Progress:finish()
   return self
 end
 
+-- ---- the option of others ----
+
+--- The rule of the option `progress`, the same for every function that takes long: nil or false says
+--- nothing, true shows a bar on standard error, a function is called with (done, total), total nil where it is
+--- not known. What comes behind these two is the function's own.
+progress.rule = { type = "boolean|callable|nightjar.Progress" }
+--- The same where a bar is shown unless it is turned off.
+progress.shown = { type = "boolean|callable|nightjar.Progress", default = true }
+
+local Report = {}
+Report.__index = Report
+Report.__name = "nightjar.progress.Report"
+
+--- What a function calls with (done, total, …) as its work goes on, whatever its option `progress` was.
+---@param wanted any the option
+---@param options? table of the bar, as for progress.new
+---@return table report callable; `report:update(done, values)`, `report:message(text)`, `report:finish()`
+function progress.report(wanted, options)
+  if getmetatable(wanted) == Report then return wanted end
+  local o = options or {}
+  local self = setmetatable({ options = o, total = o.total }, Report)
+  if getmetatable(wanted) == Progress then
+    self.bar = wanted
+  elseif wanted and wanted ~= true then
+    self.call = wanted
+  else
+    self.wants_bar = wanted == true
+  end
+  return self
+end
+
+-- The bar, made when it is first needed: then the total is known.
+local function bar_of(self)
+  if self.wants_bar then
+    self.wants_bar = false
+    local o = { total = self.total }
+    for key, value in pairs(self.options) do o[key] = value end
+    self.bar = progress.new(o)
+  end
+  return self.bar
+end
+
+function Report:update(done, values)
+  local bar = bar_of(self)
+  if bar then bar:update(done, values) end
+  if self.call then self.call(done, self.total) end
+end
+
+function Report:__call(done, total, ...)
+  self.total = total or self.total
+  if self.call then
+    self.call(done, total, ...)
+  else
+    self:update(done)
+    if total and done >= total then self:finish() end
+  end
+end
+
+--- A line above the bar, where there is one.
+function Report:message(text)
+  local bar = bar_of(self)
+  if bar then bar:message(text) end
+end
+
+function Report:finish()
+  if self.bar then self.bar:finish() end
+end
+
 return setmetatable(progress, {
   __call = function(_, options) return progress.new(options) end,
 })

@@ -57,6 +57,40 @@ describe("progress", function()
     assert.are.equal("5  4.0s each  0:20\n", r.text)
   end)
 
+  it("is one contract for all functions that take long: a function, true, or nothing", function()
+    local calls = {}
+    local report = progress.report(function(...) calls[#calls + 1] = { ... } end)
+    report(1, 2, "a.wav")
+    report:update(2)
+    report:message "not for functions"
+    report:finish()
+    assert.same({ { 1, 2, "a.wav" }, { 2, 2 } }, calls)
+    assert.equal(report, progress.report(report))
+
+    local r = recorder()
+    report = progress.report(true, { label = "work", stream = r, clock = r.clock })
+    report(1, 2)
+    r.now = 4
+    report(2, 2)
+    report:finish()
+    assert.equal("work  100%  2/2  2.0s each  0:04\n", r.text)
+
+    for _, nothing in ipairs { false, nil } do
+      report = progress.report(nothing)
+      report(1, 2)
+      report:message "x"
+      report:finish()
+    end
+  end)
+
+  it("is the contract of every option of that name", function()
+    local fs = require "nightjar.fs"
+    for _, path in ipairs(assert(fs.files("lua", { extensions = { "lua" } }))) do
+      local text = assert(fs.read("lua/" .. path))
+      assert.is_nil(text:match 'progress = "[%l|]+"' or text:match "[^\n]*progress = { type[^\n]*", path)
+    end
+  end)
+
   it("refuses wrong options", function()
     assert.has_error(function() progress { totl = 3 } end,
       "progress: unknown option 'totl' (did you mean 'total'?)")

@@ -75,7 +75,8 @@ describe("tools/floors.lua", function()
     for _, name in ipairs { "low/b", "top/x" } do
       local object = folder .. "/build/csrc/nj/" .. name .. ".o"
       temporary.write(object, "")
-      assert.equal(0, (child.capture(("gcc -c -o %s %s"):format(object, folder .. "/csrc/nj/" .. name .. ".c"))))
+      local source = folder .. "/csrc/nj/" .. name .. ".c"
+      assert.equal(0, (child.capture(("gcc -c -o %s %s"):format(object, source))))
     end
     assert.same({ 1, "low/b.o, nj_above: low (floor 1) calls top (floor 2)\n" }, { check() })
   end)

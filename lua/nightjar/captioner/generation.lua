@@ -2,6 +2,7 @@
 --- become methods of nightjar.Captioner.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local networks = require "nightjar.networks"
 local tiles = require "nightjar.model.tiles"
 local words = require "nightjar.captioner.words"
@@ -34,7 +35,7 @@ local OPTIONS = {
   rng = "nightjar.Rng",
   mask = "tensor",
   batch = { type = "integer", min = 1 },
-  progress = "function",
+  progress = progress.rule,
 }
 for key, rule in pairs(generation.DEFAULTS) do OPTIONS[key] = rule end
 
@@ -148,6 +149,7 @@ end
 
 local function caption_sounds(self, sounds, o, options, unique)
   local results, waiting, places = {}, {}, {}
+  local report = progress.report(o.progress, { label = "captioning" })
   local function flush()
     if #waiting == 0 then return end
     local frames, mask = stack(waiting)
@@ -162,7 +164,7 @@ local function caption_sounds(self, sounds, o, options, unique)
       results[i] = { error = message, code = code }
     end
     if #waiting == o.batch then flush() end
-    if o.progress then o.progress(i, #sounds) end
+    report(i, #sounds)
   end
   flush()
   return results
@@ -177,7 +179,7 @@ end
 ---  come twice but articles, prepositions and the like; `task`: what begins the captions, of a
 ---  captioner that has tasks; `unique` (false): captions of a sound differ in their texts (sampling
 ---  draws some twice; there may be fewer than n); `batch` (16) sounds at a time, which changes no
----  result; `progress`: function(done, total). A captioner's `generation` comes before these defaults
+---  result; `progress`: true or function(done, total). A captioner's `generation` comes before these defaults
 ---@return table[] for each sound a list of { text, logprob (the sum over tokens), mean (per token),
 ---  score, finished, ids }, or { error = message, code = … } for one that could not be read
 function methods:caption(input, options)

@@ -1,5 +1,6 @@
 --- The clips of a data set as a model hears them, for what measures.
 local mix = require "nightjar.data.mix"
+local progress = require "nightjar.progress"
 
 local encode = {}
 
@@ -31,9 +32,10 @@ function encode.each(model, clips, o, mixed)
   end
   local captions = o.generated and function(_, k) return generated(o.generated, clips[list[k]]) end
   local next_clip, _, _, closing = model:stream(sounds, { captions = captions })
+  local report = progress.report(o.progress, { label = "encoding" })
   local function tell(last)
     for i = passed + 1, last do
-      if o.progress then o.progress(i, #clips) end
+      report(i, #clips)
     end
     passed = last
   end

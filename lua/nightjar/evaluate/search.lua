@@ -4,6 +4,7 @@ local metrics = require "nightjar.metrics"
 local opts = require "nightjar.opts"
 local ranks = require "nightjar.metrics.ranks"
 local report = require "nightjar.metrics.report"
+local progress = require "nightjar.progress"
 
 local search = {}
 
@@ -161,7 +162,7 @@ local RULES = {
   ties = ranks.ties_rule,
   sets = { type = "boolean", default = true },
   classifier = "nightjar.Classifier",
-  generated = "function", progress = "function",
+  generated = "function", progress = progress.rule,
 }
 
 --- See nj.evaluate.search, which checks the arguments.

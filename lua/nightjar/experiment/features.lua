@@ -14,6 +14,7 @@ local fs = require "nightjar.fs"
 local json = require "dkjson"
 local loader = require "nightjar.data.loader"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local pool = require "nightjar.features.pool"
 local random = require "nightjar.data.random"
 local record = require "nightjar.experiment.record"
@@ -89,8 +90,9 @@ local function compute(o)
   })
   local seconds_per_frame = towers.listener { front_end = o.front_end:descriptor(),
     encoder = o.encoder }.frame_seconds
+  local report = progress.report(o.progress, { label = "features" })
   local found = pool.collect(o.encoder, batches, {
-    progress = o.progress and function(done) o.progress(done, #o.source) end,
+    progress = function(done) report(done, #o.source) end,
   })
   local ids = {}
   for i, clip in ipairs(found.clips) do ids[i] = clip.id end
@@ -124,7 +126,7 @@ end
 ---  batch        items at a time; default 25
 ---  max_seconds  longer clips are cut; default 30
 ---  on_error     "skip" (default) or "raise", for files that cannot be read
----  progress     function(done, total)
+---  progress     true, or function(done, total)
 ---@return nightjar.Features? features
 ---@return string? message
 ---@return string? code
@@ -137,7 +139,7 @@ return function(path, options)
     batch = { type = "integer", default = 25, min = 1 },
     max_seconds = { type = "number", default = 30, above = 0 },
     on_error = { type = "string", default = "skip", one_of = { "skip", "raise" } },
-    progress = "function",
+    progress = progress.rule,
   })
   local kind = opts.type_name(o.source)
   if kind ~= "nightjar.Dataset" and kind ~= "nightjar.Scenes" then

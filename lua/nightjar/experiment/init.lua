@@ -170,14 +170,14 @@ local function finished(self, key, retry)
 end
 
 --- Does the runs that are missing, seed after seed, and gives the results of all.
----@param options? { progress?: boolean, retry?: boolean, seeds?: integer[], only?: fun(
----  configuration: table): boolean } progress: lines to standard error (default true); retry: runs
+---@param options? { progress?: boolean|fun(done: integer, total: integer), retry?: boolean, seeds?: integer[],
+---  only?: fun(configuration: table): boolean } progress: lines to standard error (default true); retry: runs
 ---  that failed before are done again (default true); seeds: these instead of the experiment's;
 ---  only: configurations for which it is false are left out
 ---@return nightjar.ExperimentResults
 function Experiment:run(options)
   local o = opts.check("experiment:run", options, {
-    progress = { type = "boolean", default = true },
+    progress = progress.shown,
     retry = { type = "boolean", default = true },
     seeds = { type = "table", default = self.seeds },
     only = "function",
@@ -186,7 +186,7 @@ function Experiment:run(options)
   for _, config in ipairs(self.configurations) do
     if not o.only or o.only(config) then configs[#configs + 1] = config end
   end
-  local bar = o.progress and progress { total = #configs * #o.seeds, label = self.name, every = 0 }
+  local bar = progress.report(o.progress, { total = #configs * #o.seeds, label = self.name, every = 0 })
   local runs, done = {}, 0
   for _, seed in ipairs(o.seeds) do
     for _, config in ipairs(configs) do
@@ -195,18 +195,17 @@ function Experiment:run(options)
       if not run then
         run = perform(self, config, seed, key)
         assert(record.write(self.runs, run))
-        if bar and run.error then
+        if run.error then
           bar:message(("%s, seed %d: failed: %s"):format(config.name, seed,
             run.error:match "^[^\n]*"))
         end
-        if bar then bar:update(done + 1, { run = ("%s/%d"):format(config.name, seed) }) end
+        bar:update(done + 1, { run = ("%s/%d"):format(config.name, seed) })
       end
       runs[#runs + 1] = { name = config.name, seed = seed, record = run }
       done = done + 1
-      if bar then bar.done = done end
     end
   end
-  if bar then bar:finish() end
+  bar:finish()
   return results.new(self, configs, o.seeds, runs)
 end
 

@@ -15,6 +15,7 @@ local core = require "nightjar.core"
 local entries = require "nightjar.data.entries"
 local half = require "nightjar.features.half"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local networks = require "nightjar.networks"
 local pool = require "nightjar.features.pool"
 local set = require "nightjar.features.set"
@@ -186,14 +187,15 @@ end
 
 --- The features of a list of clips. Those whose sound cannot be read are left out and listed.
 ---@param clips nightjar.Clip[] with `path`, `id` and what else they have
----@param options? table memory_mb: what stays in memory (512); progress: function(done, total)
+---@param options? table memory_mb: what stays in memory (512); progress: true or function(done, total)
 ---@return nightjar.FeatureSet
 function Store:all(clips, options)
   opts.arg("features:all", 1, "clips", clips, "table")
   local o = opts.check("features:all", options, {
-    memory_mb = { type = "number", default = 512, min = 0 }, progress = "callable",
+    memory_mb = { type = "number", default = 512, min = 0 }, progress = progress.rule,
   })
   local out = set.new(self, math.floor(o.memory_mb * (1 << 20)))
+  local report = progress.report(o.progress, { label = "features" })
   local ahead <close> = read_ahead(self, clips)
   for i, clip in ipairs(clips) do
     local found, message = nil, "no sound file"
@@ -204,7 +206,7 @@ function Store:all(clips, options)
     else
       out.failures[#out.failures + 1] = { id = clip.id or ("clip %d"):format(i), message = message }
     end
-    if o.progress then o.progress(i, #clips) end
+    report(i, #clips)
   end
   return out
 end

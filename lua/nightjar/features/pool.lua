@@ -2,6 +2,7 @@
 --- longest.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local towers = require "nightjar.model.towers"
 
 ---@class nightjar.FeaturePool
@@ -65,15 +66,15 @@ end
 --- The frames and vectors of all that a loader gives in its first epochs. Sets the encoder to inference.
 ---@param encoder any called with (mel, lengths), gives frames, clip and lengths
 ---@param loader nightjar.Loader without shuffling, where the order matters
----@param options? { epochs?: integer, progress?: fun(done: integer) } epochs (1): of a loader that draws
----  anew, variants of every sound; progress: after every batch, with the items done
+---@param options? { epochs?: integer, progress?: boolean|fun(done: integer) } epochs (1): of a loader
+---  that draws anew, variants of every sound; progress: true, or a function that is called after every batch
 ---@return nightjar.FeaturePool
 function pool.collect(encoder, loader, options)
   opts.arg("features.collect", 2, "loader", loader, "nightjar.Loader")
   local o = opts.check("features.collect", options, {
-    epochs = { type = "integer", default = 1, min = 1 }, progress = "callable",
+    epochs = { type = "integer", default = 1, min = 1 }, progress = progress.rule,
   })
-  local parts, done = {}, 0
+  local parts, done, report = {}, 0, progress.report(o.progress, { label = "features" })
   -- Frozen: no graph is recorded, and encoders may fold their batch norms.
   encoder:eval()
   local hear = hearing(encoder, loader)
@@ -83,10 +84,11 @@ function pool.collect(encoder, loader, options)
         local frames, clip, lengths = hear(batch.mel, batch.lengths)
         parts[#parts + 1] = { frames = frames, clip = clip, lengths = lengths, clips = batch.clips }
         done = done + #batch.clips
-        if o.progress then o.progress(done) end
+        report(done)
       end
     end
   end)
+  report:finish()
   if #parts == 0 then error("features.collect: the loader gave no batches", 2) end
   return core.no_grad(pool.join, parts)
 end

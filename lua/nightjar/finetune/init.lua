@@ -36,7 +36,7 @@ local SETS = { "train", "validation", "test" }
 local function features_of(store, o)
   local sets, total, done = {}, 0, 0
   for _, name in ipairs(SETS) do total = total + (o[name] and #o[name].clips or 0) end
-  local bar = o.progress and progress.new { label = "features", total = total }
+  local bar = progress.report(o.progress, { label = "features", total = total })
   for _, name in ipairs(SETS) do
     if o[name] then
       local before = done
@@ -44,12 +44,12 @@ local function features_of(store, o)
         memory_mb = name == "train" and o.memory_mb or o.memory_mb / 4,
         progress = function(n)
           done = before + n
-          if bar then bar:update(done, { cached = store:stats().hits }) end
+          bar:update(done, { cached = store:stats().hits })
         end,
       })
     end
   end
-  if bar then bar:finish() end
+  bar:finish()
   return sets
 end
 
@@ -140,7 +140,7 @@ local RULES = {
   bootstrap = { type = "integer", default = 1000, min = 0 },
   seed = { type = "integer", default = 1 },
   name = "string",
-  progress = { type = "boolean", default = true },
+  progress = progress.shown,
 }
 
 local function check(given)

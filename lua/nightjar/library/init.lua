@@ -12,6 +12,7 @@ local fs = require "nightjar.fs"
 local index = require "nightjar.library.index"
 local mark = require "nightjar.library.mark"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local paths = require "nightjar.library.paths"
 local rank = require "nightjar.library.rank"
 local scan = require "nightjar.library.scan"
@@ -168,8 +169,8 @@ end
 --- share the work. What was encoded stays, however the call ends; a file for which memory runs out is
 --- one that failed, and is tried again the next time, as are all errors that do not lie in the bytes.
 ---@param path string
----@param options? table `progress`: function(done, total, path), called before each sound and, with
----  path nil, at the end; `captions`: function(path) that gives what a captioner says of a sound, a
+---@param options? table `progress`: true, or function(done, total, path), called before each sound
+---  and, with path nil, at the end; `captions`: function(path) that gives what a captioner says of a sound, a
 ---  list of strings, for a model with auxiliary captions. It is asked for sounds that are read: new
 ---  captions of a sound that did not change need rebuild; `allow_empty` (false): take it that a folder
 ---  without any sound has lost those that it had, instead of refusing; `waiting`: function(seconds),
@@ -181,10 +182,10 @@ end
 function Library:add(path, options)
   opts.arg("library:add", 1, "path", path, "string")
   local o = opts.check("library:add", options, {
-    progress = { type = "function", default = function() end }, captions = "function",
+    progress = progress.rule, captions = "function",
     allow_empty = { type = "boolean", default = false }, waiting = "function",
   })
-  o.wait = self.wait
+  o.wait, o.progress = self.wait, progress.report(o.progress, { label = "indexing" })
   local found, message, code = scan.files(path)
   if not found then return nil, message, code end
   local work

@@ -15,6 +15,7 @@ local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 local networks = require "nightjar.networks"
 local prediction = require "nightjar.model.prediction"
+local progress = require "nightjar.progress"
 local prompts_of = require "nightjar.model.prompts"
 local similarity = require "nightjar.model.similarity"
 
@@ -189,7 +190,7 @@ local function clips_of(self, sounds, captions)
 end
 
 local CLASSIFY = {
-  top = { type = "integer", min = 1 }, progress = "function", captions = "table",
+  top = { type = "integer", min = 1 }, progress = progress.rule, captions = "table",
 }
 
 --- Says which labels sounds have. Each sound is encoded and compared by itself, and then forgotten:
@@ -208,6 +209,7 @@ function Classifier:classify(sounds, options)
     error(("classifier:classify: captions of %d sounds for %d"):format(#o.captions, #sounds), 2)
   end
   local list, parts = {}, self.model:parts()
+  local report = progress.report(o.progress, { label = "classifying" })
   local function add(i, clip, path)
     if clip.error then
       list[i] = prediction.failed(clip, path)
@@ -215,7 +217,7 @@ function Classifier:classify(sounds, options)
       list[i] = networks.infer(parts, predict, self, clip,
         { path = path, seconds = clip.seconds, top = o.top })
     end
-    if o.progress then o.progress(i, #sounds) end
+    report(i, #sounds)
   end
   for i, clip in clips_of(self, sounds, o.captions) do
     add(i, clip, type(sounds[i]) == "string" and sounds[i] or clip.path)

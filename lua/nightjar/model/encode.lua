@@ -163,13 +163,14 @@ end
 --- Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands
 --- beside it. Files are read ahead as model:stream does, which holds one clip at a time.
 ---@param sounds (string|any)[] paths, or waveforms (L) at the model's rate
----@param options? table `progress`: function(done, total), called after every sound; `captions`:
+---@param options? table `progress`: true for a bar on standard error, or function(done, total),
+---  called after every sound; `captions`:
 ---  string[][], what a captioner says of each sound, for a head with `ac` (an empty list: nothing)
 ---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D),
 ---  frame_times, levels = what head:audio gave, seconds, path } or { error = message, code = …, path }
 ---  for a sound that could not be read, in the order given
 function encode:audio(sounds, options)
-  local o = opts.check("model:audio", options, { progress = "function", captions = "table" })
+  local o = opts.check("model:audio", options, { progress = stream.rules.progress, captions = "table" })
   if type(sounds) ~= "table" then sounds = { sounds } end
   check_captions(o.captions, sounds)
   local clips = {}

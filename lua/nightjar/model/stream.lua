@@ -20,7 +20,7 @@ stream.rules = {
   jobs = { type = "integer", min = 0, max = 64 },
   memory_mb = { type = "number", min = 0, max = 1e6 },
   max_seconds = { type = "number", above = 0, max = 1e6 },
-  progress = "function|boolean",
+  progress = progress.rule,
   captions = "table|function",
   total = { type = "integer", min = 0 },
 }
@@ -108,12 +108,6 @@ local function encode(self, sound, i)
   return clip
 end
 
-local function report(self, done)
-  local o = self.options
-  if type(o.progress) == "function" then o.progress(done, self.total) end
-  if self.bar then self.bar:update(done) end
-end
-
 local function advance(self, i)
   if self.closed then return nil end
   fill(self)
@@ -126,7 +120,7 @@ local function advance(self, i)
   self.first = self.first + 1
   local clip = networks.infer(self.model:parts(), encode, self, sound, i)
   fill(self) -- the reader goes on while the caller works
-  report(self, i)
+  self.report(i, self.total)
   return clip
 end
 
@@ -148,8 +142,7 @@ function Stream:close()
   self.closed = true
   if self.reader then self.reader:close() end
   self.reader, self.supply, self.waiting = nil, nil, {}
-  if self.bar then self.bar:finish() end
-  self.bar = nil
+  self.report:finish()
 end
 Stream.__close = Stream.close
 
@@ -163,7 +156,7 @@ function stream.open(model, sounds, o, fname)
   local total = o.total or type(sounds) == "table" and #sounds or nil
   return setmetatable({ model = model, options = o, fname = fname, supply = supply(sounds),
     total = total, waiting = {}, first = 1, last = 0, done = 0,
-    bar = o.progress == true and progress.new { label = "encoding", total = total } or nil,
+    report = progress.report(o.progress, { label = "encoding" }),
   }, Stream)
 end
 

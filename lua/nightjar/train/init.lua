@@ -53,7 +53,8 @@ local train = {}
 ---   rngs             generators, by name, that `step` and `batches` draw from, for checkpoints;
 ---                    the default generator is kept without asking
 ---   log              path of a JSONL file; log_every updates (default 1)
----   progress         true: a bar on a terminal's stderr, plain lines elsewhere; default false
+---   progress         true: a bar on a terminal's stderr, plain lines elsewhere; function(done, total) of
+---                    steps; default false
 ---   metadata         strings by name, stored in the checkpoints
 ---@param options table
 ---@return table result { steps, epochs, loss, metric, best = { { metric, path, epoch, step } … },

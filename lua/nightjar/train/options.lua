@@ -2,6 +2,7 @@
 local batches = require "nightjar.train.batches"
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local parameters = require "nightjar.optim.parameters"
 
 local options = {}
@@ -30,7 +31,7 @@ local RULES = {
   rngs = "table",
   log = "string",
   log_every = { type = "integer", default = 1, min = 1 },
-  progress = { type = "boolean|nightjar.Progress", default = false },
+  progress = progress.rule,
   metadata = "table",
 }
 

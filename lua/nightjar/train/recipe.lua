@@ -29,6 +29,7 @@ local losses = require "nightjar.loss"
 local models = require "nightjar.model"
 local optim = require "nightjar.optim"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local schedules = require "nightjar.schedule"
 local train = require "nightjar.train"
 
@@ -62,7 +63,7 @@ local RULES = {
   seed = { type = "integer", default = 1 },
   run = { type = "string", required = true },
   out = { type = "string", required = true },
-  progress = { type = "boolean", default = true },
+  progress = progress.shown,
 }
 
 local KINDS = { "folder", "esc50", "audiocaps", "clotho" }

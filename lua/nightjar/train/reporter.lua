@@ -29,15 +29,13 @@ function reporter.numbers(values, prefix, out)
 end
 
 local function make_bar(o, state)
-  if not o.progress then return nil end
-  if o.progress ~= true then return o.progress end
   local per_epoch = batches.count(o.batches)
   local total = o.max_steps
   if per_epoch and o.epochs then
     local steps = o.epochs * math.ceil(per_epoch / o.accumulate)
     total = total and math.min(total, steps) or steps
   end
-  return progress.new { total = total, label = "training", start = state.step }
+  return progress.report(o.progress, { total = total, label = "training", start = state.step })
 end
 
 --- Opens the log (after `keep` lines of an earlier run) and the bar.
