@@ -77,11 +77,12 @@ local function check_model(self, o)
     self.model, message, code = model_of(o.model, source, self.folder, self.path)
     if not self.model then return nil, message, code end
   end
-  local own = mark.of(self.model)
   if o.rebuild then
-    ok, message, code = begin_again(self, own)
+    self.mark = mark.of(self.model)
+    ok, message, code = begin_again(self, self.mark)
   else
-    ok, message, code = mark.check(self.catalogue, self.path, own)
+    self.mark, message, code = mark.check(self.catalogue, self.path, self.model)
+    ok = self.mark
   end
   if not ok then return nil, message, code end
   return true
@@ -148,14 +149,23 @@ end
 --- What the library of a folder is called in it.
 library.file_name = ".nightjar.njl"
 
--- Notes where the model lies, when that is not known or changed.
+-- Notes which the model is and where it lies, when that is not known, changed, or was written in
+-- another way.
 local function remember(self, o)
-  local source = mark.source(self.model, self.folder)
-  local known, message, code = self.catalogue:meta "source"
-  if not known and code then return nil, message, code end
-  if not source or source == known then return true end
+  local notes = { model = self.mark, source = mark.source(self.model, self.folder) }
+  for key, value in pairs(notes) do
+    local known, message, code = self.catalogue:meta(key)
+    if not known and code then return nil, message, code end
+    if known == value then notes[key] = nil end
+  end
+  if not next(notes) then return true end
   return transaction.write(self.catalogue, o, function()
-    return self.catalogue:meta("source", source)
+    local ok, message, code
+    for key, value in pairs(notes) do
+      ok, message, code = self.catalogue:meta(key, value)
+      if not ok then return nil, message, code end
+    end
+    return true
   end)
 end
 

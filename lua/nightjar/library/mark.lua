@@ -6,27 +6,57 @@ local paths = require "nightjar.library.paths"
 
 local mark = {}
 
--- Plain values as text, keys in order. Numbers have a point whatever the locale.
+-- A number as text with a point, whatever the locale.
+local function number(value, format) return ((format:format(value)):gsub(",", ".")) end
+
+-- Values that say of an option that it is not used. Options that come later begin with one of these,
+-- and must not make a model another one.
+local function is_neutral(value)
+  return value == false or value == 0 or value == "none"
+end
+
+-- Plain values as text, keys in order, without what is neutral.
 local function plain(value)
+  if type(value) == "number" then return number(value, "%.17g") end
+  if type(value) ~= "table" then return ("%s:%s"):format(type(value), value) end
+  local keys, parts = {}, {}
+  for key, item in pairs(value) do
+    if type(key) == "number" or not is_neutral(item) then keys[#keys + 1] = key end
+  end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for i, key in ipairs(keys) do parts[i] = ("%s=%s"):format(key, plain(value[key])) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- Options that came after marks were made of all values, neutral ones too.
+local LATER = { gap = true }
+
+-- As marks were made up to version 2 of the library file.
+local function plain_then(value)
   if type(value) ~= "table" then
-    local text = tostring(value)
-    if type(value) == "number" then text = text:gsub(",", ".") end
+    local text = math.type(value) and number(value, math.type(value) == "integer" and "%d" or "%.14g")
+      or tostring(value)
+    if math.type(value) == "float" and text:find "^%-?%d+$" then text = text .. ".0" end
     return ("%s:%s"):format(math.type(value) or type(value), text)
   end
   local keys, parts = {}, {}
-  for key in pairs(value) do keys[#keys + 1] = key end
+  for key, item in pairs(value) do
+    if not (LATER[key] and is_neutral(item)) then keys[#keys + 1] = key end
+  end
   table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for i, key in ipairs(keys) do parts[i] = ("%s=%s"):format(key, plain(value[key])) end
+  for i, key in ipairs(keys) do parts[i] = ("%s=%s"):format(key, plain_then(value[key])) end
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
 --- A short name for what makes a model's vectors: libraries made with other weights, or with
 --- another front-end, hold other vectors.
 ---@param model table
+---@param then_ boolean? as marks were made up to version 2 of the library file
 ---@return string
-function mark.of(model)
+function mark.of(model, then_)
   local d, names = model:descriptor(), {}
-  local parts = { plain { d.audio, d.dim, d.projection, d.hci or false, d.ac or false } }
+  local text = then_ and plain_then or plain
+  local parts = { text { d.audio, d.dim, d.projection, d.hci or false, d.ac or false } }
   local state = model:state()
   for name in pairs(state) do names[#names + 1] = name end
   table.sort(names)
@@ -56,16 +86,17 @@ end
 --- never a reason to write one.
 ---@param catalogue any
 ---@param path string for messages
----@param own string mark.of(model)
----@return true? ok, string? message, string? code
-function mark.check(catalogue, path, own)
+---@param model table
+---@return string? mark of the model, string? message, string? code
+function mark.check(catalogue, path, model)
   local known, message, code = catalogue:meta "model"
   if not known and code then
     if code == "EFORMAT" then message = refusal(path) end
     return nil, message, code
   end
-  if known ~= own then return nil, refusal(path, known), "EFORMAT" end
-  return true
+  local own = mark.of(model)
+  if known == own or known == mark.of(model, true) then return own end
+  return nil, refusal(path, known), "EFORMAT"
 end
 
 --- How the library remembers where its model lies: the name of one that comes with nightjar, or a
