@@ -55,6 +55,20 @@ nj_status nj_catalogue_prepare(nj_catalogue *c, const char *sql, sqlite3_stmt **
   return rc == SQLITE_OK ? NJ_OK : nj_catalogue_fail(c, rc);
 }
 
+/* Not copied: a copy may find no memory, and what is not bound is NULL. */
+nj_status nj_catalogue_bind(nj_catalogue *c, sqlite3_stmt *statement, int place, const char *text) {
+  int rc = sqlite3_bind_text(statement, place, text, -1, SQLITE_STATIC);
+  return rc == SQLITE_OK ? NJ_OK : nj_catalogue_fail(c, rc);
+}
+
+nj_status nj_catalogue_text(nj_catalogue *c, sqlite3_stmt *statement, int column,
+                            const char **out) {
+  *out = (const char *)sqlite3_column_text(statement, column);
+  return *out || sqlite3_column_type(statement, column) == SQLITE_NULL
+             ? NJ_OK
+             : nj_catalogue_fail(c, SQLITE_NOMEM);
+}
+
 nj_status nj_catalogue_step(nj_catalogue *c, sqlite3_stmt *statement, int *row) {
   int rc = sqlite3_step(statement);
   *row = rc == SQLITE_ROW;
@@ -139,14 +153,28 @@ static nj_status connect_as(nj_catalogue *c, nj_catalogue_mode mode) {
                              "PRAGMA cell_size_check = ON; PRAGMA synchronous = EXTRA;");
 }
 
+/* Reads what every transaction reads first. */
+static nj_status look(nj_catalogue *c) {
+  int64_t n;
+  return nj_catalogue_number(c, "SELECT count(*) FROM sqlite_master", &n);
+}
+
 /* A process that was killed while it wrote leaves a journal: until what it wrote is rolled back there
  * is nothing to be read, and only a connection that may write can do that. */
+static int is_half_written(nj_catalogue *c) {
+  return c->db && sqlite3_extended_errcode(c->db) == SQLITE_READONLY_ROLLBACK;
+}
+
 static nj_status recover(nj_catalogue *c) {
-  int64_t n;
+  c->recovered++;
   sqlite3_close(c->db);
   c->db = NULL;
-  NJ_TRY(connect_as(c, NJ_CATALOGUE_WRITE));
-  if (nj_catalogue_number(c, "SELECT count(*) FROM sqlite_master", &n))
+  nj_status st = connect_as(c, NJ_CATALOGUE_WRITE);
+  if (!st)
+    st = look(c);
+  if (st && st != NJ_EIO && st != NJ_ENOTFOUND)
+    return st;
+  if (st)
     return nj_fail(c->ctx, NJ_EIO,
                    "%s: a process was killed while it wrote to it, and it cannot be put in order "
                    "where it cannot be written to; copy its folder to where it can",
@@ -158,7 +186,6 @@ static nj_status recover(nj_catalogue *c) {
 
 static nj_status connect_database(nj_catalogue *c, const nj_catalogue_options *options) {
   struct stat info;
-  int64_t n;
   int exists = stat(c->path, &info) == 0;
   if (!exists && errno != ENOENT && errno != ENOTDIR)
     return nj_fail(c->ctx, NJ_EIO, "%s: %s", c->path, strerror(errno));
@@ -166,9 +193,10 @@ static nj_status connect_database(nj_catalogue *c, const nj_catalogue_options *o
     return nj_fail(c->ctx, NJ_ENOTFOUND, "%s: no such sound library", c->path);
   if (exists && !S_ISREG(info.st_mode))
     return nj_fail(c->ctx, NJ_EIO, "%s: not a regular file", c->path);
-  NJ_TRY(connect_as(c, options->mode));
-  nj_status st = nj_catalogue_number(c, "SELECT count(*) FROM sqlite_master", &n);
-  if (st && sqlite3_extended_errcode(c->db) == SQLITE_READONLY_ROLLBACK)
+  nj_status st = connect_as(c, options->mode);
+  if (!st)
+    st = look(c);
+  if (st && is_half_written(c))
     st = recover(c);
   return st ? st : nj_catalogue_check_schema(c, options);
 }
@@ -203,6 +231,7 @@ nj_status nj_catalogue_open(nj_ctx *ctx, const char *path, const nj_catalogue_op
   if (!c)
     return NJ_ENOMEM;
   c->ctx = nj_ctx_retain(ctx);
+  c->mode = options->mode;
   c->wait_ms = c->patience_ms = options->wait_ms;
   c->path = nj_strdup(ctx, path);
   nj_status st = c->path ? find_folder(c) : NJ_ENOMEM;
@@ -243,9 +272,14 @@ nj_status nj_catalogue_begin(nj_catalogue *c, int wait_ms) {
 }
 
 nj_status nj_catalogue_snapshot(nj_catalogue *c) {
-  int64_t n;
   NJ_TRY(begin(c, "BEGIN"));
-  nj_status st = nj_catalogue_number(c, "SELECT count(*) FROM sqlite_master", &n);
+  nj_status st = look(c);
+  if (st && is_half_written(c)) { /* by a process that was killed after this one opened it */
+    nj_catalogue_give_up(c, st);
+    NJ_TRY(recover(c));
+    NJ_TRY(begin(c, "BEGIN"));
+    st = look(c);
+  }
   return st ? nj_catalogue_give_up(c, st) : NJ_OK;
 }
 
@@ -278,7 +312,9 @@ nj_status nj_catalogue_within(nj_catalogue *c, nj_status (*body)(nj_catalogue *c
 }
 
 nj_status nj_catalogue_version(nj_catalogue *c, int64_t *version) {
-  return nj_catalogue_number(c, "PRAGMA data_version", version);
+  NJ_TRY(nj_catalogue_number(c, "PRAGMA data_version", version));
+  *version += c->recovered << 32; /* each connection counts for itself */
+  return NJ_OK;
 }
 
 /* ---- notes ---- */
@@ -289,12 +325,14 @@ nj_status nj_catalogue_meta(nj_catalogue *c, const char *key, char **value) {
   *value = NULL;
   nj_status st =
       nj_catalogue_prepare(c, "SELECT key, value, sum FROM meta WHERE key = ?1", &statement);
-  if (!st) {
-    sqlite3_bind_text(statement, 1, key, -1, SQLITE_TRANSIENT);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 1, key);
+  if (!st)
     st = nj_catalogue_step(c, statement, &row);
-  }
+  const char *text = NULL;
+  if (!st && row)
+    st = nj_catalogue_text(c, statement, 1, &text);
   if (!st && row) {
-    const char *text = (const char *)sqlite3_column_text(statement, 1);
     if (!text || nj_catalogue_sum(statement, 0, 2) != sqlite3_column_int64(statement, 2))
       st = nj_fail(c->ctx, NJ_EFORMAT, "%s: its note '%s' is damaged", c->path, key);
     else
@@ -312,11 +350,12 @@ static nj_status seal_meta(nj_catalogue *c, const char *key) {
   nj_status st = nj_catalogue_prepare(c, "SELECT key, value FROM meta WHERE key = ?1", &read);
   if (!st)
     st = nj_catalogue_prepare(c, "UPDATE meta SET sum = ?2 WHERE key = ?1", &write);
-  if (!st) {
-    sqlite3_bind_text(read, 1, key, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(write, 1, key, -1, SQLITE_TRANSIENT);
+  if (!st)
+    st = nj_catalogue_bind(c, read, 1, key);
+  if (!st)
+    st = nj_catalogue_bind(c, write, 1, key);
+  if (!st)
     st = nj_catalogue_step(c, read, &row);
-  }
   if (!st && row) {
     sqlite3_bind_int64(write, 2, nj_catalogue_sum(read, 0, 2));
     sqlite3_reset(read);
@@ -334,11 +373,12 @@ static nj_status write_meta(nj_catalogue *c, void *arg) {
   nj_status st = nj_catalogue_prepare(
       c, "INSERT INTO meta VALUES(?1, ?2, 0) ON CONFLICT(key) DO UPDATE SET value = ?2",
       &statement);
-  if (!st) {
-    sqlite3_bind_text(statement, 1, note->key, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(statement, 2, note->value, -1, SQLITE_TRANSIENT);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 1, note->key);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 2, note->value);
+  if (!st)
     st = nj_catalogue_step(c, statement, &row);
-  }
   sqlite3_finalize(statement);
   return st ? st : seal_meta(c, note->key);
 }

@@ -10,10 +10,12 @@ struct nj_catalogue {
   nj_ctx *ctx;
   sqlite3 *db;
   char *path;
-  char *folder;    /* the library lies in, with a slash at its end, as the system resolves it */
-  int wait_ms;     /* as the catalogue was opened */
-  int patience_ms; /* of the running call */
-  int stopped;     /* an interrupt ended the waiting */
+  char *folder; /* the library lies in, with a slash at its end, as the system resolves it */
+  nj_catalogue_mode mode;
+  int64_t recovered; /* how often the connection was made again */
+  int wait_ms;       /* as the catalogue was opened */
+  int patience_ms;   /* of the running call */
+  int stopped;       /* an interrupt ended the waiting */
   struct {
     int64_t sec, nsec;
   } waiting; /* since when the running call waits */
@@ -24,6 +26,12 @@ nj_status nj_catalogue_fail(nj_catalogue *catalogue, int rc);
 /* Runs statements that give no rows. */
 nj_status nj_catalogue_run(nj_catalogue *catalogue, const char *sql);
 nj_status nj_catalogue_prepare(nj_catalogue *catalogue, const char *sql, sqlite3_stmt **out);
+/* Binds a text, or NULL, that stays as it is until the statement is finalised. */
+nj_status nj_catalogue_bind(nj_catalogue *catalogue, sqlite3_stmt *statement, int place,
+                            const char *text);
+/* The text of a column, until the next step; NULL when it is no text. ENOMEM is not "no text". */
+nj_status nj_catalogue_text(nj_catalogue *catalogue, sqlite3_stmt *statement, int column,
+                            const char **out);
 /* Steps once: *row is 1 when there is a row, 0 at the end. */
 nj_status nj_catalogue_step(nj_catalogue *catalogue, sqlite3_stmt *statement, int *row);
 /* Runs one statement with up to two integers bound: 0 of n are left out. */

@@ -21,9 +21,11 @@ static nj_status run_texts(nj_catalogue *c, const char *sql, const char *path, c
   sqlite3_stmt *statement = NULL;
   int row;
   nj_status st = nj_catalogue_prepare(c, sql, &statement);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 1, path);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 2, owner);
   if (!st) {
-    sqlite3_bind_text(statement, 1, path, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(statement, 2, owner, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(statement, 3, until);
     st = nj_catalogue_step(c, statement, &row);
   }

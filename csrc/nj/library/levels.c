@@ -55,7 +55,7 @@ static nj_status bind_level(nj_catalogue *c, sqlite3_stmt *statement, int64_t id
   sqlite3_uint64 d = (sqlite3_uint64)level->vectors->shape[1];
   sqlite3_bind_int64(statement, 1, id);
   sqlite3_bind_double(statement, 3, level->step);
-  int rc = sqlite3_bind_text(statement, 2, level->name, -1, SQLITE_TRANSIENT);
+  int rc = sqlite3_bind_text(statement, 2, level->name, -1, SQLITE_STATIC);
   if (rc == SQLITE_OK)
     rc = sqlite3_bind_blob64(statement, 4, scales, n * sizeof *scales, SQLITE_STATIC);
   if (rc == SQLITE_OK)
@@ -118,12 +118,17 @@ static nj_status damaged(nj_catalogue *c, int64_t id) {
 }
 
 /* The row's columns after the first three: step, scales, codes, weights; then the checksum. */
-static nj_status read_level(nj_catalogue *c, sqlite3_stmt *statement, int64_t id,
+static nj_status read_level(nj_catalogue *c, sqlite3_stmt *statement, int64_t id, const char *name,
                             nj_sound_level *out) {
-  enum { STEP = 3, SCALES, CODES, WEIGHTS, SUM };
+  enum { SOUND = 1, NAME, STEP, SCALES, CODES, WEIGHTS, SUM };
   int64_t scale_bytes = sqlite3_column_bytes(statement, SCALES);
   int64_t code_bytes = sqlite3_column_bytes(statement, CODES), n = scale_bytes / 4;
   int weighted = sqlite3_column_type(statement, WEIGHTS) != SQLITE_NULL;
+  const char *own;
+  NJ_TRY(nj_catalogue_text(c, statement, NAME, &own));
+  /* An index that is damaged finds the row of another. */
+  if (sqlite3_column_int64(statement, SOUND) != id || !own || strcmp(own, name) != 0)
+    return damaged(c, id);
   if (nj_catalogue_sum(statement, 0, NJ_LEVEL_N_FIELDS) != sqlite3_column_int64(statement, SUM))
     return damaged(c, id);
   if (scale_bytes % 4 || (n > 0 && (code_bytes == 0 || code_bytes % n)) || (n == 0 && code_bytes) ||
@@ -162,7 +167,9 @@ static nj_status check_absent(nj_catalogue *c, int64_t id, const char *name) {
       &statement);
   if (!st) {
     sqlite3_bind_int64(statement, 1, id);
-    sqlite3_bind_text(statement, 2, name, -1, SQLITE_TRANSIENT);
+    st = nj_catalogue_bind(c, statement, 2, name);
+  }
+  if (!st) {
     st = nj_catalogue_step(c, statement, &row);
   }
   sqlite3_finalize(statement);
@@ -177,11 +184,13 @@ nj_status nj_catalogue_level(nj_catalogue *c, int64_t id, const char *name, nj_s
       c, "SELECT " NJ_LEVEL_FIELDS ", sum FROM levels WHERE sound = ?1 AND name = ?2", &statement);
   if (!st) {
     sqlite3_bind_int64(statement, 1, id);
-    sqlite3_bind_text(statement, 2, name, -1, SQLITE_TRANSIENT);
+    st = nj_catalogue_bind(c, statement, 2, name);
+  }
+  if (!st) {
     st = nj_catalogue_step(c, statement, &row);
   }
   if (!st && row)
-    st = read_level(c, statement, id, &level);
+    st = read_level(c, statement, id, name, &level);
   sqlite3_finalize(statement);
   if (!st && !row)
     st = check_absent(c, id, name);

@@ -34,7 +34,12 @@ static char *column_text(sqlite3_stmt *statement, int column) {
 }
 
 /* The fields of a row as they lie in it, and whether they are what was written. */
-static nj_sound row_of(sqlite3_stmt *statement) {
+static nj_status row_of(nj_catalogue *c, sqlite3_stmt *statement, nj_sound *out) {
+  static const int texts[] = {F_PATH, F_CONTENT, F_ERROR, F_CODE};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    const char *text;
+    NJ_TRY(nj_catalogue_text(c, statement, texts[i], &text));
+  }
   nj_sound s = {.id = sqlite3_column_int64(statement, F_ID),
                 .file = {.path = column_text(statement, F_PATH),
                          .content = column_text(statement, F_CONTENT),
@@ -49,7 +54,8 @@ static nj_sound row_of(sqlite3_stmt *statement) {
                 .code = column_text(statement, F_CODE)};
   s.damaged = !s.file.path || nj_catalogue_sum(statement, 0, NJ_SOUND_N_FIELDS) !=
                                   sqlite3_column_int64(statement, F_SUM);
-  return s;
+  *out = s;
+  return NJ_OK;
 }
 
 /* What was read of all rows, and what was counted when they were written. */
@@ -63,6 +69,24 @@ static nj_status check_totals(nj_catalogue *c, int64_t count, uint64_t sum) {
                  "%s: it should hold %lld sounds, and %lld can be read as they were written; "
                  "the file is damaged: nightjar verify says where",
                  c->path, (long long)n, (long long)count);
+}
+
+/* Every row is found by its path, and the index has no other entries. */
+static nj_status check_index(nj_catalogue *c, int64_t count) {
+  int64_t entries, lost;
+  NJ_TRY(nj_catalogue_number(
+      c, "SELECT count(*) FROM sounds INDEXED BY sqlite_autoindex_sounds_1 WHERE path >= ''",
+      &entries));
+  NJ_TRY(nj_catalogue_number(
+      c,
+      "SELECT count(*) FROM sounds a NOT INDEXED WHERE NOT EXISTS (SELECT 1 FROM sounds b"
+      " INDEXED BY sqlite_autoindex_sounds_1 WHERE b.path = a.path AND b.id = a.id)",
+      &lost));
+  if (entries == count && lost == 0)
+    return NJ_OK;
+  return nj_fail(c->ctx, NJ_EFORMAT,
+                 "%s: the index of its paths is damaged; nightjar verify --repair mends it",
+                 c->path);
 }
 
 /* body(c, arg) sees one state of the file, in the caller's transaction or one of its own. */
@@ -93,13 +117,18 @@ static nj_status list_all(nj_catalogue *c, void *arg) {
   nj_status st = nj_catalogue_prepare(
       c, "SELECT " NJ_SOUND_FIELDS ", sum FROM sounds NOT INDEXED ORDER BY path", &statement);
   while (!st && !(st = nj_catalogue_step(c, statement, &row)) && row) {
-    nj_sound s = row_of(statement);
+    nj_sound s;
     count++;
     sum += (uint64_t)sqlite3_column_int64(statement, F_SUM);
-    st = l->each(l->arg, &s);
+    st = row_of(c, statement, &s);
+    if (!st)
+      st = l->each(l->arg, &s);
   }
   sqlite3_finalize(statement);
-  return st ? st : check_totals(c, count, sum);
+  if (!st)
+    st = check_totals(c, count, sum);
+  /* Who may write puts rows in the place of those that the index finds. */
+  return st || c->mode == NJ_CATALOGUE_READ ? st : check_index(c, count);
 }
 
 nj_status nj_catalogue_each(nj_catalogue *c, nj_sound_fn each, void *arg) {
@@ -113,13 +142,17 @@ nj_status nj_catalogue_find(nj_catalogue *c, const char *path, nj_sound_fn each,
   int row = 0;
   nj_status st = nj_catalogue_prepare(
       c, "SELECT " NJ_SOUND_FIELDS ", sum FROM sounds WHERE path = ?1", &statement);
-  if (!st) {
-    sqlite3_bind_text(statement, 1, path, -1, SQLITE_TRANSIENT);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 1, path);
+  if (!st)
     st = nj_catalogue_step(c, statement, &row);
-  }
   if (!st && row) {
-    nj_sound s = row_of(statement);
-    st = each(arg, &s);
+    nj_sound s;
+    st = row_of(c, statement, &s);
+    if (!st && (!s.file.path || strcmp(s.file.path, path) != 0)) /* the index is damaged */
+      st = nj_catalogue_damaged(c, s.id, path, "the row");
+    if (!st)
+      st = each(arg, &s);
   }
   sqlite3_finalize(statement);
   return st;
@@ -155,8 +188,9 @@ static nj_status copy_texts(nj_catalogue *c, const nj_sound *from, nj_sound *to)
 /* Behind the fields: sum, vector, then of segments all fields and their sum. */
 static nj_status read_sound(nj_catalogue *c, sqlite3_stmt *statement, nj_sound *s) {
   enum { SEGMENTS = F_VECTOR + 1 };
-  nj_sound raw = row_of(statement);
+  nj_sound raw;
   int fine = 1;
+  NJ_TRY(row_of(c, statement, &raw));
   if (raw.damaged)
     return nj_catalogue_damaged(c, raw.id, raw.file.path, "the row");
   *s = raw;
@@ -233,7 +267,8 @@ typedef struct {
 } gathered;
 
 static nj_status gather_row(nj_catalogue *c, sqlite3_stmt *statement, gathered *g) {
-  nj_sound s = row_of(statement);
+  nj_sound s;
+  NJ_TRY(row_of(c, statement, &s));
   if (s.damaged)
     return nj_catalogue_damaged(c, s.id, s.file.path, "the row");
   if (s.state != NJ_SOUND_READY || (s.file.missing && !g->missing))

@@ -158,9 +158,10 @@ static nj_status seal_old_meta(nj_catalogue *c) {
   if (!st)
     st = nj_catalogue_step(c, statement, &row);
   if (!st && row) {
-    const char *text = (const char *)sqlite3_column_text(statement, 0);
-    mark = text ? nj_strdup(c->ctx, text) : NULL;
-    st = mark ? NJ_OK : NJ_ENOMEM;
+    const char *text;
+    st = nj_catalogue_text(c, statement, 0, &text);
+    mark = !st && text ? nj_strdup(c->ctx, text) : NULL;
+    st = st || mark || !text ? st : NJ_ENOMEM;
   }
   sqlite3_finalize(statement);
   if (!st && mark)
@@ -215,9 +216,13 @@ static nj_status check_tables(nj_catalogue *c) {
       c, "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
       &statement);
   while (!st && !(st = nj_catalogue_step(c, statement, &row)) && row) {
-    const char *name = (const char *)sqlite3_column_text(statement, 0);
-    const char *sql = (const char *)sqlite3_column_text(statement, 1);
+    const char *name, *sql;
     int i = 0;
+    st = nj_catalogue_text(c, statement, 0, &name);
+    if (!st)
+      st = nj_catalogue_text(c, statement, 1, &sql);
+    if (st)
+      break;
     while (i < N_TABLES &&
            !(name && sql && !strcmp(name, tables[i].name) && !strcmp(sql, tables[i].sql)))
       i++;

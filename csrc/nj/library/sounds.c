@@ -129,24 +129,25 @@ static nj_status id_of(nj_catalogue *c, const char *path, int64_t *id) {
   sqlite3_stmt *statement = NULL;
   int row = 0;
   nj_status st = nj_catalogue_prepare(c, "SELECT id FROM sounds WHERE path = ?1", &statement);
-  if (!st) {
-    sqlite3_bind_text(statement, 1, path, -1, SQLITE_TRANSIENT);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 1, path);
+  if (!st)
     st = nj_catalogue_step(c, statement, &row);
-  }
   *id = !st && row ? sqlite3_column_int64(statement, 0) : 0;
   sqlite3_finalize(statement);
   return st;
 }
 
 /* The parameters of a file: ?1 path, ?2 size, ?3 mtime, ?4 changed, ?5 inode, ?6 content, ?7 missing. */
-static void bind_file(sqlite3_stmt *statement, const nj_sound_file *f) {
-  sqlite3_bind_text(statement, 1, f->path, -1, SQLITE_TRANSIENT);
+static nj_status bind_file(nj_catalogue *c, sqlite3_stmt *statement, const nj_sound_file *f) {
+  NJ_TRY(nj_catalogue_bind(c, statement, 1, f->path));
+  NJ_TRY(nj_catalogue_bind(c, statement, 6, f->content)); /* NULL stays NULL */
   sqlite3_bind_int64(statement, 2, f->size);
   sqlite3_bind_int64(statement, 3, f->mtime);
   sqlite3_bind_int64(statement, 4, f->changed);
   sqlite3_bind_int64(statement, 5, f->inode);
-  sqlite3_bind_text(statement, 6, f->content, -1, SQLITE_TRANSIENT); /* NULL stays NULL */
   sqlite3_bind_int(statement, 7, f->missing);
+  return NJ_OK;
 }
 
 static nj_status put_row(nj_catalogue *c, const nj_sound *s, int64_t *id) {
@@ -162,12 +163,15 @@ static nj_status put_row(nj_catalogue *c, const nj_sound *s, int64_t *id) {
       "?12,"
       " vector_sum = ?13, levels = ''",
       &statement);
+  if (!st)
+    st = bind_file(c, statement, &s->file);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 10, s->error);
+  if (!st)
+    st = nj_catalogue_bind(c, statement, 11, s->error ? s->code : NULL);
   if (!st) {
-    bind_file(statement, &s->file);
     sqlite3_bind_double(statement, 8, s->seconds);
     sqlite3_bind_int(statement, 9, s->error ? NJ_SOUND_FAILED : NJ_SOUND_READY);
-    sqlite3_bind_text(statement, 10, s->error, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(statement, 11, s->error ? s->code : NULL, -1, SQLITE_TRANSIENT);
     st = bind_tensor(c, statement, 12, s->error ? NULL : s->vector, 13);
   }
   if (!st)
@@ -238,8 +242,9 @@ static nj_status refile(nj_catalogue *c, void *arg) {
       "UPDATE sounds SET path = ?1, size = ?2, mtime = ?3, changed = ?4, inode = ?5, content = ?6,"
       " missing = ?7 WHERE id = ?8",
       &statement);
+  if (!st)
+    st = bind_file(c, statement, what->file);
   if (!st) {
-    bind_file(statement, what->file);
     sqlite3_bind_int64(statement, 8, what->id);
     st = nj_catalogue_step(c, statement, &row);
   }

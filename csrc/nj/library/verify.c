@@ -12,8 +12,9 @@ typedef struct {
   size_t n, room;
 } findings;
 
-/* What ends a check, whatever it is about to find. */
-static int is_final(nj_status st) { return st == NJ_ENOMEM || st == NJ_EBUSY || st == NJ_EINTR; }
+/* What ends a check, whatever it is about to find: all but damage. A file that cannot be read this
+ * time is not damaged. */
+static int is_final(nj_status st) { return st != NJ_EFORMAT && st != NJ_ENOTFOUND; }
 
 static nj_status found(nj_catalogue *c, findings *f, int64_t id, const char *path,
                        const char *problem) {
@@ -30,8 +31,9 @@ static nj_status check_pages(nj_catalogue *c, findings *f) {
   int row = 0;
   nj_status st = nj_catalogue_prepare(c, "PRAGMA integrity_check(20)", &statement);
   while (!st && !(st = nj_catalogue_step(c, statement, &row)) && row) {
-    const char *text = (const char *)sqlite3_column_text(statement, 0);
-    if (text && strcmp(text, "ok") != 0)
+    const char *text;
+    st = nj_catalogue_text(c, statement, 0, &text);
+    if (!st && text && strcmp(text, "ok") != 0)
       st = found(c, f, 0, NULL, text);
   }
   sqlite3_finalize(statement);
@@ -94,9 +96,12 @@ static nj_status check_sounds(nj_catalogue *c, findings *f) {
   while (!st && !(st = nj_catalogue_step(c, statement, &row)) && row) {
     count++;
     sum += (uint64_t)sqlite3_column_int64(statement, 3);
-    st = check_sound(c, f, sqlite3_column_int64(statement, 0),
-                     (const char *)sqlite3_column_text(statement, 1),
-                     (const char *)sqlite3_column_text(statement, 2));
+    const char *path, *levels = NULL;
+    st = nj_catalogue_text(c, statement, 1, &path);
+    if (!st)
+      st = nj_catalogue_text(c, statement, 2, &levels);
+    if (!st)
+      st = check_sound(c, f, sqlite3_column_int64(statement, 0), path, levels);
     if (!st)
       st = nj_poll(c->ctx);
   }

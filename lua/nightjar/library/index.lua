@@ -23,33 +23,46 @@ local function first_line(path)
   return file and file:read "l" or "?"
 end
 
--- This process, by a name that no other one had, and a number for each library in it.
+-- When a process began, in ticks since the machine's start; nil when there is none.
+local function start_of(pid)
+  local fields = {}
+  for field in (first_line("/proc/" .. pid .. "/stat"):match "^%d+ .*%) (.*)$" or ""):gmatch "%S+" do
+    fields[#fields + 1] = field
+  end
+  return fields[20]
+end
+
+local function machine() return (first_line "/etc/machine-id"):match "^%S+" or "?" end
+local function boot() return first_line "/proc/sys/kernel/random/boot_id" end
+
+-- A name for this Lua state that no other one has or had: machine, machine's start, process, its start,
+-- and where the state keeps this table.
+local function state()
+  local pid = first_line "/proc/self/stat":match "^%d+" or "?"
+  return ("%s %s %s %s %p"):format(machine(), boot(), pid, start_of(pid) or "?", index)
+end
+
 local count = 0
 
---- A name for who is at work: machine since its start, process since its start, a number.
+--- A name for who is at work: this Lua state, and a number for each library in it.
 ---@return string
 function index.owner()
   count = count + 1
-  local stat = first_line "/proc/self/stat"
-  local pid, rest = stat:match "^(%d+) .*%) (.*)$"
-  local fields = {}
-  for field in (rest or ""):gmatch "%S+" do fields[#fields + 1] = field end
-  return ("%s %s %s %d"):format(first_line "/proc/sys/kernel/random/boot_id", pid or "?",
-    fields[20] or "?", count)
+  return ("%s %d"):format(state(), count)
 end
 
--- Whether an owner is a process that ended: then its claims mean nothing.
-local function has_ended(owner)
-  local boot, pid, start = owner:match "^(%S+) (%d+) (%S+)"
-  if not pid or boot ~= first_line "/proc/sys/kernel/random/boot_id" then return false end
-  local stat = first_line("/proc/" .. pid .. "/stat")
-  local fields = {}
-  for field in (stat:match "^%d+ .*%) (.*)$" or ""):gmatch "%S+" do fields[#fields + 1] = field end
-  return fields[20] ~= start
+-- Whether nobody will do what an owner claimed: its process has ended, or its machine has started again
+-- since. Of this Lua state nobody else is at work while this one is: what another library of it claimed,
+-- which may be closed, or in a coroutine that nobody resumes, is not waited for.
+local function is_idle(owner)
+  local at, since, pid, start = owner:match "^(%S+) (%S+) (%d+) (%S+) %S+ %d+$"
+  if not at or at ~= machine() then return false end
+  if owner:match "^(.*) %d+$" == state() then return true end
+  return since ~= boot() or start_of(pid) ~= start
 end
 
 local function is_held(claim, own)
-  return claim and claim.owner ~= own and claim["until"] > os.time() and not has_ended(claim.owner)
+  return claim and claim.owner ~= own and claim["until"] > os.time() and not is_idle(claim.owner)
 end
 
 -- ---- the work ----
