@@ -199,6 +199,10 @@ FUZZ_SECONDS ?= 60
 fuzz:                 ## libFuzzer targets for every reader of files (FUZZ_SECONDS=60 each, FUZZ=name: one)
 	@tools/fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
+.PHONY: torture
+torture: build $(FAULTS) ## the suites of spec/torture at full length, with figures (TORTURE=0.2: a fifth; docs/reliability.md)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/torture.sh $(or $(TORTURE),1)
+
 .PHONY: gcstress
 gcstress: build $(FAULTS) ## the specs while the collector never rests, and under the generational collector
 	NIGHTJAR_GC=stress BUSTED_ARGS=--helper=spec/support/gcstress.lua tools/specs.sh $(SPEC)

@@ -21,7 +21,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
 # The slow ones first, so that none of them is left over at the end.
-slow="spec/ops spec/hostile spec/model spec/examples spec/encoders spec/cli"
+slow="spec/torture spec/ops spec/hostile spec/model spec/examples spec/encoders spec/cli"
 if [ $# -eq 0 ]; then
   all=$(find spec -mindepth 1 -maxdepth 1 \( -type d ! -name c ! -name support -o -name '*_spec.lua' \) | sort)
   # shellcheck disable=SC2086,SC2046

@@ -1,7 +1,9 @@
 --- What the suites of this folder share: how long they run, and a small world to be damaged: sounds,
 --- a model, a library of them, and the truth about each.
-local nj = require "nightjar"
+local fault = require "njfault"
 local fs = require "nightjar.fs"
+local lfs = require "lfs"
+local nj = require "nightjar"
 local sound = require "spec.support.sound"
 local temporary = require "spec.support.temporary"
 local tiny_model = require "spec.support.tiny_model"
@@ -77,7 +79,7 @@ end
 function suite.world(n, options)
   options = options or {}
   local folder = temporary.folder()
-  local world = setmetatable({ folder = folder, truth = {}, seconds = options.seconds or 0.1,
+  local world = setmetatable({ folder = folder, truth = {}, seconds = options.seconds or 0.1, missing = false,
     model = options.levels and model_with_levels() or tiny_model.new() }, World)
   world.sounds = folder .. "/sounds"
   world.path = world.sounds .. "/.nightjar.njl"
@@ -115,6 +117,42 @@ function World:restore(files)
   end
 end
 
+local function hex(bytes)
+  return ("X'%s'"):format(bytes:gsub(".", function(c) return ("%02X"):format(c:byte()) end))
+end
+
+-- Tables of earlier versions, as they were made.
+local EARLIER = [[
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sounds(id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
+ mtime INTEGER NOT NULL, seconds REAL NOT NULL, error TEXT, vector BLOB);
+CREATE TABLE segments(sound INTEGER PRIMARY KEY REFERENCES sounds(id) ON DELETE CASCADE,
+ times BLOB NOT NULL, vectors BLOB NOT NULL);
+PRAGMA application_id = 0x6e6a6c62;]]
+local LEVELS = [[
+CREATE TABLE IF NOT EXISTS levels(id INTEGER PRIMARY KEY, sound INTEGER NOT NULL REFERENCES sounds(id)
+ ON DELETE CASCADE, name TEXT NOT NULL, step REAL NOT NULL, scales BLOB NOT NULL, codes BLOB NOT NULL,
+ weights BLOB, UNIQUE(sound, name));]]
+
+--- Makes the library one of an earlier version (1 or 2), with the sounds that lie in the folder. There
+--- must be one of today's, for the model's mark.
+function World:earlier(version)
+  local mark = assert(fault.query(self.path, "SELECT value FROM meta WHERE key = 'model'"))[1][1]
+  self:restore { [""] = "" }
+  local sql = { "BEGIN;", EARLIER, version > 1 and LEVELS or "", ("PRAGMA user_version = %d;"):format(version),
+    ("INSERT INTO meta VALUES('model', '%s');"):format(mark) }
+  for i, name in ipairs(assert(fs.files(self.sounds))) do
+    local path = self.sounds .. "/" .. name
+    local clip, file = self.model:audio({ path })[1], lfs.attributes(path)
+    sql[#sql + 1] = ("INSERT INTO sounds VALUES(%d, '%s', %d, %d, %.17g, NULL, %s);"):format(i, path, file.size,
+      file.modification, clip.seconds, hex(clip.vector:bytes()))
+    sql[#sql + 1] = ("INSERT INTO segments VALUES(%d, %s, %s);"):format(i, hex(nj.tensor(clip.times):bytes()),
+      hex(clip.segments:bytes()))
+  end
+  sql[#sql + 1] = "COMMIT"
+  assert(fault.query(self.path, table.concat(sql, "\n")))
+end
+
 function World:open(options)
   local o = { model = self.model }
   for key, value in pairs(options or {}) do o[key] = value end
@@ -123,10 +161,11 @@ end
 
 local function name_of(path) return path:match "[^/]+$" end
 
---- The vectors of an open library by name; raises when one is not what its sound has.
+--- The vectors of an open library by name, with those of files that are missing when `world.missing`;
+--- raises when one is not what its sound has.
 function World:state(lib)
   local state = {}
-  for _, clip in ipairs(assert(lib:clips())) do
+  for _, clip in ipairs(assert(lib:clips { missing = self.missing })) do
     local name, bytes = name_of(clip.path), clip.vector:bytes()
     local known = assert(self.truth[name], "a sound that never was: " .. name)
     assert(known[bytes], "a vector that is not that of " .. name)
@@ -171,7 +210,7 @@ end
 function World:search(lib, state, k)
   k = k or 3
   for i, query in ipairs(suite.queries) do
-    local hits, message, code = lib:search(query, { k = k })
+    local hits, message, code = lib:search(query, { k = k, missing = self.missing })
     if not hits then
       assert(type(message) == "string" and type(code) == "string", "a refusal says why, with a code")
       return false, message

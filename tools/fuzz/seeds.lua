@@ -57,3 +57,26 @@ write("sound", "pcm.wav", "RIFF" .. string.pack("<I4", 36 + #data) .. "WAVEfmt "
 write("sound", "float.au", ".snd" .. string.pack(">I4I4I4I4I4", 24, 80, 6, 11025, 1)
   .. string.pack(">" .. ("f"):rep(20), table.unpack({ 0, .5, -.5, 1, -1, .1, .2, .3, .4, .5, 0, 0, 1,
     1, 1, 0, 0 / 0, 1 / 0, -1, 0 })))
+
+-- A library of four sounds, and command lines.
+local suite = require "spec.torture.suite"
+local world = suite.world(4)
+do
+  local lib <close> = assert(world:open())
+  assert(lib:add(world.sounds))
+end
+write("library", "four", require("nightjar.fs").read(world.path))
+world:remove()
+local lines = {
+  "search;a dog;@D;--model;@M", "search;--json;-k;2;rain;@D;--model;@M", "search;--sound;@F;@D;--model;@M",
+  "search;dog;@D;--library;@F;--model;@M", "search;-;@D;--model;@M", "info;@F", "info;--json;@F",
+  "info;--tensors;@M", "index;@D;--model;@M", "index;--rebuild;@S;--library;@O;--model;@M",
+  "classify;@S;--labels;dog,rain;--model;@M", "classify;@S;--labels-file;@F;--model;@M;--json",
+  "embed;@S;--out;out.npy;--model;@M", "embed;--list;@F;--out;out.csv;--model;@M", "convert;@F;@O",
+  "convert;@M;@O;--half;--json", "caption;@F;--model;@M", "eval;@M;--data;folder;--root;@D",
+  "help;search", "--help", "verify;@D", "prune;@D",
+}
+for i, line in ipairs(lines) do
+  local file = i % 2 == 0 and suite.wav(i):sub(1, 400) or "a dog\nrain\n"
+  write("command", "line" .. i, line:gsub(";", "\n") .. "\n\n" .. file)
+end
