@@ -164,6 +164,7 @@ static int l_ctx_saved(lua_State *L) {
 
 /* Fields of a context other than its methods are the operation's own, kept in a table. */
 static int l_ctx_index(lua_State *L) {
+  luaL_checkudata(L, 1, CUSTOM_CONTEXT);
   luaL_getmetafield(L, 1, "__methods");
   lua_pushvalue(L, 2);
   if (lua_rawget(L, -2) != LUA_TNIL)

@@ -11,7 +11,7 @@ typedef struct {
 } text_box;
 
 static int text_gc(lua_State *L) {
-  text_box *box = lua_touserdata(L, 1);
+  text_box *box = luaL_checkudata(L, 1, "nightjar.Text");
   nj_free(box->ctx, box->text);
   nj_ctx_release(box->ctx);
   return 0;
@@ -220,7 +220,7 @@ static int l_bpe(lua_State *L) {
 /* ---- training ---- */
 
 static int vocab_gc(lua_State *L) {
-  nj_vocab *vocab = lua_touserdata(L, 1);
+  nj_vocab *vocab = luaL_checkudata(L, 1, "nightjar.Vocab");
   nj_ctx *ctx = vocab->ctx;
   nj_vocab_free(vocab);
   nj_ctx_release(ctx);

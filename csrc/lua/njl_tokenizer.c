@@ -15,7 +15,7 @@ static int l_gc(lua_State *L) {
 /* ---- an encoding, kept by a userdata until Lua has its copy ---- */
 
 static int encoding_gc(lua_State *L) {
-  nj_encoding *encoding = lua_touserdata(L, 1);
+  nj_encoding *encoding = luaL_checkudata(L, 1, "nightjar.Encoding");
   nj_ctx *ctx = encoding->ctx;
   nj_encoding_free(encoding);
   nj_ctx_release(ctx);
