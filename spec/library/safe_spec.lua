@@ -103,6 +103,58 @@ describe("a library", function()
     end, "exclude each other")
   end)
 
+  it("is put in order after a process was killed in the middle of writing", function()
+    make(2)
+    local before = fs.read(file)
+    -- Enough that pages go to the disk before the commit that never comes.
+    local script = temporary.write(folder .. "/run.lua", ([[
+      local nj = require "nightjar"
+      local catalogue = assert(nj.catalogue(%q))
+      assert(catalogue:begin())
+      for i = 1, 400 do
+        assert(catalogue:put { path = "x" .. i, vector = nj.ones(4096), seconds = 1,
+          segments = nj.ones(1, 4096), times = nj.ones(1, 2) })
+      end
+      os.execute("kill -9 " .. io.open("/proc/self/stat"):read("n"))]]):format(file))
+    child.run(script)
+    assert.is_true(lfs.attributes(file .. "-journal", "size") > 0)
+    assert.not_equal(before, fs.read(file))
+    do
+      local lib <close> = assert(nj.library.open(file, { model = model, read_only = true }))
+      assert.equal(2, #assert(lib:search("a dog", { k = 9 })))
+    end
+    assert.equal(before, fs.read(file))
+    assert.is_nil(fs.kind(file .. "-journal"))
+  end)
+
+  it("fails a file for which memory runs out, and goes on", function()
+    for i = 1, 4 do
+      temporary.write(("%s/sounds/%d.wav"):format(folder, i),
+        sound.wav(sound.noise(i == 2 and RATE * 60 or 4000, i, 0.3), { rate = RATE }))
+    end
+    local lib <close> = assert(nj.library.open(file, { model = model }))
+    collectgarbage()
+    local before, n = nj.memory(), 0
+    for extra = 0, 8000000, 400000 do
+      collectgarbage()
+      nj.memory { limit = nj.memory().live + extra }
+      local ok, report, message = pcall(lib.add, lib, folder .. "/sounds")
+      nj.memory { limit = before.limit }
+      assert(ok, report)
+      if report then
+        for _, failure in ipairs(report.failed) do
+          assert.equal("ENOMEM", failure.code)
+          n = n + 1
+        end
+      else
+        assert.matches("out of memory", message)
+      end
+    end
+    assert.is_true(n > 0)
+    assert(lib:add(folder .. "/sounds"))
+    assert.equal(4, #assert(lib:search("a dog", { k = 9 })))
+  end)
+
   it("is searched from the folder that one stands in", function()
     temporary.write(folder .. "/a.wav", wav(1))
     local path = folder .. "/tiny.nj"

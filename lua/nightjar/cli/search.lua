@@ -76,7 +76,7 @@ end
 local function print_hits(query, hits, calibrated)
   print(output.paint(query, "bold"))
   if #hits == 0 then
-    print "  the library is empty"
+    print("  the library is empty, or nothing in it can be searched (nightjar info says more)")
     return
   end
   if #hits.unknown > 0 then

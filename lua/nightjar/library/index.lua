@@ -205,11 +205,12 @@ end
 -- The next clip of the file that has been read for longest. Out of memory is that file's failure, and
 -- the others go on.
 local function next_clip(self, next_of)
-  local done, _, clip = pcall(next_of)
+  local done, i, clip = pcall(next_of) -- or false and what it raised
   if done then return clip end
-  local problem = tostring(_)
-  if #self.reading == 0 or not problem:find("out of memory", 1, true) then error(_, 0) end
-  return { error = ("%s: %s"):format(self.reading[1].path, problem), code = "ENOMEM" }, true
+  local problem = tostring(i)
+  if #self.reading == 0 or not problem:find("out of memory", 1, true) then error(i, 0) end
+  return { error = ("%s: %s"):format(self.reading[1].path, (problem:gsub("^[^ ]*:%d+: ", ""))),
+    code = "ENOMEM" }, true
 end
 
 -- Encodes until the queue is empty. true, or "again" after the stream broke, or nil, message, code.
