@@ -1,15 +1,12 @@
 /* nj.catalogue: the SQLite file of a sound library, as lua/nightjar/library/ uses it. */
 #include <string.h>
 
-#include "njl.h"
-#include "library/catalogue.h"
+#include "njl_catalogue.h"
 
-#define NJL_CATALOGUE "nightjar.Catalogue"
-#define MOST_LEVELS 8
 #define MOST_NOTES 8
 #define WAIT 30.0 /* seconds for the locks of others */
 
-static nj_catalogue *check_catalogue(lua_State *L) { return njl_check_handle(L, 1, NJL_CATALOGUE); }
+nj_catalogue *njl_check_catalogue(lua_State *L) { return njl_check_handle(L, 1, NJL_CATALOGUE); }
 
 /* The table of notes at the top of the stack, which stays there. */
 static int read_notes(lua_State *L, nj_catalogue_note notes[MOST_NOTES]) {
@@ -65,7 +62,7 @@ static int l_close(lua_State *L) {
   return 0;
 }
 
-static int done(lua_State *L, nj_status status) {
+int njl_catalogue_done(lua_State *L, nj_status status) {
   if (status)
     return njl_result(L, status);
   lua_pushboolean(L, 1);
@@ -76,35 +73,43 @@ static int done(lua_State *L, nj_status status) {
 static int l_begin(lua_State *L) {
   lua_Number wait = luaL_optnumber(L, 2, -1);
   luaL_argcheck(L, wait <= 1e6, 2, "begin: waits at most 1e6 seconds");
-  return done(L, nj_catalogue_begin(check_catalogue(L), wait < 0 ? -1 : (int)(1000 * wait)));
+  return njl_catalogue_done(
+      L, nj_catalogue_begin(njl_check_catalogue(L), wait < 0 ? -1 : (int)(1000 * wait)));
 }
 
-static int l_snapshot(lua_State *L) { return done(L, nj_catalogue_snapshot(check_catalogue(L))); }
+static int l_snapshot(lua_State *L) {
+  return njl_catalogue_done(L, nj_catalogue_snapshot(njl_check_catalogue(L)));
+}
 
 /* catalogue:version(): a number that changes when another process has written */
 static int l_version(lua_State *L) {
   int64_t version;
-  nj_status status = nj_catalogue_version(check_catalogue(L), &version);
+  nj_status status = nj_catalogue_version(njl_check_catalogue(L), &version);
   if (status)
     return njl_result(L, status);
   lua_pushinteger(L, version);
   return 1;
 }
 
-static int l_commit(lua_State *L) { return done(L, nj_catalogue_commit(check_catalogue(L))); }
-static int l_rollback(lua_State *L) { return done(L, nj_catalogue_rollback(check_catalogue(L))); }
+static int l_commit(lua_State *L) {
+  return njl_catalogue_done(L, nj_catalogue_commit(njl_check_catalogue(L)));
+}
+static int l_rollback(lua_State *L) {
+  return njl_catalogue_done(L, nj_catalogue_rollback(njl_check_catalogue(L)));
+}
 
 /* catalogue:stale(id): the sound waits to be indexed again; without id, all do */
 static int l_stale(lua_State *L) {
-  return done(L, nj_catalogue_stale(check_catalogue(L), luaL_optinteger(L, 2, 0)));
+  return njl_catalogue_done(L,
+                            nj_catalogue_stale(njl_check_catalogue(L), luaL_optinteger(L, 2, 0)));
 }
 
 /* catalogue:meta(key) gives its value or nil; catalogue:meta(key, value) sets it. */
 static int l_meta(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   const char *key = luaL_checkstring(L, 2);
   if (!lua_isnoneornil(L, 3))
-    return done(L, nj_catalogue_set_meta(catalogue, key, luaL_checkstring(L, 3)));
+    return njl_catalogue_done(L, nj_catalogue_set_meta(catalogue, key, luaL_checkstring(L, 3)));
   char *value;
   nj_status status = nj_catalogue_meta(catalogue, key, &value);
   if (status)
@@ -114,136 +119,9 @@ static int l_meta(lua_State *L) {
   return 1;
 }
 
-/* Field `name` of the table at 2, a tensor or nil; it stays on the stack. */
-static nj_tensor *tensor_field(lua_State *L, const char *name) {
-  if (lua_getfield(L, 2, name) == LUA_TNIL)
-    return NULL;
-  nj_tensor *x = njl_test_tensor(L, -1);
-  if (!x)
-    luaL_error(L, "put: field '%s' must be a tensor, got %s", name, luaL_typename(L, -1));
-  return x;
-}
-
-/* The library's strings are char *; nothing is written to them. */
-static char *borrow(const char *text) {
-  union {
-    const char *in;
-    char *out;
-  } same = {text};
-  return same.out;
-}
-
-/* Field `name` of the table at `index`, which stays on the stack; NULL when there is none. */
-static char *text_field(lua_State *L, int index, const char *name) {
-  size_t length;
-  int type = lua_getfield(L, index, name);
-  if (type != LUA_TNIL && type != LUA_TSTRING)
-    luaL_error(L, "put: field '%s' must be a string, got %s", name, luaL_typename(L, -1));
-  const char *text = lua_tolstring(L, -1, &length);
-  if (text && strlen(text) != length)
-    luaL_error(L, "put: field '%s' must not hold a NUL", name);
-  return borrow(text);
-}
-
-static lua_Number number_field(lua_State *L, const char *name) {
-  lua_getfield(L, 2, name);
-  lua_Number value = luaL_optnumber(L, -1, 0);
-  lua_pop(L, 1);
-  return value;
-}
-
-static lua_Integer integer_field(lua_State *L, int index, const char *name) {
-  lua_getfield(L, index, name);
-  lua_Integer value = luaL_optinteger(L, -1, 0);
-  lua_pop(L, 1);
-  return value;
-}
-
-/* A tensor of the level at the top of the stack; the levels table keeps it alive. */
-static nj_tensor *level_tensor(lua_State *L, const char *level, const char *name, int required) {
-  nj_tensor *x = NULL;
-  if (lua_getfield(L, -1, name) != LUA_TNIL || required) {
-    x = njl_test_tensor(L, -1);
-    if (!x)
-      luaL_error(L, "put: '%s' of level '%s' must be a tensor, got %s", name, level,
-                 luaL_typename(L, -1));
-  }
-  lua_pop(L, 1);
-  return x;
-}
-
-/* Field `levels`, which stays on the stack: { name = { vectors = (N, D), weights = (N), step = } } */
-static int read_levels(lua_State *L, nj_sound_level levels[MOST_LEVELS]) {
-  int n = 0;
-  if (lua_getfield(L, 2, "levels") == LUA_TNIL)
-    return 0;
-  if (!lua_istable(L, -1))
-    luaL_error(L, "put: field 'levels' must be a table, got %s", luaL_typename(L, -1));
-  int table = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !lua_istable(L, -1))
-      luaL_error(L, "put: 'levels' must hold tables by name");
-    if (n == MOST_LEVELS)
-      luaL_error(L, "put: more than %d levels", MOST_LEVELS);
-    const char *name = lua_tostring(L, -2);
-    levels[n].name = name;
-    levels[n].vectors = level_tensor(L, name, "vectors", 1);
-    levels[n].weights = level_tensor(L, name, "weights", 0);
-    lua_getfield(L, -1, "step");
-    levels[n++].step = luaL_optnumber(L, -1, 0);
-    lua_pop(L, 1);
-  }
-  return n;
-}
-
-/* { path, size, mtime, changed, inode, content, missing } */
-static nj_sound_file read_file(lua_State *L, int index) {
-  nj_sound_file file = {.size = integer_field(L, index, "size"),
-                        .mtime = integer_field(L, index, "mtime"),
-                        .changed = integer_field(L, index, "changed"),
-                        .inode = integer_field(L, index, "inode")};
-  lua_getfield(L, index, "missing");
-  file.missing = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  file.content = text_field(L, index, "content");
-  file.path = text_field(L, index, "path");
-  if (!file.path)
-    luaL_error(L, "put: field 'path' is required");
-  return file;
-}
-
-/* catalogue:put{ path, size, mtime, changed, inode, content, seconds,
- *   error, code | vector, segments, times, levels } */
-static int l_put(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_settop(L, 2);
-  nj_sound sound = {.file = read_file(L, 2), .seconds = number_field(L, "seconds")};
-  sound.error = text_field(L, 2, "error");
-  sound.code = text_field(L, 2, "code");
-  sound.vector = tensor_field(L, "vector");
-  sound.segments = tensor_field(L, "segments");
-  sound.times = tensor_field(L, "times");
-  nj_sound_level levels[MOST_LEVELS];
-  sound.n_levels = read_levels(L, levels);
-  sound.levels = levels;
-  if (!sound.vector && !sound.error)
-    return luaL_error(L, "put: a sound needs a vector or an error");
-  return done(L, nj_catalogue_put(catalogue, &sound));
-}
-
-/* catalogue:refile(id, { path, size, mtime, changed, inode, content, missing }) */
-static int l_refile(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
-  lua_Integer id = luaL_checkinteger(L, 2);
-  luaL_checktype(L, 3, LUA_TTABLE);
-  nj_sound_file file = read_file(L, 3);
-  return done(L, nj_catalogue_refile(catalogue, id, &file));
-}
-
 static int l_remove(lua_State *L) {
   int removed;
-  nj_status status = nj_catalogue_remove(check_catalogue(L), luaL_checkstring(L, 2), &removed);
+  nj_status status = nj_catalogue_remove(njl_check_catalogue(L), luaL_checkstring(L, 2), &removed);
   if (status)
     return njl_result(L, status);
   lua_pushboolean(L, removed);
@@ -334,7 +212,7 @@ static nj_status append_sound(void *arg, const nj_sound *sound) {
 /* catalogue:list(): { {id, path, size, mtime, changed, inode, content, missing, seconds, stale, damaged,
  * error, code}, … } by path. */
 static int l_list(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   sound_list *list = new_list(L);
   nj_status status = nj_catalogue_each(catalogue, append_sound, list);
   if (status)
@@ -349,7 +227,7 @@ static int l_list(lua_State *L) {
 
 /* catalogue:find(path): a sound as in catalogue:list, or nil */
 static int l_find(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   const char *path = luaL_checkstring(L, 2);
   sound_list *list = new_list(L);
   nj_status status = nj_catalogue_find(catalogue, path, append_sound, list);
@@ -371,7 +249,7 @@ static void push_part(lua_State *L, nj_tensor *x, const char *name) {
 
 /* catalogue:get(id): one sound with vector, segments and times. */
 static int l_get(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   lua_Integer id = luaL_checkinteger(L, 2);
   sound_list *owner = new_list(L);
   owner->items = nj_calloc(owner->ctx, 1, sizeof *owner->items);
@@ -391,7 +269,7 @@ static int l_get(lua_State *L) {
 
 /* catalogue:level(id, name): vectors (N, D), weights (N) or nil, step; nothing where none is. */
 static int l_level(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   lua_Integer id = luaL_checkinteger(L, 2);
   const char *name = luaL_checkstring(L, 3);
   nj_tensor **vectors = njl_new_tensor(L), **weights = njl_new_tensor(L);
@@ -414,7 +292,7 @@ static int l_level(lua_State *L) {
 
 /* catalogue:vectors(missing): float32 (n, D), int64 ids (n); with `missing` of missing files, too */
 static int l_vectors(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   int missing = lua_toboolean(L, 2);
   nj_tensor **vectors = njl_new_tensor(L), **ids = njl_new_tensor(L);
   nj_status status = nj_catalogue_vectors(catalogue, missing, vectors, ids);
@@ -427,18 +305,18 @@ static int l_vectors(lua_State *L) {
 /* ---- claims and damage: lists of sounds that have a path, an error and an id ---- */
 
 static nj_status append_claim(void *arg, const char *path, const char *owner, int64_t until) {
-  return append_sound(arg,
-                      &(nj_sound){.id = until, .file.path = borrow(path), .error = borrow(owner)});
+  return append_sound(
+      arg, &(nj_sound){.id = until, .file.path = njl_borrow(path), .error = njl_borrow(owner)});
 }
 
 static nj_status append_damage(void *arg, int64_t id, const char *path, const char *problem) {
-  return append_sound(arg,
-                      &(nj_sound){.id = id, .file.path = borrow(path), .error = borrow(problem)});
+  return append_sound(
+      arg, &(nj_sound){.id = id, .file.path = njl_borrow(path), .error = njl_borrow(problem)});
 }
 
 /* catalogue:claims(): { path = { owner, until }, … } */
 static int l_claims(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   sound_list *list = new_list(L);
   nj_status status = nj_catalogue_claims(catalogue, append_claim, list);
   if (status)
@@ -455,19 +333,20 @@ static int l_claims(lua_State *L) {
 
 /* catalogue:claim(path, owner, until) */
 static int l_claim(lua_State *L) {
-  return done(L, nj_catalogue_claim(check_catalogue(L), luaL_checkstring(L, 2),
-                                    luaL_checkstring(L, 3), luaL_checkinteger(L, 4)));
+  return njl_catalogue_done(L, nj_catalogue_claim(njl_check_catalogue(L), luaL_checkstring(L, 2),
+                                                  luaL_checkstring(L, 3), luaL_checkinteger(L, 4)));
 }
 
 /* catalogue:release(owner, path): without path all claims of the owner */
 static int l_release(lua_State *L) {
-  return done(L, nj_catalogue_release(check_catalogue(L), luaL_optstring(L, 3, NULL),
-                                      luaL_checkstring(L, 2)));
+  return njl_catalogue_done(L,
+                            nj_catalogue_release(njl_check_catalogue(L), luaL_optstring(L, 3, NULL),
+                                                 luaL_checkstring(L, 2)));
 }
 
 /* catalogue:verify(): { { id, path, problem }, … }; id and path are nil for what is not one sound's */
 static int l_verify(lua_State *L) {
-  nj_catalogue *catalogue = check_catalogue(L);
+  nj_catalogue *catalogue = njl_check_catalogue(L);
   sound_list *list = new_list(L);
   nj_status status = nj_catalogue_verify(catalogue, append_damage, list);
   if (status)
@@ -487,7 +366,7 @@ static int l_verify(lua_State *L) {
 /* catalogue:repair(): how many sounds have to be indexed again */
 static int l_repair(lua_State *L) {
   int64_t mended;
-  nj_status status = nj_catalogue_repair(check_catalogue(L), &mended);
+  nj_status status = nj_catalogue_repair(njl_check_catalogue(L), &mended);
   if (status)
     return njl_result(L, status);
   lua_pushinteger(L, mended);
@@ -495,17 +374,28 @@ static int l_repair(lua_State *L) {
 }
 
 void njl_open_catalogue(lua_State *L) {
-  static const luaL_Reg methods[] = {{"begin", l_begin},     {"snapshot", l_snapshot},
-                                     {"commit", l_commit},   {"rollback", l_rollback},
-                                     {"version", l_version}, {"meta", l_meta},
-                                     {"put", l_put},         {"refile", l_refile},
-                                     {"stale", l_stale},     {"remove", l_remove},
-                                     {"list", l_list},       {"find", l_find},
-                                     {"get", l_get},         {"vectors", l_vectors},
-                                     {"level", l_level},     {"claims", l_claims},
-                                     {"claim", l_claim},     {"release", l_release},
-                                     {"verify", l_verify},   {"repair", l_repair},
-                                     {"close", l_close},     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"begin", l_begin},
+                                     {"snapshot", l_snapshot},
+                                     {"commit", l_commit},
+                                     {"rollback", l_rollback},
+                                     {"version", l_version},
+                                     {"meta", l_meta},
+                                     {"put", njl_catalogue_put},
+                                     {"refile", njl_catalogue_refile},
+                                     {"stale", l_stale},
+                                     {"remove", l_remove},
+                                     {"list", l_list},
+                                     {"find", l_find},
+                                     {"get", l_get},
+                                     {"vectors", l_vectors},
+                                     {"level", l_level},
+                                     {"claims", l_claims},
+                                     {"claim", l_claim},
+                                     {"release", l_release},
+                                     {"verify", l_verify},
+                                     {"repair", l_repair},
+                                     {"close", l_close},
+                                     {NULL, NULL}};
   static const luaL_Reg meta[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
   static const luaL_Reg list_meta[] = {{"__gc", l_free_list}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"catalogue", l_open}, {NULL, NULL}};

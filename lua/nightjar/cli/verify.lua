@@ -36,7 +36,11 @@ function command.run(arguments)
   if not catalogue then return output.fail(why) end
   local report
   report, message = upkeep.verify(catalogue, paths.real(fs.folder(path)) or ".", arguments.repair)
-  if not report then return output.fail(message) end
+  if not report then
+    return output.fail(message .. (arguments.repair
+      and "\n(what cannot be repaired is made anew: move the file away, and index its sounds again)"
+      or ""))
+  end
   if arguments.json then output.print_json(report) else show(path, report, arguments.repair) end
   return #report.problems > 0 and not arguments.repair and 1 or 0
 end
