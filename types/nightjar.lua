@@ -4345,6 +4345,12 @@ function Model:text(texts) end
 ---@return string[]
 function Model:unknown_words(text) end
 
+---What a model knows of a text. Words of grammar are neither known nor content: they name no sound.
+---@param text string
+---@return string[] known content words that the vocabulary has, each once, in the order of the text
+---@return string[] unknown as model:unknown_words gives them
+function Model:known_words(text) end
+
 ---The similarity of texts and sounds, as an object that prints, slices, fuses, explains and saves.
 ---@param texts string[]|nightjar.Texts
 ---@param clips (string|nightjar.Tensor)[]|table[] sounds as for Model:audio, or what it gave
@@ -4780,7 +4786,7 @@ function Library:clips(options) end
 ---The sounds that fit a text best. Where the model has finer levels than clip and sentence, the clip vectors find candidates, and hits are in the order of the fused similarity.
 ---@param text string
 ---@param options? table `k` (5): how many; `at_least` (none): the lowest score to give; `candidates` (100): how many are compared at every level; `missing` (false): also sounds whose files are missing
----@return nightjar.Hit[]? hits best first; `hits.unknown` lists words of the text that the model never learnt
+---@return nightjar.Hit[]? hits best first; `hits.unknown` lists words of the text that the model never learnt; where it knows none that names a sound, `hits.note` says so and a calibrated model's scores are 0. Raises when the text has no word
 ---@return string? message
 ---@return string? code
 function Library:search(text, options) end
@@ -4867,6 +4873,30 @@ function SearchResult:plain() end
 ---@return { id: string, error: string }[]|string failed clips that could not be read; or a message
 ---@return string? code
 function nj.evaluate.search(model, dataset, options) end
+
+---What `nj.evaluate.order` found; prints as a table.
+---@class nightjar.OrderProbe
+---@field accuracy number percent
+---@field margin number mean difference of the similarities
+---@field ties integer which count half
+---@field scenes integer
+---@field tried integer scenes looked at
+---@field ci table<string, number[]>?
+---@field chance table<string, number>
+local OrderProbe = {}
+
+---The numbers as plain tables, for JSON.
+---@return table
+function OrderProbe:plain() end
+
+---Order probes over scenes of two sounds, one after the other: how often "A, then B" fits better than "B, then A".
+---@param model nightjar.Model
+---@param scenes nightjar.Scenes
+---@param options? table `size` (200): how many scenes; `template` ("{a}, then {b}"); `bootstrap`, `confidence`, `seed`; `progress`
+---@return nightjar.OrderProbe? result
+---@return string? message
+---@return string? code
+function nj.evaluate.order(model, scenes, options) end
 
 ---How well words point at the seconds of their sounds, over scenes, whose phrases have known seconds.
 ---@param model nightjar.Model

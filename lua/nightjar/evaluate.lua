@@ -6,6 +6,7 @@ local metrics = require "nightjar.metrics"
 local naming = require "nightjar.model.content"
 local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
+local order = require "nightjar.evaluate.order"
 local search = require "nightjar.evaluate.search"
 
 local evaluate = {}
@@ -230,6 +231,22 @@ function evaluate.alignment(model, scenes, options)
     report(i, o.size)
   end
   return metrics.alignment(items, { bootstrap = o.bootstrap, seed = o.seed })
+end
+
+--- Order probes over scenes of two sounds, one after the other: how often "A, then B" fits better than
+--- "B, then A". A model that knows which sounds there are, and not their order, is right half of the time.
+---@param model table
+---@param scenes table nj.data.scenes
+---@param options? table `size`: how many scenes (200), the first in which one sound follows another;
+---  `template` ("{a}, then {b}"); `bootstrap`, `confidence`, `seed`; `progress`: function(done, total)
+---@return any|nil result nightjar.OrderProbe { accuracy, ties, margin (mean difference of the similarities),
+---  scenes, tried, ci, chance }; prints as a table
+---@return string? message
+---@return string? code
+function evaluate.order(model, scenes, options)
+  opts.arg("evaluate.order", 1, "model", model, "nightjar.Model")
+  opts.arg("evaluate.order", 2, "scenes", scenes, "nightjar.Scenes")
+  return order.run(model, scenes, options)
 end
 
 -- The places of a clip's labels among the classifier's.

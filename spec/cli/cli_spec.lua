@@ -54,7 +54,7 @@ describe("nightjar", function()
   it("says 2 when the command line is wrong, and how it is right", function()
     for _, arguments in ipairs { {}, { "serch" }, { "search" }, { "index", "x", "--nope" },
       { "search", "dog", ".", "-k", "0" }, { "search", "dog", ".", "-k", "many" },
-      { "eval", "x", "--data", "esc51" } } do
+      { "eval", "x", "--data", "esc51" }, { "eval", "x", "--order", "0" } } do
       local code, out, err = run({}, table.unpack(arguments))
       assert.equal(2, code, table.concat(arguments, " ") .. err)
       assert.equal("", out)
@@ -63,6 +63,14 @@ describe("nightjar", function()
     end
     local _, _, err = run({}, "search", "dog", ".", "-k", "0")
     assert.matches("-k takes a number from 1, got '0'", err, 1, true)
+  end)
+
+  it("refuses queries without a word as a wrong command line", function()
+    for _, query in ipairs { "", "  ", "?!", "…" } do
+      local code, out, err = run({}, "search", query, sounds)
+      assert.same({ 2, "" }, { code, out })
+      assert.matches("there is no word to look for in '" .. query .. "'", err, 1, true)
+    end
   end)
 
   it("says 1 when it cannot do it, and why", function()

@@ -185,6 +185,35 @@ describe("nj.evaluate", function()
     end
   end)
 
+  it("probes whether a model hears order", function()
+    local sounding = set:subset(function(clip) return clip.id ~= "gone" end)
+    local scenes = nj.data.scenes(sounding, { seed = 1, sources = { 0, 1 } })
+    local model, asked = make(), {}
+    local result = assert(nj.evaluate.order(model, scenes, { size = 4, bootstrap = 20 }))
+    assert.same({ 4, 50 }, { result.scenes, result.chance.accuracy })
+    assert.is_true(result.tried >= 4 and result.ci.accuracy[1] <= result.accuracy)
+    assert.matches("4 scenes of two sounds", tostring(result), 1, true)
+    -- One that always prefers the first text is always right: the first says what is heard.
+    local similarity = model.similarity
+    function model:similarity(texts, sounds)
+      asked[#asked + 1] = texts
+      local S = similarity(self, texts, sounds)
+      return { scores = nj.tensor { { 1 }, { 0 } }, S = S }
+    end
+    result = assert(nj.evaluate.order(model, scenes, { size = 4, bootstrap = 0, template = "{a} | {b}" }))
+    assert.same({ 100, 1, 0 }, { result.accuracy, result.margin, result.ties })
+    for i, texts in ipairs(asked) do
+      local a, b = texts[1]:match "^(.*) | (.*)$"
+      assert.equal(b .. " | " .. a, texts[2])
+      assert.not_equal(a, b, i)
+    end
+    local alone = nj.data.scenes(sounding, { sources = { 1 } })
+    local none, message = nj.evaluate.order(model, alone, { size = 1 })
+    assert.is_nil(none)
+    assert.matches("in none of 50 scenes one sound follows another", message, 1, true)
+    assert.error_matches(function() nj.evaluate.order(model, scenes, { template = "{a}" }) end, "needs {a}", 1, true)
+  end)
+
   it("points right when frames say where a sound is", function()
     -- A model whose frames are made to agree with every word where there is sound.
     local sounding = set:subset(function(clip) return clip.label == "dog" and clip.id ~= "gone" end)

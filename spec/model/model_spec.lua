@@ -213,6 +213,17 @@ describe("nj.model", function()
     assert.same({ "zither" }, model:unknown_words "a zither and a zither")
     assert.same({ "barking" }, model:unknown_words "the dog barking")
     assert.same({}, model:unknown_words "")
+    -- Whatever the script; punctuation is no word.
+    assert.same({ "собака", "лает" }, model:unknown_words "a dog, собака лает!")
+    assert.same({ "🐕" }, model:unknown_words "a dog 🐕 … — ¿")
+    assert.same({ "犬" }, model:unknown_words "犬。")
+  end)
+
+  it("names the content words that it knows", function()
+    assert.same({ { "dog", "rain" }, { "zither" } },
+      { model:known_words "The dog, a zither and the rain on a dog" })
+    assert.same({ {}, { "собака" } }, { model:known_words "a собака, and then it" })
+    assert.same({ {}, {} }, { model:known_words "" })
   end)
 
   it("trains both towers and the temperature", function()

@@ -8,6 +8,12 @@ local command = { summary = "Measure retrieval on a data set: R@k, mAP@10, ranks
 
 local KINDS = { "folder", "esc50", "audiocaps", "clotho", "manifest" }
 
+local function count(text)
+  local n = math.tointeger(tonumber(text))
+  if not n or n < 1 then return nil, ("--order takes a number from 1, got '%s'"):format(text) end
+  return n
+end
+
 function command.declare(parser)
   parser:argument("root", "The data set's folder; of a manifest the file, or its folder."):argname "DIR"
   parser:option("--data", "Its kind: " .. table.concat(KINDS, ", ") .. " (folder when left out; of a "
@@ -24,6 +30,8 @@ function command.declare(parser)
     :argname "FILE"
   parser:flag("--levels", "Also by each level of the model alone.")
   parser:flag("--zero-shot", "Instead of retrieval: tell the clips' classes by their names.")
+  parser:option("--order", "Instead: order probes on N scenes mixed of the clips, whose labels must be those "
+    .. "of ESC-50: \"A, then B\" against \"B, then A\"."):argname "N":convert(count)
   classify.declare_prompts(parser)
   parser:flag("--json", "Print JSON for machines.")
 end
@@ -82,6 +90,24 @@ local function zero_shot(evaluate, model, dataset, arguments)
   return 0
 end
 
+local function probe_order(evaluate, model, dataset, arguments)
+  local scenes = require "nightjar.data.scenes"(dataset, { sources = { 0, 1 }, size = arguments.order })
+  local bar = progress.new { label = "scenes", total = arguments.order }
+  local result, message = evaluate.order(model, scenes,
+    { size = arguments.order, progress = function(done) bar:update(done) end })
+  bar:finish()
+  if not result then return output.fail(message) end
+  if arguments.json then
+    local out = result:plain()
+    out.data, out.split = dataset.name, dataset.split
+    output.print_json(out)
+    return 0
+  end
+  print(dataset)
+  print(result)
+  return 0
+end
+
 -- Texts that several clips share, sets, classes: what a manifest may hold.
 local function search(evaluate, model, dataset, arguments)
   local bar = progress.new { label = "encoding", total = #dataset.clips }
@@ -111,6 +137,7 @@ function command.run(arguments)
     { split = arguments.split, captions = arguments.captions, labels = arguments.label_column })
   if not dataset then return output.fail(message) end
   if arguments.zero_shot then return zero_shot(evaluate, model, dataset, arguments) end
+  if arguments.order then return probe_order(evaluate, model, dataset, arguments) end
   if arguments.data == "manifest" and not arguments.levels then
     return search(evaluate, model, dataset, arguments)
   end

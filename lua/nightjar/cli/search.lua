@@ -83,7 +83,8 @@ local function print_hits(query, hits, calibrated)
     print(output.paint("  words new to the model: " .. table.concat(hits.unknown, ", "),
       "yellow"))
   end
-  local warning = calibrated and caution(hits[1].score)
+  if hits.note then print(output.paint("  " .. hits.note .. ": the hits are guesses", "yellow")) end
+  local warning = calibrated and not hits.note and caution(hits[1].score)
   if warning then print(output.paint("  " .. warning, "yellow")) end
   for rank, hit in ipairs(hits) do
     local clamped = math.max(0, math.min(1, hit.score))
@@ -107,13 +108,20 @@ local function queries(arguments)
 end
 
 function command.run(arguments)
+  local asked = queries(arguments)
+  for _, query in ipairs(asked) do
+    if not arguments.sound and not content.has_word(query) then
+      output.complain(("there is no word to look for in '%s'"):format(query))
+      return 2
+    end
+  end
   local path, lib, message
   path, message = common.find(arguments)
   if not path then return output.fail(message) end
   lib, message = common.open(arguments, path, { read_only = true })
   if not lib then return output.fail(message) end
   local answers = {}
-  for _, query in ipairs(queries(arguments)) do
+  for _, query in ipairs(asked) do
     local search = arguments.sound and lib.like or lib.search
     local hits
     hits, message = search(lib, query, { k = arguments.top, missing = arguments.missing or false })
@@ -122,7 +130,8 @@ function command.run(arguments)
     if not arguments.json then
       print_hits(query, hits, lib.model.calibration ~= nil and not arguments.sound)
     end
-    answers[#answers + 1] = { query = query, unknown = hits.unknown, hits = { table.unpack(hits) } }
+    answers[#answers + 1] = { query = query, unknown = hits.unknown, note = hits.note,
+      hits = { table.unpack(hits) } }
   end
   if arguments.json then output.print_json(answers) end
   local found = answers[1] and #answers[1].hits > 0

@@ -7,6 +7,7 @@
 --- The file holds vectors, not sounds; indexing again reads only what changed. Sounds are encoded
 --- before anything is locked and written in short transactions, so a run that is killed loses at most
 --- the batch it was in, and others search meanwhile. Nothing but an explicit call forgets a sound.
+local content = require "nightjar.model.content"
 local core = require "nightjar.core"
 local fs = require "nightjar.fs"
 local index = require "nightjar.library.index"
@@ -302,7 +303,8 @@ end
 ---@return table[]|nil hits { {path, score, cosine, from, to, seconds, id, missing, similarity, levels,
 ---  words = { {word, from, to, score}, … } }, … }, best first; `score` is the probability that the
 ---  sound is what the text asks for when the model is calibrated, else the similarity. `hits.unknown`
----  lists words of the text that the model never learnt.
+---  lists words of the text that the model never learnt. Where it knows no word that names a sound,
+---  `hits.note` says so, and a calibrated model's scores are 0. Raises when the text has no word at all.
 ---@return string? message
 ---@return string? code
 function Library:search(text, options)
@@ -311,13 +313,22 @@ function Library:search(text, options)
     { k = { type = "integer", default = 5, min = 1 }, at_least = "number",
       candidates = { type = "integer", default = 100, min = 1 },
       missing = { type = "boolean", default = false } })
+  if not content.has_word(text) then
+    error(("library:search: the text %q has no word to look for"):format(text), 2)
+  end
   local found, message, code = rank.by_text(self, text, o)
   if not found then return nil, message, code end
-  local hits = {}
+  local hits, known = {}, nil
+  known, hits.unknown = self.model:known_words(text)
+  if #known == 0 then
+    hits.note = "the model knows no word of this text that names a sound"
+    if self.model.calibration then -- a probability of what is not understood would be a guess
+      for _, hit in ipairs(found) do hit.score = 0 end
+    end
+  end
   for _, hit in ipairs(found) do
     if not o.at_least or hit.score >= o.at_least then hits[#hits + 1] = hit end
   end
-  hits.unknown = self.model:unknown_words(text)
   return hits
 end
 

@@ -9,6 +9,7 @@
 ---
 --- A model is made from descriptors (`nj.model{…}`) or read from one file (`nj.load(path)`), which
 --- holds weights, descriptors, vocabulary and calibration.
+local content = require "nightjar.model.content"
 local core = require "nightjar.core"
 local encode = require "nightjar.model.encode"
 local families = require "nightjar.families"
@@ -279,6 +280,24 @@ function Model:eval() return self:train(false) end
 ---@param text string
 ---@return string[]
 function Model:unknown_words(text) return self.text_tower:unknown_words(text) end
+
+--- What a model knows of a text. Words of grammar ("the", "while") are neither known nor content: they name
+--- no sound.
+---@param text string
+---@return string[] known content words that the vocabulary has, each once, in the order of the text
+---@return string[] unknown as model:unknown_words gives them
+function Model:known_words(text)
+  opts.arg("model:known_words", 1, "text", text, "string")
+  local unknown, new, known, seen = self:unknown_words(text), {}, {}, {}
+  for _, word in ipairs(unknown) do new[word] = true end
+  for _, word in ipairs(self.text_tower:words(text, true)) do
+    if content.names(word.text) and not new[word.text] and not seen[word.text] then
+      seen[word.text] = true
+      known[#known + 1] = word.text
+    end
+  end
+  return known, unknown
+end
 
 --- The probability that a sound is what a query asks for; see calibration.lua.
 ---@param query any (D)

@@ -1,4 +1,6 @@
 --- Labels and what is asked for each: prompts, made of templates or given.
+local content = require "nightjar.model.content"
+
 local prompts = {}
 
 --- What is asked for a label when nobody says how; "{}" stands for the label. See docs/search.md for
@@ -96,6 +98,8 @@ function prompts.of(fname, labels, templates, level)
   for _, entry in ipairs(entries) do
     if not entry.label:find "%S" then
       error(fname .. ": a label is empty", level - 1)
+    elseif not content.has_word(entry.label) then
+      error(("%s: the label '%s' has no word"):format(fname, entry.label), level - 1)
     elseif seen[entry.label] then
       error(("%s: the label '%s' comes twice"):format(fname, entry.label), level - 1)
     end

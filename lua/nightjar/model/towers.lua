@@ -1,4 +1,5 @@
 --- The two towers of a model: front-end or tokeniser, encoder, pooling and projection.
+local content = require "nightjar.model.content"
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 local tokens = require "nightjar.model.tokens"
@@ -359,17 +360,17 @@ function TextTower:words(text, all)
     word.text = text:sub(word.from, word.to)
     word.from = word.from + #word.text:match "^%s*" -- byte-level BPE has spaces in its words
     word.text = text:sub(word.from, word.to)
-    if word.text:find "[%w\128-\255]" then words[#words + 1] = word end
+    if content.has_word(word.text) then words[#words + 1] = word end
   end
   return words
 end
 
---- Words that the vocabulary only holds in pieces, or not at all; byte-level BPE has none.
+--- Words, in any script, that the vocabulary only holds in pieces, or not at all; byte-level BPE has none.
 function TextTower:unknown_words(text)
   if self.merges then return {} end
   local unknown, seen = {}, {}
   for _, word in ipairs(self:words(text, true)) do
-    if (#word.pieces > 1 or word.unknown) and word.text:find "%w" and not seen[word.text] then
+    if (#word.pieces > 1 or word.unknown) and not seen[word.text] then
       seen[word.text] = true
       unknown[#unknown + 1] = word.text
     end
