@@ -3606,10 +3606,11 @@ function nj.data.folder(dir, options) end
 function nj.data.manifest(path, options) end
 
 ---Splits a data set. Clips that have a `split` (nj.data.folder's split_column) go where it says; of
----others a share is drawn, the same for the same ids and seed. Clips that were cut from one recording
----should be in one part: only a split column can say so.
+---others a share is drawn, the same for the same ids and seed. Takes of one sound stay together: files of
+---one folder whose names differ in a number behind the name alone ("door1.wav", "door_02b.wav"), unless all
+---clips are such. What else was cut from one recording only a split column can say.
 ---@param set nightjar.Dataset
----@param options? { validation?: number, test?: number, seed?: integer } shares, where nothing is given: 0.2 and 0
+---@param options? { validation?: number, test?: number, seed?: integer, together?: boolean } shares, where nothing is given: 0.2 and 0; together: false lets takes of one sound go into different parts
 ---@return nightjar.Dataset? train
 ---@return nightjar.Dataset|string validation or message
 ---@return nightjar.Dataset|string test or code; each may be empty

@@ -55,6 +55,35 @@ describe("nj.data.split", function()
     assert.same({ 2, 1, 0 }, { #train, #validation, #test })
   end)
 
+  it("keeps takes of one sound together", function()
+    local names = {}
+    for _, sound in ipairs { "door", "Rain_", "a/door-", "hit " } do
+      for take = 1, 4 do names[#names + 1] = ("%s%02d.wav"):format(sound, take) end
+    end
+    names[#names + 1], names[#names + 2], names[#names + 3] = "door_05b.wav", "1-100-A-0.wav", "bell.wav"
+    local function part_of(options)
+      local clips, part = {}, {}
+      for i, id in ipairs(names) do clips[i] = { id = id, path = "x", captions = { "a" } } end
+      for _, set in ipairs { data.split(dataset.new { name = "d", split = "all", clips = clips }, options) } do
+        for _, clip in ipairs(set.clips) do part[clip.id] = set.split end
+      end
+      return part
+    end
+    local apart = false
+    for seed = 1, 8 do
+      local part, counts = part_of { validation = 0.3, test = 0.2, seed = seed }, {}
+      for _, name in pairs(part) do counts[name] = (counts[name] or 0) + 1 end
+      assert.is_true(counts.validation >= 3 and counts.test >= 2 and counts.train >= 5)
+      for _, takes in ipairs { { "door01.wav", "door04.wav", "door_05b.wav" }, { "Rain_01.wav", "Rain_02.wav" },
+        { "a/door-01.wav", "a/door-03.wav" }, { "hit 01.wav", "hit 04.wav" } } do
+        for _, id in ipairs(takes) do assert.equal(part[takes[1]], part[id], id) end
+      end
+      local loose = part_of { validation = 0.3, seed = seed, together = false }
+      apart = apart or loose["door01.wav"] ~= loose["door02.wav"]
+    end
+    assert.is_true(apart)
+  end)
+
   it("names the clip and the line of what it does not understand", function()
     local none, message, code = data.split(set_of(2, { "train", "holdout" }))
     assert.is_nil(none)

@@ -2,6 +2,7 @@
 local dataset = require "nightjar.data.dataset"
 local opts = require "nightjar.opts"
 local random = require "nightjar.data.random"
+local takes = require "nightjar.data.takes"
 
 -- What the parts are called in data sets' files.
 local names = {
@@ -37,27 +38,63 @@ local function count_of(share, n)
   return share > 0 and math.max(1, math.floor(share * n + 0.5)) or 0
 end
 
--- Clips in an order that their ids and the seed say; the first are held out.
-local function drawn(clips, o)
-  local order, key, parts = {}, {}, {}
+local groups_of
+
+-- The clips in groups of takes, each a list of places; every clip by itself when they are not to stay
+-- together, or when all are takes of one sound.
+function groups_of(clips, o)
+  local list, by_key = {}, {}
   for i, clip in ipairs(clips) do
-    order[i], key[i] = i, random.hash(o.seed, clip.id)
+    local key = o.together and takes.key(clip.id) or clip.id
+    if not by_key[key] then
+      by_key[key] = { key = key }
+      list[#list + 1] = by_key[key]
+    end
+    table.insert(by_key[key], i)
   end
-  table.sort(order, function(a, b) return math.ult(key[a], key[b]) end)
-  local test = count_of(o.test, #clips)
-  local held = test + count_of(o.validation, #clips)
-  for place, i in ipairs(order) do
-    parts[i] = place <= test and "test" or place <= held and "validation" or "train"
+  if #list < 2 and #clips > 1 then return groups_of(clips, { together = false }) end
+  return list
+end
+
+-- Moves groups, in their order, into a part until it has about `target` clips: those that fit, then the
+-- smallest when that was less than half. One group at least stays behind.
+local function fill(groups, part, target, parts)
+  local taken = 0
+  local function take(k)
+    for _, i in ipairs(groups[k]) do parts[i] = part end
+    taken = taken + #groups[k]
+    table.remove(groups, k)
   end
+  local k = 1
+  while k <= #groups and taken < target and #groups > 1 do
+    if #groups[k] <= target - taken then take(k) else k = k + 1 end
+  end
+  if target == 0 or taken >= target / 2 or #groups < 2 then return end
+  local least = 1
+  for g = 2, #groups do
+    if #groups[g] < #groups[least] then least = g end
+  end
+  take(least)
+end
+
+-- Groups in an order that their names and the seed say; the first are held out.
+local function drawn(clips, o)
+  local groups, parts = groups_of(clips, o), {}
+  for _, group in ipairs(groups) do group.order = random.hash(o.seed, group.key) end
+  table.sort(groups, function(a, b) return math.ult(a.order, b.order) end)
+  fill(groups, "test", count_of(o.test, #clips), parts)
+  fill(groups, "validation", count_of(o.validation, #clips), parts)
+  for i = 1, #clips do parts[i] = parts[i] or "train" end
   return parts
 end
 
 --- Splits a data set. Clips that have a `split` (nj.data.folder's split_column) go where it says; of
---- others a share is drawn, the same for the same ids and seed. Clips that were cut from one recording
---- should be in one part: only a split column can say so.
+--- others a share is drawn, the same for the same ids and seed. Takes of one sound stay together: files of
+--- one folder whose names differ in a number behind the name alone ("door1.wav", "door_02b.wav"), unless all
+--- clips are such. What else was cut from one recording only a split column can say.
 ---@param set nightjar.Dataset
----@param options? { validation?: number, test?: number, seed?: integer } shares, where nothing is given:
----  0.2 and 0
+---@param options? { validation?: number, test?: number, seed?: integer, together?: boolean } shares, where
+---  nothing is given: 0.2 and 0; together: false lets takes of one sound go into different parts
 ---@return nightjar.Dataset? train
 ---@return nightjar.Dataset|string validation or message
 ---@return nightjar.Dataset|string test or code; each may be empty
@@ -67,6 +104,7 @@ return function(set, options)
   local o = opts.check("split", options, {
     validation = { type = "number", default = 0.2, min = 0, below = 1 }, test = share,
     seed = { type = "integer", default = 1 },
+    together = { type = "boolean", default = true },
   })
   o.test = o.test or 0
   local given = false
