@@ -211,7 +211,8 @@ describe("nj.evaluate", function()
     local none, message = nj.evaluate.order(model, alone, { size = 1 })
     assert.is_nil(none)
     assert.matches("in none of 50 scenes one sound follows another", message, 1, true)
-    assert.error_matches(function() nj.evaluate.order(model, scenes, { template = "{a}" }) end, "needs {a}", 1, true)
+    assert.error_matches(function() nj.evaluate.order(model, scenes, { template = "{a}" }) end,
+      "needs {a}", 1, true)
   end)
 
   it("points right when frames say where a sound is", function()

@@ -142,15 +142,16 @@ describe("nj.library", function()
     assert.matches("knows no word", guesses.note)
     assert.is_nil(lib:search("a dog and a zither").note)
     -- A probability of what is not understood would be a guess.
-    local model = lib.model
-    local before = model.calibration
-    model.calibration = { of = "cosine", weights = { 0, 0, 5 }, bank = nj.randn(4, model.dim):normalize(-1) }
+    local own = lib.model
+    local before = own.calibration
+    own.calibration = { of = "cosine", weights = { 0, 0, 5 }, bank = nj.randn(4, own.dim):normalize(-1) }
     assert.is_true(lib:search("dog")[1].score > 0.9)
     assert.equal(0, lib:search("zither")[1].score)
     assert.equal(0, #lib:search("zither", { at_least = 0.1 }))
-    model.calibration = before
+    own.calibration = before
     for _, text in ipairs { "", "  ", "?!…" } do
-      assert.error_matches(function() lib:search(text) end, "library:search: the text .* has no word to look for")
+      assert.error_matches(function() lib:search(text) end,
+        "library:search: the text .* has no word to look for")
     end
     assert.error_matches(function() lib:search("x", { k = 0 }) end,
       "library:search: option 'k' must be an integer of at least 1, got 0", nil, true)

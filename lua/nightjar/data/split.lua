@@ -56,8 +56,8 @@ function groups_of(clips, o)
   return list
 end
 
--- Moves groups, in their order, into a part until it has about `target` clips: those that fit, then the
--- smallest when that was less than half. One group at least stays behind.
+-- Moves groups, in their order, into a part until it has about `target` clips: small ones first, so that it has
+-- many, then those that fit, then the smallest when that was less than half. One group at least stays behind.
 local function fill(groups, part, target, parts)
   local taken = 0
   local function take(k)
@@ -65,9 +65,11 @@ local function fill(groups, part, target, parts)
     taken = taken + #groups[k]
     table.remove(groups, k)
   end
-  local k = 1
-  while k <= #groups and taken < target and #groups > 1 do
-    if #groups[k] <= target - taken then take(k) else k = k + 1 end
+  for _, most in ipairs { math.ceil(target / 8), target } do
+    local k = 1
+    while k <= #groups and taken < target and #groups > 1 do
+      if #groups[k] <= math.min(most, target - taken) then take(k) else k = k + 1 end
+    end
   end
   if target == 0 or taken >= target / 2 or #groups < 2 then return end
   local least = 1

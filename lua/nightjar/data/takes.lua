@@ -9,9 +9,9 @@ local takes = {}
 ---@return string
 function takes.key(id)
   local name = fs.stem(id):lower()
-  local short, before = name, nil
+  local short = name
   repeat
-    before = short
+    local before = short
     short = short:gsub("[%s%p]+$", "")
     short = short:gsub("(.)%d+%a?$", "%1"):gsub("([%s%p])[a-d]$", "%1"):gsub("[%s%p]+takes?$", "")
   until short == before

@@ -318,8 +318,8 @@ function Library:search(text, options)
   end
   local found, message, code = rank.by_text(self, text, o)
   if not found then return nil, message, code end
-  local hits, known = {}, nil
-  known, hits.unknown = self.model:known_words(text)
+  local known, unknown = self.model:known_words(text)
+  local hits = { unknown = unknown }
   if #known == 0 then
     hits.note = "the model knows no word of this text that names a sound"
     if self.model.calibration then -- a probability of what is not understood would be a guess
