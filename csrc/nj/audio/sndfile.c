@@ -118,7 +118,11 @@ static nj_status look_at_file(const nj_audio_source *source, const char *operati
 }
 
 /* libsndfile notes "data : 441000 (should be 49956)" when a chunk claims more than the file has. A
- * claim of (almost) 2^32 is how streaming writers say that they did not know. */
+ * claim of (almost) 2^32 or 2^31 is how streaming writers say that they did not know. */
+static int is_streamed(unsigned long long claimed) {
+  return claimed >= 0xffffff00u || (claimed >= 0x7fff0000u && claimed <= 0x80000000u);
+}
+
 static int chunk_was_cut(SNDFILE *file) {
   char log[4096];
   int n = sf_command(file, SFC_GET_LOG_INFO, log, (int)sizeof log);
@@ -130,7 +134,7 @@ static int chunk_was_cut(SNDFILE *file) {
     unsigned long long claimed, there;
     char chunk[8];
     if (sscanf(line, " %4[A-Za-z] : %llu (should be %llu)", chunk, &claimed, &there) == 3 &&
-        (strcmp(chunk, "data") == 0 || strcmp(chunk, "SSND") == 0) && claimed < 0xffffff00u &&
+        (strcmp(chunk, "data") == 0 || strcmp(chunk, "SSND") == 0) && !is_streamed(claimed) &&
         claimed >= there + 64)
       return 1;
   }
