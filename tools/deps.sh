@@ -6,7 +6,7 @@ set -euo pipefail
 
 run="gcc make pkg-config libc6-dev lua5.4 liblua5.4-dev libopenblas-dev libsndfile1-dev libutf8proc-dev
   libsqlite3-dev libsoxr-dev libzip-dev zlib1g-dev lua-argparse lua-dkjson lua-filesystem"
-test="lua-busted"
+test="lua-busted locales"
 dev="luarocks unzip lua-check clang clang-format valgrind lcov"
 
 want=$run
@@ -37,7 +37,20 @@ for package in $want; do
   installed "$package" || dpkg-query -W -f='${Provides} ${db:Status-Status}\n' 2> /dev/null |
     grep -qE "(^|[ ,])$package([ ,(].*)? installed$" || missing+=("$package")
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
+# Specs of writers run under a locale with a decimal comma; without it they are pending.
+make_locale() {
+  [ "${1-}" != run ] && command -v localedef > /dev/null || return 0
+  locale -a 2> /dev/null | grep -qi '^de_DE\.utf-\?8$' && return 0
+  $as_root localedef -i de_DE -f UTF-8 de_DE.UTF-8 ||
+    echo "deps: the locale de_DE.UTF-8 could not be made; some specs will be pending" >&2
+}
+
+as_root=""
+[ "$(id -u)" -eq 0 ] || as_root="sudo -n"
+if [ ${#missing[@]} -eq 0 ]; then
+  make_locale "$@"
+  exit 0
+fi
 
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
@@ -57,3 +70,4 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-r
   echo "deps: apt-get could not install: ${missing[*]}" >&2
   exit 1
 }
+make_locale "$@"

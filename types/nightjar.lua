@@ -1795,6 +1795,12 @@ function nj.system.resident() end
 ---@return string? code
 function nj.system.sync(path) end
 
+---string.format's text as it is in the C locale: numbers with a point, whatever os.setlocale says.
+---@param format string
+---@param ... any
+---@return string
+function nj.system.format(format, ...) end
+
 ---Sleeps; an interrupt raises.
 ---@param seconds number in [0, 1]
 function nj.system.sleep(seconds) end

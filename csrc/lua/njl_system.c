@@ -2,8 +2,11 @@
  * stream is a terminal, resident memory; and a write that survives a power cut. POSIX only. */
 #include "njl.h"
 
+#include "base/plain.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <lualib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -85,6 +88,17 @@ static int system_sync(lua_State *L) {
   return 1;
 }
 
+/* system.format(format, ...) -> string.format's text as it is in the C locale: numbers with a point,
+ * whatever os.setlocale says. What is written to files or hashed goes through it. */
+static int system_format(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  nj_plain state = nj_plain_begin();
+  int failed = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
+  nj_plain_end(state);
+  return failed ? lua_error(L) : 1;
+}
+
 void njl_open_system(lua_State *L) {
   static const luaL_Reg functions[] = {{"clock", system_clock},
                                        {"is_terminal", system_is_terminal},
@@ -94,5 +108,10 @@ void njl_open_system(lua_State *L) {
                                        {"sleep", system_sleep},
                                        {NULL, NULL}};
   luaL_newlib(L, functions);
+  luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
+  lua_getfield(L, -1, "format");
+  lua_remove(L, -2);
+  lua_pushcclosure(L, system_format, 1);
+  lua_setfield(L, -2, "format");
   lua_setfield(L, -2, "system");
 }

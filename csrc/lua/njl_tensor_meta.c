@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/plain.h"
 #include "njl_tensor.h"
 
 /* ---- fields ---- */
@@ -203,7 +204,7 @@ static void push_concat_part(lua_State *L, int index) {
     njl_push_element(L, x, x->offset);
     double v = lua_tonumber(L, -1);
     lua_pop(L, 1);
-    snprintf(number, sizeof number, "%.5g", v);
+    nj_plain_format(number, sizeof number, "%.5g", v);
     lua_pushstring(L, isnan(v) ? "nan" : number);
   } else if (nj_numel(x) == 1) {
     njl_push_element(L, x, x->offset);

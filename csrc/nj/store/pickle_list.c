@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/array.h"
+#include "base/plain.h"
 #include "store/pickle.h"
 
 #define DEPTH_MOST 64
@@ -65,7 +66,7 @@ static nj_status path_add_key(walk *w, const nj_pickle_value *key, size_t index)
   case NJ_PICKLE_INT:
     return path_add_number(w, key->is.integer);
   case NJ_PICKLE_FLOAT:
-    return path_add(w, text, (size_t)snprintf(text, sizeof text, "%.17g", key->is.number));
+    return path_add(w, text, (size_t)nj_plain_format(text, sizeof text, "%.17g", key->is.number));
   default: /* a class, a tuple: its place tells it from others */
     return path_add(w, text, (size_t)snprintf(text, sizeof text, "(%zu)", index + 1));
   }

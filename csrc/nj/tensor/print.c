@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/plain.h"
 #include "tensor/autograd.h"
 
 #define ELLIPSIS "\xe2\x80\xa6"
@@ -76,13 +77,13 @@ static void format_number(const number_format *f, double v, int64_t whole, char 
   else if (isinf(v))
     snprintf(cell, CELL, v < 0 ? "-inf" : "inf");
   else if (f->style == WHOLE)
-    snprintf(cell, CELL, "%.0f", v);
+    nj_plain_format(cell, CELL, "%.0f", v);
   else if (f->style == POWER)
-    snprintf(cell, CELL, "%.*e", f->decimals, v);
+    nj_plain_format(cell, CELL, "%.*e", f->decimals, v);
   else if (v != 0 && fabs(v) < 0.5 * pow(10, -f->decimals))
-    snprintf(cell, CELL, "%.0e", v); /* small beside the others, but not nothing */
+    nj_plain_format(cell, CELL, "%.0e", v); /* small beside the others, but not nothing */
   else
-    snprintf(cell, CELL, "%.*f", f->decimals, v);
+    nj_plain_format(cell, CELL, "%.*f", f->decimals, v);
 }
 
 /* Seen while measuring what is to be shown. */
@@ -116,11 +117,11 @@ void nj_print_number(nj_text_buffer *text, nj_dtype dtype, double value) {
   else if (isinf(value))
     snprintf(cell, CELL, value < 0 ? "-inf" : "inf");
   else if (nj_dtype_is_float(dtype)) {
-    snprintf(cell, CELL, dtype == NJ_F32 ? "%.7g" : "%.14g", value);
+    nj_plain_format(cell, CELL, dtype == NJ_F32 ? "%.7g" : "%.14g", value);
     if (!strpbrk(cell, ".,e")) /* as Lua writes floats */
       strcat(cell, ".0");
   } else
-    snprintf(cell, CELL, "%.0f", value);
+    nj_plain_format(cell, CELL, "%.0f", value);
   nj_text_add(text, cell, strlen(cell));
 }
 

@@ -36,10 +36,10 @@ function command.declare(parser)
 end
 
 local function print_captions(path, list)
-  print(output.paint(path, "bold"))
+  output.print(output.paint(path, "bold"))
   for _, caption in ipairs(list) do
     -- The geometric mean of its tokens' probabilities: 1 for a caption that could not be another.
-    print(("  %s  %s"):format(output.paint(("%.2f"):format(math.exp(caption.mean)), "dim"),
+    output.print(("  %s  %s"):format(output.paint(("%.2f"):format(math.exp(caption.mean)), "dim"),
       caption.text))
   end
 end

@@ -96,11 +96,11 @@ local function colour_of(probability)
 end
 
 local function print_prediction(p)
-  print(("%s  %s"):format(output.paint(p.path, "bold"),
+  output.print(("%s  %s"):format(output.paint(p.path, "bold"),
     output.paint(("%s–%s"):format(output.time(0), output.time(p.seconds)), "dim")))
   for _, item in ipairs(p) do
     local share = item.probability == item.probability and item.probability or 0
-    print(("  %s %4.0f %%  %s"):format(output.paint(output.bar(share), colour_of(share)), 100 * share,
+    output.print(("  %s %4.0f %%  %s"):format(output.paint(output.bar(share), colour_of(share)), 100 * share,
       item.label))
   end
 end

@@ -79,16 +79,20 @@ local function convert(arguments)
 end
 
 local function report(done)
-  print(("%s: %d tensors, %d numbers%s"):format(done.output, done.tensors, done.numbers,
+  output.print(("%s: %d tensors, %d numbers%s"):format(done.output, done.tensors, done.numbers,
     done.family and (" (" .. done.family .. ")") or ""))
-  if done.left_out > 0 then print(("left out: %d tensors that do not begin so"):format(done.left_out)) end
-  if done.renamed > 0 then print(("renamed: %d tensors, their prefix taken off"):format(done.renamed)) end
+  if done.left_out > 0 then
+    output.print(("left out: %d tensors that do not begin so"):format(done.left_out))
+  end
+  if done.renamed > 0 then
+    output.print(("renamed: %d tensors, their prefix taken off"):format(done.renamed))
+  end
   if done.half then print "floats are stored as float16; nightjar computes with them as float32" end
   if #done.kept_float32 > 0 then
-    print(("stored as they were, too large for float16: %s"):format(
+    output.print(("stored as they were, too large for float16: %s"):format(
       table.concat(done.kept_float32, ", ")))
   end
-  print(("%.1f MB became %.1f MB"):format(done.bytes_in / 1e6, done.bytes_out / 1e6))
+  output.print(("%.1f MB became %.1f MB"):format(done.bytes_in / 1e6, done.bytes_out / 1e6))
 end
 
 -- The same for a whole model.
@@ -113,11 +117,11 @@ local function convert_model(arguments)
 end
 
 local function report_model(done)
-  print(("%s: a nightjar %s of %s, %s, %d tensors used"):format(done.output,
+  output.print(("%s: a nightjar %s of %s, %s, %d tensors used"):format(done.output,
     done.dim and "model" or "captioner", done.family,
     done.dim and done.dim .. " dimensions" or done.tokens .. " tokens", done.used))
-  for _, s in ipairs(done.skipped) do print(("  left out %s: %s"):format(s.name, s.why)) end
-  if done.front_end then print("warning: " .. done.front_end) end
+  for _, s in ipairs(done.skipped) do output.print(("  left out %s: %s"):format(s.name, s.why)) end
+  if done.front_end then output.print("warning: " .. done.front_end) end
 end
 
 function command.run(arguments)

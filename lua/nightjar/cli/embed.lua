@@ -42,10 +42,10 @@ local function given(arguments)
 end
 
 local function show(report, path, elapsed)
-  print(("%d vectors of %d numbers in %s%s"):format(report.rows, report.dim, path,
+  output.print(("%d vectors of %d numbers in %s%s"):format(report.rows, report.dim, path,
     report.names and ", their sounds in " .. report.names or ""))
   if report.seconds > 0 and elapsed > 0 then
-    print(output.paint(("%d sounds, %.0f s in %.1f s (%.0f times real time)"):format(report.sounds,
+    output.print(output.paint(("%d sounds, %.0f s in %.1f s (%.0f times real time)"):format(report.sounds,
       report.seconds, elapsed, report.seconds / elapsed), "dim"))
   end
 end

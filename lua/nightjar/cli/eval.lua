@@ -79,13 +79,13 @@ local function zero_shot(evaluate, model, dataset, arguments)
     output.print_json(out)
     return 0
   end
-  print(dataset)
-  print(classifier)
-  print(result)
+  output.print(dataset)
+  output.print(classifier)
+  output.print(result)
   local confused = result:confusions()
   if #confused > 0 then print "\ntaken for another most often" end
   for _, c in ipairs(confused) do
-    print(("  %d of %d  %s as %s"):format(c.clips, c.of, c.name, c.taken_for_name))
+    output.print(("  %d of %d  %s as %s"):format(c.clips, c.of, c.name, c.taken_for_name))
   end
   return 0
 end
@@ -122,8 +122,8 @@ local function search(evaluate, model, dataset, arguments)
     output.print_json(out)
     return 0
   end
-  print(dataset)
-  print(result)
+  output.print(dataset)
+  output.print(result)
   return 0
 end
 
@@ -158,10 +158,12 @@ function command.run(arguments)
     end
     output.print_json(out)
   else
-    print(dataset)
-    print(result)
+    output.print(dataset)
+    output.print(result)
     for _, name in ipairs(LEVELS) do
-      if levels and levels[name] then print(("\nby the %s level alone\n%s"):format(name, levels[name])) end
+      if levels and levels[name] then
+        output.print(("\nby the %s level alone\n%s"):format(name, levels[name]))
+      end
     end
   end
   return 0

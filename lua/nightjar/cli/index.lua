@@ -30,17 +30,17 @@ local function skipped_text(skipped)
 end
 
 local function show(report, lib, elapsed)
-  print(("%d added, %d updated, %d unchanged, %d moved, %d missing, %d failed"):format(report.added,
+  output.print(("%d added, %d updated, %d unchanged, %d moved, %d missing, %d failed"):format(report.added,
     report.updated, report.unchanged, report.moved, report.missing, #report.failed))
   if next(report.skipped) then
-    print(output.paint("passed over, as no sounds: " .. skipped_text(report.skipped), "dim"))
+    output.print(output.paint("passed over, as no sounds: " .. skipped_text(report.skipped), "dim"))
   end
   for _, failure in ipairs(report.failed) do output.complain(failure.error) end
   if report.seconds > 0 and elapsed > 0 then
-    print(output.paint(("%.0f s of sound in %.1f s (%.0f times real time)"):format(report.seconds,
+    output.print(output.paint(("%.0f s of sound in %.1f s (%.0f times real time)"):format(report.seconds,
       elapsed, report.seconds / elapsed), "dim"))
   end
-  print(output.paint(tostring(lib), "dim"))
+  output.print(output.paint(tostring(lib), "dim"))
 end
 
 function command.run(arguments)

@@ -31,9 +31,9 @@ local function show_metadata(metadata)
   table.sort(keys)
   for i = 1, math.min(#keys, NOTES_SHOWN) do
     local text = tostring(metadata[keys[i]]):gsub("%c", " ")
-    print(("  %s: %s"):format(keys[i], #text > 200 and text:sub(1, 200) .. " …" or text))
+    output.print(("  %s: %s"):format(keys[i], #text > 200 and text:sub(1, 200) .. " …" or text))
   end
-  if #keys > NOTES_SHOWN then print(("  … and %d more"):format(#keys - NOTES_SHOWN)) end
+  if #keys > NOTES_SHOWN then output.print(("  … and %d more"):format(#keys - NOTES_SHOWN)) end
 end
 
 local function show_archive(info, arguments)
@@ -41,21 +41,21 @@ local function show_archive(info, arguments)
   for _, entry in ipairs(info.entries) do
     numbers, bytes = numbers + size_of(entry), bytes + entry.bytes
   end
-  print(("%s: %d tensors, %d numbers, %.1f MB"):format(info.container, #info.entries, numbers,
+  output.print(("%s: %d tensors, %d numbers, %.1f MB"):format(info.container, #info.entries, numbers,
     bytes / 1e6))
   if info.metadata.format == "nightjar-model" then
     local d = json.decode(info.metadata.descriptor or "") or {}
-    print(("nightjar model '%s', shared space of %d dimensions"):format(d.name or "?", d.dim or 0))
-    print(json.encode(d, { indent = true }))
+    output.print(("nightjar model '%s', shared space of %d dimensions"):format(d.name or "?", d.dim or 0))
+    output.print(json.encode(d, { indent = true }))
   elseif info.metadata.format == "nightjar-captioner" then
     local d = json.decode(info.metadata.descriptor or "") or {}
     local _, tokens = (info.metadata.vocabulary or ""):gsub("\n", "\n")
-    print(("nightjar captioner '%s', %d tokens, hears %s"):format(d.name or "?", tokens + 1,
+    output.print(("nightjar captioner '%s', %d tokens, hears %s"):format(d.name or "?", tokens + 1,
       d.audio and "sound files" or "frames"))
-    print(json.encode(d, { indent = true }))
+    output.print(json.encode(d, { indent = true }))
   else
     if info.family then
-      print(("family: %s%s"):format(info.family.title, info.family.prefix == "" and ""
+      output.print(("family: %s%s"):format(info.family.title, info.family.prefix == "" and ""
         or (", below '%s'"):format(info.family.prefix)))
     else
       print "family: none that nightjar knows"
@@ -64,16 +64,16 @@ local function show_archive(info, arguments)
   end
   if not arguments.tensors then return end
   for _, entry in ipairs(info.entries) do
-    print(("  %-5s (%s)  %s"):format(entry.dtype, table.concat(entry.shape, ", "), entry.name))
+    output.print(("  %-5s (%s)  %s"):format(entry.dtype, table.concat(entry.shape, ", "), entry.name))
   end
 end
 
 local function show_library(what)
   local c = upkeep.count(what.sounds)
-  print(("sound library: %s; %.0f s of sound"):format(upkeep.describe(c), c.seconds))
-  print(("indexed with %s%s"):format(what.model, what.source and (" (%s)"):format(what.source) or ""))
+  output.print(("sound library: %s; %.0f s of sound"):format(upkeep.describe(c), c.seconds))
+  output.print(("indexed with %s%s"):format(what.model, what.source and (" (%s)"):format(what.source) or ""))
   for _, sound in ipairs(what.sounds) do
-    if sound.error then print(("  %s: %s"):format(sound.path, sound.error)) end
+    if sound.error then output.print(("  %s: %s"):format(sound.path, sound.error)) end
   end
 end
 
@@ -136,7 +136,7 @@ function command.run(arguments)
     local keys = {}
     for key in pairs(what) do keys[#keys + 1] = key end
     table.sort(keys)
-    for _, key in ipairs(keys) do print(("  %s: %s"):format(key, tostring(what[key]))) end
+    for _, key in ipairs(keys) do output.print(("  %s: %s"):format(key, tostring(what[key]))) end
   end
   return 0
 end

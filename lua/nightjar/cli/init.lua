@@ -1,5 +1,6 @@
 --- The command line: `nightjar COMMAND …`. Results go to standard output, everything else to
---- standard error. Exit status: 0 done, 1 it failed or found nothing, 2 the command line is wrong.
+--- standard error. Exit status: 0 done, 1 it failed or found nothing, 2 the command line is wrong,
+--- 130 it was interrupted.
 local argparse = require "argparse"
 local output = require "nightjar.cli.output"
 
@@ -20,7 +21,7 @@ The index is the file .nightjar.njl in that folder (choose another with --librar
     :command_target "command"
     :add_help_command()
   parser:flag("--version", "Print the version and exit."):action(function()
-    print(require("nightjar")._VERSION)
+    output.print(require("nightjar")._VERSION)
     os.exit(0, true)
   end)
   parser:require_command(true)
@@ -61,8 +62,7 @@ function cli.main(arguments)
     return problem
   end, parsed)
   if not done then
-    output.complain(tostring(status):gsub("^.-:%d+: ", ""))
-    return 1
+    return output.fail((tostring(status):gsub("^.-:%d+: ", "")))
   end
   return status or 0
 end

@@ -1,5 +1,6 @@
 --- Text for people and JSON for machines.
 local json = require "dkjson"
+local plain = require "nightjar.plain"
 local system = require("nightjar.core").system
 
 local output = {}
@@ -15,19 +16,36 @@ end
 
 --- Text in a colour when standard output shows it.
 function output.paint(text, colour)
+  text = plain.lines(text)
   if not output.colourful(io.stdout) then return text end
   return ("\27[%sm%s\27[0m"):format(COLOURS[colour], text)
 end
 
-function output.print_json(value) print(json.encode(value, { indent = true })) end
+--- A line on standard output. What names, labels and captions hold of control characters is replaced;
+--- the colours of `paint` stay.
+function output.print(value)
+  local parts = {}
+  for text, colour in (tostring(value) .. "\27[0m"):gmatch "(.-)(\27%[%d*m)" do
+    parts[#parts + 1] = plain.lines(text)
+    parts[#parts + 1] = colour
+  end
+  parts[#parts] = nil
+  io.stdout:write(table.concat(parts), "\n")
+end
+
+--- JSON with sorted keys; bytes of names that are not UTF-8 become U+FFFD, as JSON cannot hold them.
+function output.print_json(value)
+  local shown, keys = plain.tree(value)
+  print(json.encode(shown, { indent = true, keyorder = keys }))
+end
 
 --- A line on standard error.
-function output.complain(text) io.stderr:write("nightjar: ", tostring(text), "\n") end
+function output.complain(text) io.stderr:write("nightjar: ", plain.lines(tostring(text)), "\n") end
 
---- Complains and gives the exit status of failure.
+--- Complains and gives the exit status of failure: 130, as shells have it, after Ctrl-C.
 function output.fail(text)
   output.complain(text)
-  return 1
+  return tostring(text):find("interrupted", 1, true) and 130 or 1
 end
 
 --- Ten characters, more of them full the nearer a share is to 1.

@@ -28,8 +28,8 @@ function command.run(arguments)
     output.print_json(gone)
     return 0
   end
-  for _, sound in ipairs(gone) do print(sound) end
-  print(("%d missing sounds %s"):format(#gone, dry and "would be forgotten" or "are forgotten"))
+  for _, sound in ipairs(gone) do output.print(sound) end
+  output.print(("%d missing sounds %s"):format(#gone, dry and "would be forgotten" or "are forgotten"))
   return 0
 end
 

@@ -74,26 +74,26 @@ local function words_text(words)
 end
 
 local function print_hits(query, hits, calibrated)
-  print(output.paint(query, "bold"))
+  output.print(output.paint(query, "bold"))
   if #hits == 0 then
-    print("  the library is empty, or nothing in it can be searched (nightjar info says more)")
+    output.print("  the library is empty, or nothing in it can be searched (nightjar info says more)")
     return
   end
   if #hits.unknown > 0 then
-    print(output.paint("  words new to the model: " .. table.concat(hits.unknown, ", "),
+    output.print(output.paint("  words new to the model: " .. table.concat(hits.unknown, ", "),
       "yellow"))
   end
-  if hits.note then print(output.paint("  " .. hits.note .. ": the hits are guesses", "yellow")) end
+  if hits.note then output.print(output.paint("  " .. hits.note .. ": the hits are guesses", "yellow")) end
   local warning = calibrated and not hits.note and caution(hits[1].score)
-  if warning then print(output.paint("  " .. warning, "yellow")) end
+  if warning then output.print(output.paint("  " .. warning, "yellow")) end
   for rank, hit in ipairs(hits) do
     local clamped = math.max(0, math.min(1, hit.score))
-    print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(output.bar(clamped), colour_of(clamped)),
+    output.print(("  %d  %s %5s  %s  %s"):format(rank, output.paint(output.bar(clamped), colour_of(clamped)),
       calibrated and ("%.0f %%"):format(100 * clamped) or ("%.2f"):format(hit.score),
       ("%s–%s"):format(output.time(hit.from), output.time(hit.to)),
       short(hit.path) .. (hit.missing and " (missing)" or "")))
     if hit.words and #hit.words > 0 then
-      print(output.paint("     " .. words_text(hit.words), "dim"))
+      output.print(output.paint("     " .. words_text(hit.words), "dim"))
     end
   end
 end

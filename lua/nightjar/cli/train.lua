@@ -31,7 +31,7 @@ function command.run(arguments)
   local result
   result, message = require("nightjar.train.recipe").run(configuration)
   if not result then return output.fail(message) end
-  print(("%d updates (%s); wrote %s"):format(result.steps, result.stopped, configuration.out))
+  output.print(("%d updates (%s); wrote %s"):format(result.steps, result.stopped, configuration.out))
   return 0
 end
 

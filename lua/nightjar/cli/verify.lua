@@ -17,14 +17,14 @@ end
 
 local function show(path, report, repair)
   for _, p in ipairs(report.problems) do
-    print(p.path and ("%s: %s"):format(p.path, p.problem) or p.problem)
+    output.print(p.path and ("%s: %s"):format(p.path, p.problem) or p.problem)
   end
   if #report.problems == 0 then
-    print(path .. ": all rows are as they were written")
+    output.print(path .. ": all rows are as they were written")
   elseif repair then
-    print(("%s: repaired; %d sounds wait for nightjar index"):format(path, report.mended))
+    output.print(("%s: repaired; %d sounds wait for nightjar index"):format(path, report.mended))
   else
-    print(("%s: %d problems; nightjar verify --repair has what is damaged indexed again"):format(path,
+    output.print(("%s: %d problems; nightjar verify --repair has what is damaged indexed again"):format(path,
       #report.problems))
   end
 end

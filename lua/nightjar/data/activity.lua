@@ -5,6 +5,7 @@ local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
 
 local activity = {}
+local format = require("nightjar.core").system.format
 
 local HOP = 0.01 -- seconds a frame
 local RATE = 16000 -- enough to see where sound is; decoding is most of the work
@@ -116,7 +117,7 @@ Finder.__name = "nightjar.Activity"
 local function key_of(path)
   local size, mtime, code = fs.stat(path)
   if not size then return nil, mtime, code end
-  return ("%d %d"):format(size, mtime)
+  return format("%d %d", size, mtime)
 end
 
 --- The activity of a sound file; found once and remembered while the file keeps its size and time.
@@ -143,7 +144,7 @@ function Finder:of(path)
   return entry.found
 end
 
-local function number_text(x) return ("%.17g"):format(x) end
+local function number_text(x) return format("%.17g", x) end
 
 local function entry_text(path, entry)
   local fields = { path, entry.key }

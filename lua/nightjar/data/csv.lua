@@ -13,6 +13,7 @@
 --- Everything else that is malformed is an error which names the file and the line.
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
+local format = require("nightjar.core").system.format
 
 local csv = {}
 
@@ -352,7 +353,7 @@ function csv.parse(text, options)
 end
 
 local function quote(field, separator)
-  local text = tostring(field)
+  local text = type(field) == "number" and format("%s", field) or tostring(field) -- numbers with a point
   if text:find('[\r\n"]') or text:find(separator, 1, true) or text:find "^%s" or text:find "%s$"
     or text:find "^\xEF\xBB\xBF" then
     return '"' .. text:gsub('"', '""') .. '"'

@@ -13,18 +13,19 @@ local Entries = {}
 Entries.__index = Entries
 
 local entries = {}
+local format = require("nightjar.core").system.format
 
 --- A descriptor as one line that is the same for equal descriptors.
 ---@param value any
 ---@return string
 function entries.line(value)
   if type(value) ~= "table" then
-    return math.type(value) == "float" and ("%.17g"):format(value) or tostring(value)
+    return math.type(value) == "float" and format("%.17g", value) or tostring(value)
   end
   local keys, out = {}, {}
   for key in pairs(value) do keys[#keys + 1] = key end
   table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for i, key in ipairs(keys) do out[i] = ("%s=%s"):format(key, entries.line(value[key])) end
+  for i, key in ipairs(keys) do out[i] = format("%s=%s", key, entries.line(value[key])) end
   return "{" .. table.concat(out, ",") .. "}"
 end
 
@@ -51,11 +52,11 @@ function Entries:identity(path)
   if self.check == "content" then
     local bytes, message, code = fs.read(path)
     if not bytes then return nil, message, code end
-    return ("%d bytes, digest %s"):format(#bytes, core.digest(bytes))
+    return format("%d bytes, digest %s", #bytes, core.digest(bytes))
   end
   local size, mtime, code = fs.stat(path)
   if not size then return nil, mtime, code end
-  return ("%s, %d bytes, changed %d"):format(path, size, mtime)
+  return format("%s, %d bytes, changed %d", path, size, mtime)
 end
 
 local function entry_path(self, identity)

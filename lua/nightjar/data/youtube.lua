@@ -23,7 +23,7 @@ function youtube.names(row)
       stem .. "_" .. start,
       stem .. "_" .. whole,
       stem .. "_" .. whole .. "_" .. to,
-      ("%s_%.3f_%.3f"):format(stem, from, from + 10),
+      require("nightjar.core").system.format("%s_%.3f_%.3f", stem, from, from + 10),
       ("%s_%d_%d"):format(stem, from * 1000 // 1, (from + 10) * 1000 // 1),
       ("%s_%d"):format(stem, from * 1000 // 1),
       stem,

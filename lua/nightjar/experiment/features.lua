@@ -12,6 +12,7 @@
 local core = require "nightjar.core"
 local fs = require "nightjar.fs"
 local json = require "dkjson"
+local format = require("nightjar.core").system.format
 local loader = require "nightjar.data.loader"
 local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
@@ -29,10 +30,10 @@ local function digest(encoder)
   for _, name in ipairs(names) do
     local tensor = state[name]:detach():double():reshape(-1)
     local ramp = core.arange(1, tensor.shape[1], { dtype = "float64" })
-    parts[#parts + 1] = ("%s %.17g %.17g"):format(name, tensor:sum():item(),
+    parts[#parts + 1] = format("%s %.17g %.17g", name, tensor:sum():item(),
       (tensor * ramp):sum():item())
   end
-  return ("%016x"):format(random.hash(table.concat(parts, "\n")))
+  return format("%016x", random.hash(table.concat(parts, "\n")))
 end
 
 -- Scenes are a function of their seed and options; files are known by name, size and time.
@@ -48,14 +49,14 @@ local function identity_of_source(source)
       for _, clip in ipairs(list) do clips[#clips + 1] = clip.id end
     end
     table.sort(clips)
-    parts[#parts + 1] = ("%016x"):format(random.hash(table.concat(clips, "\n")))
+    parts[#parts + 1] = format("%016x", random.hash(table.concat(clips, "\n")))
   else
     local list = {}
     for i, clip in ipairs(source.clips) do
       local size, time = fs.stat(clip.path or "")
-      list[i] = ("%s %s %s"):format(clip.id, tostring(size), tostring(time))
+      list[i] = format("%s %s %s", clip.id, tostring(size), tostring(time))
     end
-    parts[#parts + 1] = ("%016x"):format(random.hash(table.concat(list, "\n")))
+    parts[#parts + 1] = format("%016x", random.hash(table.concat(list, "\n")))
   end
   return table.concat(parts, "; ")
 end
@@ -65,7 +66,7 @@ local function identity_of(o)
     "source: " .. identity_of_source(o.source),
     "front-end: " .. record.line(o.front_end:descriptor()),
     "encoder: " .. record.line(o.encoder:descriptor()) .. ", weights " .. digest(o.encoder),
-    ("seconds: %g"):format(o.max_seconds),
+    format("seconds: %g", o.max_seconds),
   }, "\n")
 end
 
@@ -143,7 +144,7 @@ return function(path, options)
   })
   local kind = opts.type_name(o.source)
   if kind ~= "nightjar.Dataset" and kind ~= "nightjar.Scenes" then
-    error(("experiment.features: option 'source' must be a data set or scenes, got a %s"):format(
+    error(format("experiment.features: option 'source' must be a data set or scenes, got a %s",
       kind), 2)
   end
   local identity = identity_of(o)

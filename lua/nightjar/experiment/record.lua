@@ -5,6 +5,7 @@
 --- names find it.
 local fs = require "nightjar.fs"
 local json = require "dkjson"
+local format = require("nightjar.core").system.format
 local random = require "nightjar.data.random"
 
 local record = {}
@@ -14,8 +15,8 @@ local record = {}
 ---@return string
 function record.line(value)
   if type(value) ~= "table" then
-    if type(value) == "string" then return ("%q"):format(value) end
-    return math.type(value) == "float" and ("%.17g"):format(value) or tostring(value)
+    if type(value) == "string" then return format("%q", value) end
+    return math.type(value) == "float" and format("%.17g", value) or tostring(value)
   end
   local keys, out = {}, {}
   for key in pairs(value) do keys[#keys + 1] = key end
@@ -23,7 +24,7 @@ function record.line(value)
     if math.type(a) and math.type(b) then return a < b end
     return type(a) == type(b) and tostring(a) < tostring(b) or type(a) < type(b)
   end)
-  for i, key in ipairs(keys) do out[i] = ("%s=%s"):format(key, record.line(value[key])) end
+  for i, key in ipairs(keys) do out[i] = format("%s=%s", key, record.line(value[key])) end
   return "{" .. table.concat(out, ",") .. "}"
 end
 
@@ -44,7 +45,7 @@ end
 function record.key(config, seed, setting)
   local text = table.concat({ record.line(substance(config)), tostring(seed),
     record.line(setting) }, "\n")
-  return ("%016x"):format(random.hash(text))
+  return format("%016x", random.hash(text))
 end
 
 ---@param folder string

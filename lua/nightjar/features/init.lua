@@ -47,7 +47,7 @@ local function made_with(tower, o)
     "nightjar features 1, " .. o.dtype,
     "front-end: " .. entries.line(tower.front_end:descriptor()),
     "encoder: " .. entries.line(tower.encoder:descriptor()) .. ", weights " .. digest_of(tower.encoder),
-    ("clip: %s; at most %g seconds"):format(tower.clip or "pool", o.max_seconds),
+    core.system.format("clip: %s; at most %g seconds", tower.clip or "pool", o.max_seconds),
   }, "\n")
 end
 
@@ -105,7 +105,7 @@ local function hear(self, path, next_tile, all)
     end
     if self.round then frames, clip = self.round(frames), self.round(clip) end
     return { frames = frames, clip = clip },
-      { step = ("%.17g"):format(heard.step), seconds = ("%.17g"):format(heard.seconds) }
+      { step = core.system.format("%.17g", heard.step), seconds = core.system.format("%.17g", heard.seconds) }
   end)
 end
 

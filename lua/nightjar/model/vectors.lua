@@ -12,13 +12,15 @@ local csv = require "nightjar.data.csv"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
 local stream = require "nightjar.model.stream"
+local plain = require "nightjar.plain"
 local json = require "dkjson"
+local format = require("nightjar.core").system.format
 
 local vectors = {}
 
 local formats = {}
 
-local function number(x) return ("%.9g"):format(x) end -- a float32 comes back from it
+local function number(x) return format("%.9g", x) end -- a float32 comes back from it
 
 local function numbers(vector)
   local list = vector:totable()
@@ -46,12 +48,12 @@ formats.csv = {
 
 formats.jsonl = {
   row = function(self, path, from, to, vector)
-    return self.file:write(('{"path":%s,"from":%s,"to":%s,"vector":[%s]}\n'):format(
-      json.quotestring(path), number(from), number(to), table.concat(numbers(vector), ",")))
+    return self.file:write(format('{"path":%s,"from":%s,"to":%s,"vector":[%s]}\n',
+      plain.json(path), number(from), number(to), table.concat(numbers(vector), ",")))
   end,
   failure = function(self, path, clip)
-    return self.file:write(('{"path":%s,"error":%s,"code":%s}\n'):format(json.quotestring(path),
-      json.quotestring(clip.error), json.quotestring(clip.code or "EIO")))
+    return self.file:write(format('{"path":%s,"error":%s,"code":%s}\n', plain.json(path),
+      plain.json(clip.error), plain.json(clip.code or "EIO")))
   end,
 }
 
@@ -63,13 +65,13 @@ local function padded(text, size) return text .. (" "):rep(size - #text) end
 local NPY = 128 -- bytes of the header
 
 local function npy_header(rows, dim)
-  local dict = ("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }"):format(rows, dim)
+  local dict = format("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", rows, dim)
   return string.pack("<c6BBs2", "\x93NUMPY", 1, 0, padded(dict, NPY - 11) .. "\n")
 end
 
 local function safetensors_header(self, rows)
-  return ('{"__metadata__":%s,"vectors":{"dtype":"F32","shape":[%d,%d],"data_offsets":[0,%d]}}')
-    :format(self.about, rows, self.dim, rows * self.dim * 4)
+  return format('{"__metadata__":%s,"vectors":{"dtype":"F32","shape":[%d,%d],"data_offsets":[0,%d]}}',
+    self.about, rows, self.dim, rows * self.dim * 4)
 end
 
 local MOST = 10 ^ 12 // 1 | 0 -- rows that a header has room for
@@ -174,7 +176,7 @@ end
 local function check_path(path)
   opts.arg("model:save_vectors", 1, "path", path, "string", 4)
   if formats[fs.extension(path)] then return end
-  error(("model:save_vectors: '%s' must end in .npy, .safetensors, .csv or .jsonl"):format(path), 3)
+  error(format("model:save_vectors: '%s' must end in .npy, .safetensors, .csv or .jsonl", path), 3)
 end
 
 --- See model:save_vectors.
@@ -194,7 +196,7 @@ function vectors.save(model, path, sounds, options)
   local report = { sounds = 0, seconds = 0, failed = {} }
   local encoding <close> = stream.open(model, sounds, o, "model:save_vectors")
   for i, clip in encoding.next, encoding do
-    local label = clip.path or ("sound %d"):format(i)
+    local label = clip.path or format("sound %d", i)
     local ok
     ok, message, code = output:add(clip, label, o.segments)
     if not ok then return nil, message, code end

@@ -1,6 +1,7 @@
 --- Means with intervals as SVG: horizontal bars for configurations, lines for a number that was
 --- varied. Readable in any browser and in print; colours differ in lightness too.
 local svg = require "nightjar.plot.svg"
+local format = require("nightjar.core").system.format
 
 local chart = {}
 
@@ -31,7 +32,7 @@ end
 
 local function tick_text(value, step)
   local digits = math.max(0, math.ceil(-math.log(step, 10) - 1e-9))
-  return (("%." .. digits .. "f"):format(value + 0.0))
+  return format("%." .. digits .. "f", value + 0.0)
 end
 
 -- The extent of values with their intervals. Bars begin at 0; lines do not have to.
@@ -50,17 +51,17 @@ end
 local function document(width, height, body) return svg.document(width, height, body, INK) end
 
 local function text(x, y, anchor, content, more)
-  return ('<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>'):format(x, y, anchor,
+  return format('<text x="%.1f" y="%.1f" text-anchor="%s"%s>%s</text>', x, y, anchor,
     more and " " .. more or "", escape(content))
 end
 
 local function stroke(x1, y1, x2, y2, colour, thickness)
-  return ('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%g"/>')
-    :format(x1, y1, x2, y2, colour, thickness or 1)
+  return format('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="%g"/>',
+    x1, y1, x2, y2, colour, thickness or 1)
 end
 
 local function shown(value, shared)
-  return (("%." .. (shared.digits or 1) .. "f"):format(value))
+  return format("%." .. (shared.digits or 1) .. "f", value)
 end
 
 local function value_text(p, shared)
@@ -97,7 +98,7 @@ function chart.bars(bars, shared)
     local middle = y + BAR / 2
     local x0, x1 = math.min(at(0), at(bar.y)), math.max(at(0), at(bar.y))
     body[#body + 1] = text(left - 8, middle + 4, "end", bar.label)
-    body[#body + 1] = ('<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s"/>'):format(x0, y,
+    body[#body + 1] = format('<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s"/>', x0, y,
       x1 - x0, BAR, bar.marked and "#999999" or COLOURS[1])
     local stop = x1
     if is_number(bar.low) and is_number(bar.high) then
@@ -108,8 +109,8 @@ function chart.bars(bars, shared)
     end
     body[#body + 1] = text(stop + 6, middle + 4, "start", value_text(bar, shared))
     if bar.marked then
-      body[#body + 1] = ('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#999999" '
-        .. 'stroke-dasharray="4 3"/>'):format(at(bar.y), top, at(bar.y), bottom)
+      body[#body + 1] = format('<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="#999999" '
+        .. 'stroke-dasharray="4 3"/>', at(bar.y), top, at(bar.y), bottom)
     end
   end
   return document(width, bottom + 34 + MARGIN, body)
@@ -128,15 +129,15 @@ local function draw_series(body, each, colour, at_x, at_y)
   local path = {}
   for i, p in ipairs(each.points) do
     local x, y = at_x(p.x), at_y(p.y)
-    path[i] = ("%.1f,%.1f"):format(x, y)
+    path[i] = format("%.1f,%.1f", x, y)
     if is_number(p.low) and is_number(p.high) then
       body[#body + 1] = stroke(x, at_y(p.low), x, at_y(p.high), colour, 1.5)
       body[#body + 1] = stroke(x - 4, at_y(p.low), x + 4, at_y(p.low), colour, 1.5)
       body[#body + 1] = stroke(x - 4, at_y(p.high), x + 4, at_y(p.high), colour, 1.5)
     end
-    body[#body + 1] = ('<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>'):format(x, y, colour)
+    body[#body + 1] = format('<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>', x, y, colour)
   end
-  body[#body + 1] = ('<polyline points="%s" fill="none" stroke="%s" stroke-width="1.5"/>'):format(
+  body[#body + 1] = format('<polyline points="%s" fill="none" stroke="%s" stroke-width="1.5"/>',
     table.concat(path, " "), colour)
 end
 
@@ -176,11 +177,11 @@ function chart.lines(series, shared, x_label)
   end
   for _, x in ipairs(xs) do
     body[#body + 1] = stroke(at_x(x), bottom, at_x(x), bottom + 4, INK)
-    body[#body + 1] = text(at_x(x), bottom + 18, "middle", ("%g"):format(x))
+    body[#body + 1] = text(at_x(x), bottom + 18, "middle", format("%g", x))
   end
   body[#body + 1] = text(left + plot_w / 2, bottom + 36, "middle", x_label)
-  body[#body + 1] = ('<text transform="translate(%d %.1f) rotate(-90)" text-anchor="middle">%s</text>')
-    :format(MARGIN + 8, top + plot_h / 2, escape(shared.value_label))
+  body[#body + 1] = format('<text transform="translate(%d %.1f) rotate(-90)" text-anchor="middle">%s</text>',
+    MARGIN + 8, top + plot_h / 2, escape(shared.value_label))
   for i, each in ipairs(series) do
     local colour = COLOURS[(i - 1) % #COLOURS + 1]
     draw_series(body, each, colour, at_x, at_y)

@@ -1,6 +1,8 @@
 --- SVG: what all drawings have in common, and a labelled matrix as a heat map, readable in any browser and
 --- in print.
 local svg = {}
+local format = require("nightjar.core").system.format
+local plain = require "nightjar.plain"
 
 local CELL, LABEL_CHARACTER, MARGIN = 26, 7, 16
 
@@ -18,12 +20,13 @@ local function colour(t)
   local a, b, f = STOPS[i + 1], STOPS[i + 2], t - i
   local c = {}
   for k = 1, 3 do c[k] = math.floor(a[k] + (b[k] - a[k]) * f + 0.5) end
-  return ("#%02x%02x%02x"):format(c[1], c[2], c[3]), t > 2.6
+  return format("#%02x%02x%02x", c[1], c[2], c[3]), t > 2.6
 end
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
---- A text as it stands in an element or an attribute.
-local function escape(text) return (tostring(text):gsub('[&<>"]', ENTITIES)) end
+--- A text as it stands in an element or an attribute. What XML cannot hold, control characters and bytes
+--- that are not UTF-8, becomes U+FFFD.
+local escape = function(text) return (plain.text(tostring(text)):gsub('[&<>"]', ENTITIES)) end
 svg.escape = escape
 
 --- A whole file: a white page with what is on it.
@@ -34,10 +37,10 @@ svg.escape = escape
 ---@return string
 function svg.document(width, height, body, ink)
   width, height = math.ceil(width), math.ceil(height)
-  return ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
+  return format('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" '
     .. 'font-family="sans-serif" font-size="12"%s>\n<rect width="%d" height="%d" '
-    .. 'fill="white"/>\n%s\n</svg>\n'):format(width, height, width, height,
-    ink and (' fill="%s"'):format(ink) or "", width, height, table.concat(body, "\n"))
+    .. 'fill="white"/>\n%s\n</svg>\n', width, height, width, height,
+    ink and format(' fill="%s"', ink) or "", width, height, table.concat(body, "\n"))
 end
 
 local function longest(labels)
@@ -61,10 +64,10 @@ local function cell(x, y, value, t, label)
   local known = value == value
   local fill, dark_text = colour(known and t or 0)
   local ink = (dark_text or not known) and "black" or "white"
-  return ('<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>%s: %s</title></rect>\n'
-    .. '<text x="%.1f" y="%.1f" text-anchor="middle" font-size="8" fill="%s">%s</text>'):format(
-    x, y, CELL, CELL, known and fill or UNKNOWN, label, known and ("%.4f"):format(value) or "none",
-    x + CELL / 2, y + CELL / 2 + 3, ink, known and ("%.2f"):format(value) or "–")
+  return format('<rect x="%d" y="%d" width="%d" height="%d" fill="%s"><title>%s: %s</title></rect>\n'
+    .. '<text x="%.1f" y="%.1f" text-anchor="middle" font-size="8" fill="%s">%s</text>',
+    x, y, CELL, CELL, known and fill or UNKNOWN, label, known and format("%.4f", value) or "none",
+    x + CELL / 2, y + CELL / 2 + 3, ink, known and format("%.2f", value) or "–")
 end
 
 ---@param rows number[][]
@@ -80,13 +83,13 @@ function svg.matrix(rows, row_labels, column_labels)
   local out = {}
   for j, label in ipairs(column_labels) do
     local x = left + (j - 0.5) * CELL + 4
-    out[#out + 1] = ('<text transform="translate(%.1f %d) rotate(-90)">%s</text>'):format(x,
+    out[#out + 1] = format('<text transform="translate(%.1f %d) rotate(-90)">%s</text>', x,
       top - 6,
       escape(label))
   end
   for i, row in ipairs(rows) do
     local y = top + (i - 1) * CELL
-    out[#out + 1] = ('<text x="%d" y="%.1f" text-anchor="end">%s</text>'):format(left - 6,
+    out[#out + 1] = format('<text x="%d" y="%.1f" text-anchor="end">%s</text>', left - 6,
       y + CELL / 2 + 4, escape(row_labels[i]))
     for j, value in ipairs(row) do
       out[#out + 1] = cell(left + (j - 1) * CELL, y, value, (value - low) / (high - low),

@@ -1,6 +1,7 @@
 --- Tables as JSON text that come back exactly: JSON writers round floats, and a resumed run must
 --- not. Floats travel as hexadecimal strings under a key of their own, integers as they are.
 local json = require "dkjson"
+local format = require("nightjar.core").system.format
 
 local exact = {}
 
@@ -12,7 +13,7 @@ local function frozen(value, where)
     local out = {}
     for key, item in pairs(value) do
       if type(key) ~= "string" and math.type(key) ~= "integer" then
-        error(("train: state '%s' has a %s as key"):format(where, type(key)), 0)
+        error(format("train: state '%s' has a %s as key", where, type(key)), 0)
       end
       out[key] = frozen(item, where .. "." .. tostring(key))
     end
@@ -23,10 +24,10 @@ local function frozen(value, where)
     if value ~= value then return { [KEY] = "nan" } end
     if value == math.huge then return { [KEY] = "inf" } end
     if value == -math.huge then return { [KEY] = "-inf" } end
-    return { [KEY] = ("%a"):format(value) }
+    return { [KEY] = format("%a", value) }
   end
   if kind == "number" or kind == "string" or kind == "boolean" then return value end
-  error(("train: state '%s' is a %s, which a checkpoint cannot hold"):format(where, kind), 0)
+  error(format("train: state '%s' is a %s, which a checkpoint cannot hold", where, kind), 0)
 end
 
 local SPECIAL = { nan = 0 / 0, inf = math.huge, ["-inf"] = -math.huge }
