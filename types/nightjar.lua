@@ -1586,6 +1586,9 @@ nj.finetune = {}
 ---@field dim? integer width of the shared space; the model's when left out, 256 of a new one
 ---@field dropout? number of new projections; 0.1 when left out
 ---@field unfreeze? boolean trains the model's text encoder, too, at a fifth of the rate
+---@field extend? boolean new words of the captions become tokens of a WordPiece vocabulary (true)
+---@field keep? number how much what the model knows counts against what is new (1; 0: not at all)
+---@field rehearse? string[] texts that are to stay where they are; else captions and words that the model knows
 ---@field epochs? integer 40 when left out
 ---@field batch? integer 64 when left out
 ---@field lr? number 1e-3, or 5e-4 where nothing is new

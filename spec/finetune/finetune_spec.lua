@@ -49,7 +49,7 @@ describe("nj.finetune", function()
       features = folder .. "/features", run = ("%s/run%d"):format(folder, runs),
       epochs = 30, batch = 6, patience = 30,
       lr = 2e-2 }
-    for key, value in pairs(more) do o[key] = value or nil end
+    for key, value in pairs(more) do o[key] = value end
     return nj.finetune(o)
   end
   local function weights(model, prefix)
@@ -67,7 +67,7 @@ describe("nj.finetune", function()
     local audio, text = weights(model, "audio.encoder."), weights(model, "text.encoder.")
     local head = weights(model, "text.projection.")
     local out = folder .. "/a.safetensors"
-    local result = assert(tune { model = model, test = sets.test, out = out })
+    local result = assert(tune { model = model, test = sets.test, out = out, extend = false })
     assert.equal(model, result.model)
     assert.equal(audio, weights(model, "audio.encoder."))
     assert.equal(text, weights(model, "text.encoder."))
@@ -105,9 +105,42 @@ describe("nj.finetune", function()
     assert.not_equal(text, weights(model, "text.encoder."))
   end)
 
+  it("gives a model new words behind those that it has, and keeps what it knows", function()
+    local model = tiny_model.new()
+    local n, vectors = #model.text_tower.vocabulary, model:text { "rain", "dog and cat" }
+    assert.same({ "rings" }, model:unknown_words "a bell rings")
+    local out = folder .. "/words.safetensors"
+    local result = assert(tune { model = model, epochs = 1, lr = 1e-12, out = out })
+    table.sort(result.words)
+    assert.same({ "falls", "is", "rings" }, result.words)
+    assert.equal(n + 3, #model.text_tower.vocabulary)
+    for i = 1, n do assert.equal(tiny_model.vocabulary[i], model.text_tower.vocabulary[i]) end
+    assert.same({}, model:unknown_words "a bell rings")
+    assert.near(1, (vectors * model:text { "rain", "dog and cat" }):sum(2):min():item(), 1e-5)
+    assert.is_true(result.kept.texts >= 5)
+    assert.near(1, result.kept.cosine, 1e-5)
+    assert.matches("new words: 3\nkept: ", tostring(result))
+    local saved = assert(nj.load(out))
+    assert.same({}, saved:unknown_words "a bell rings")
+    assert.equal(model:text("a bell rings"):bytes(), saved:text("a bell rings"):bytes())
+  end)
+
+  it("forgets less the more is kept", function()
+    local cosines, texts = {}, { "rain", "dog", "the wind", "a cat and a dog" }
+    for i, keep in ipairs { 0, 5 } do
+      local model = tiny_model.new()
+      local before = model:text(texts)
+      local result = assert(tune { model = model, keep = keep, rehearse = texts, extend = false,
+        epochs = 15 })
+      assert.equal(keep == 0, result.kept == nil)
+      cosines[i] = (before * model:text(texts)):sum(2):mean():item()
+    end
+    assert.is_true(cosines[2] > cosines[1], cosines[1] .. " " .. cosines[2])
+  end)
+
   it("gives a model levels that it had not, and keeps what it had", function()
     local first = tiny_model.new()
-    local result = assert(tune { model = first, epochs = 3, fusion = { steps = 4 },
+    local result = assert(tune { model = first, extend = false, epochs = 3, fusion = { steps = 4 },
       hci = { levels = { "clip", "frame" } } })
     assert.same({ "clip", "frame" }, result.model.head:levels())
     assert.equal(weights(first, "text.encoder."), weights(result.model, "text.encoder."))

@@ -6,7 +6,7 @@ local output = require "nightjar.cli.output"
 
 local cli = {}
 
-local commands = { "index", "search", "train", "eval", "classify", "caption", "embed", "info",
+local commands = { "index", "search", "train", "eval", "classify", "caption", "embed", "finetune", "info",
   "convert", "verify", "prune" }
 
 local function make_parser()

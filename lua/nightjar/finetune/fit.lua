@@ -82,8 +82,9 @@ end
 ---@param model nightjar.Model
 ---@param sets { train: nightjar.FeatureSet, validation: nightjar.FeatureSet }
 ---@param o table of nj.finetune, with fresh_text and with_text
+---@param rehearsed? table of finetune/rehearsal.lua: what is to be kept
 ---@return table result of nj.train
-function fit.run(model, sets, o)
+function fit.run(model, sets, o, rehearsed)
   local learner, parameters = fit.learner(model, o.with_text)
   local source = batches_of(sets.train, (measure.meanings(sets.train.clips)), o)
   local steps = o.epochs * (#sets.train // math.min(o.batch, #sets.train))
@@ -95,9 +96,11 @@ function fit.run(model, sets, o)
     step = function(batch)
       local a = sets.train:take(batch.rows)
       a.rng = rng
-      local levels = model.head:similarity(text_levels(model, batch.texts, rng, o.with_text),
-        model.head:audio(a))
-      return model.head:loss(levels, { ids = batch.ids })
+      local heard = model.head:audio(a)
+      local function encode(texts) return text_levels(model, texts, rng, o.with_text) end
+      local loss = model.head:loss(model.head:similarity(encode(batch.texts), heard), { ids = batch.ids })
+      if not rehearsed then return loss end
+      return loss + rehearsed:loss(a, heard, rng, encode)
     end,
     evaluate = function()
       local m = measure.measure(measure.compare(model, sets.validation), { bootstrap = 0, seed = 1 })

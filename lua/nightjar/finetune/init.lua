@@ -19,6 +19,7 @@ local judge = require "nightjar.train.judge"
 local measure = require "nightjar.finetune.measure"
 local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
+local rehearsal = require "nightjar.finetune.rehearsal"
 local report = require "nightjar.metrics.report"
 local settings = require "nightjar.finetune.settings"
 local start = require "nightjar.finetune.start"
@@ -62,7 +63,7 @@ end
 -- ---- after training ----
 
 -- How much each level counts, and what scores are worth as probabilities.
-local function finish(model, sets, o)
+local function finish(model, sets, o, known)
   local compared = measure.compare(model, sets.validation)
   local meanings = measure.meanings(sets.validation.clips)
   if #model.head:levels() > 1 then
@@ -82,7 +83,10 @@ local function finish(model, sets, o)
     owners[row] = owners[row] or {}
     table.insert(owners[row], clip)
   end
-  model.calibration = judge.calibrate(model, core.stack(bank, 1), compared.S, owners, meanings)
+  local whole = core.stack(bank, 1)
+  -- What the model was calibrated against stays among what queries are judged by.
+  if known then whole = core.cat({ whole, known:to "float32" }, 1) end
+  model.calibration = judge.calibrate(model, whole, compared.S, owners, meanings)
 end
 
 local function measure_all(model, sets, o)
@@ -129,6 +133,9 @@ local RULES = {
   dim = { type = "integer", min = 1 },
   dropout = { type = "number", default = 0.1, min = 0, below = 1 },
   unfreeze = { type = "boolean", default = false },
+  extend = { type = "boolean", default = true },
+  keep = { type = "number", min = 0 },
+  rehearse = "table",
   epochs = { type = "integer", default = 40, min = 1 },
   batch = { type = "integer", default = 64, min = 2 },
   lr = { type = "number", above = 0 },
@@ -194,10 +201,10 @@ local function check_features(sets)
 end
 
 -- Trains; the weights as they were stay when no epoch was better on validation.
-local function train_best(model, sets, o, before)
+local function train_best(model, sets, o, before, rehearsed)
   local _, parameters = fit.learner(model, o.with_text)
   local saved = copy_state(parameters)
-  local result = fit.run(model, sets, o)
+  local result = fit.run(model, sets, o, rehearsed)
   local best = result.best[1]
   if best and best.metric > before.validation.score then
     return result, { epoch = best.epoch, score = best.metric }
@@ -220,6 +227,15 @@ local function result_of(self)
   return setmetatable(self, Finetuned)
 end
 
+-- What the model knows and is to keep; nil where all of it is new.
+local function rehearsal_of(model, begun, o)
+  local weight = o.keep or 1
+  if begun.fresh_text or begun.fresh_head or weight == 0 then return nil end
+  local _, parameters = fit.learner(model, o.with_text)
+  return rehearsal.new(model, parameters, { texts = o.rehearse or begun.known, weight = weight,
+    seed = o.seed })
+end
+
 --- Fine-tunes. Raises what is wrong with the options.
 ---
 ---   model | encoder  a model, its file or its name, to go on with; or { name =, checkpoint = }, an
@@ -236,13 +252,20 @@ end
 ---   hci, dim         levels of the head, as nj.head takes them, and the width of the shared space; those
 ---                    of the model when left out, and of a new model one vector a clip in 256 dimensions
 ---   unfreeze         trains the model's text encoder, too, at a fifth of the rate; a new one always is
+---   extend           false: no new words. Else words of the training captions that the model's WordPiece
+---                    vocabulary has in pieces or not at all become tokens of it, and its text encoder is
+---                    trained, at a fifth of the rate
+---   keep             how much what the model knows counts against what is new (1; 0: not at all): texts that
+---                    it knows are rehearsed. Not where its text encoder or head is new
+---   rehearse         these texts, a list; else captions of everyday sounds and words that the model knows
 ---   epochs (40), batch (64), lr (1e-3; 5e-4 where nothing is new), weight_decay (0.02), dropout (0.1, of
 ---   new projections), evaluate_every (1), patience (8 evaluations without a better one), seed, bootstrap
 ---   max_seconds, check, memory_mb   as nj.features takes them; memory_mb (1024) of features in memory
 ---   fusion, calibrate   options of head:fit; false: scores are not made probabilities
 ---@param options table
 ---@return nightjar.Finetuned? result { model, before, after (validation, test: retrieval, classes, recall,
----  score), best { epoch (0: as it was), score }, steps, seconds { features, training }, features, clips,
+---  score), best { epoch (0: as it was), score }, steps, words (new ones),
+---  kept { texts, cosine } of the rehearsed texts, seconds { features, training }, features, clips,
 ---  failures, uncaptioned, out }
 ---@return string? message
 ---@return string? code
@@ -254,7 +277,8 @@ function finetune.run(options)
   begun, message, code = start.make(o, o.train:texts())
   if not begun then return nil, message, code end
   local model, clock = begun.model, core.system.clock()
-  o.fresh_text, o.with_text = begun.fresh_text, begun.fresh_text or o.unfreeze
+  o.fresh_text = begun.fresh_text
+  o.with_text = begun.fresh_text or o.unfreeze or #begun.words > 0
   o.lr = o.lr or (begun.fresh_head and 1e-3 or 5e-4)
   local ok
   ok, message, code = settings.claim(o, model)
@@ -268,8 +292,10 @@ function finetune.run(options)
   if not ok then return nil, message, code end
   local heard = core.system.clock()
   local before = measure_all(model, sets, o)
-  local result, best = train_best(model, sets, o, before)
-  finish(model, sets, o)
+  local bank = model.calibration and model.calibration.bank
+  local rehearsed = rehearsal_of(model, begun, o)
+  local result, best = train_best(model, sets, o, before, rehearsed)
+  finish(model, sets, o, rehearsed and bank)
   model.name, model.provenance = o.name, provenance(o, model, sets)
   local after = measure_all(model, sets, o)
   if o.out then
@@ -277,7 +303,8 @@ function finetune.run(options)
     if not ok then return nil, "finetune: " .. message, code end
   end
   return result_of { model = model, before = before, after = after, best = best, steps = result.steps,
-    resumed_from = result.resumed_from, out = o.out, uncaptioned = uncaptioned, sets = sets,
+    resumed_from = result.resumed_from, words = begun.words, kept = rehearsed and rehearsed:kept(),
+    out = o.out, uncaptioned = uncaptioned, sets = sets,
     features = store:stats(),
     seconds = { features = heard - clock, training = core.system.clock() - heard } }
 end
@@ -304,6 +331,11 @@ function Finetuned:__tostring()
       self.best.epoch == 0 and "no epoch was better on the validation set: the weights are as they were"
       or ("best on the validation set: epoch %d"):format(self.best.epoch)),
   }
+  if #self.words > 0 then lines[#lines + 1] = ("new words: %d"):format(#self.words) end
+  if self.kept then
+    lines[#lines + 1] = ("kept: %d texts that the model knew are where they were, with a mean cosine "
+      .. "of %.3f"):format(self.kept.texts, self.kept.cosine)
+  end
   for _, name in ipairs { "validation", "test" } do
     if self.after[name] then
       lines[#lines + 1] = ""

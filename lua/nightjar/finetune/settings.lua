@@ -7,7 +7,8 @@ local fs = require "nightjar.fs"
 local settings = {}
 
 -- Those that change what is trained. What only says where files lie, or for how long, is not among them.
-local KEYS = { "vocabulary", "text", "hci", "dim", "dropout", "unfreeze", "epochs", "batch", "lr",
+local KEYS = { "vocabulary", "text", "hci", "dim", "dropout", "unfreeze", "extend", "keep", "rehearse",
+  "epochs", "batch", "lr",
   "weight_decay", "seed", "max_seconds" }
 
 local function clips_of(set)

@@ -5,6 +5,9 @@ local encoders = require "nightjar.encoders"
 local models = require "nightjar.model"
 local opts = require "nightjar.opts"
 
+local rehearsal = require "nightjar.finetune.rehearsal"
+local new_words = require "nightjar.finetune.words"
+
 local start = {}
 
 -- A vocabulary: its size (learnt from the texts), a file, or the words themselves.
@@ -106,7 +109,7 @@ end
 ---@param o table of nj.finetune: model or encoder; vocabulary, text, hci, dim, seed, name
 ---@param texts string[] the training captions
 ---@return table? start { model, fresh_text (its text encoder is new), fresh_head (so is all behind the
----  encoders) }
+---  encoders), known (texts that it knew), words (those that its vocabulary was given) }
 ---@return string? message
 ---@return string? code
 function start.make(o, texts)
@@ -116,7 +119,7 @@ function start.make(o, texts)
   if o.encoder then
     local model, message, code = new_model(o, texts)
     if not model then return nil, message, code end
-    return { model = model, fresh_text = true, fresh_head = true }
+    return { model = model, fresh_text = true, fresh_head = true, words = {}, known = {} }
   end
   local model = o.model
   if type(model) == "string" then
@@ -124,8 +127,15 @@ function start.make(o, texts)
     model, message, code = models.load(o.model)
     if not model then return nil, message, code end
   end
-  if o.vocabulary or o.text or o.hci or o.dim then return rebuilt(model, o, texts) end
-  return { model = model }
+  local begun = { model = model }
+  if o.vocabulary or o.text or o.hci or o.dim then
+    local made, message, code = rebuilt(model, o, texts)
+    if not made then return nil, message, code end
+    begun = made
+  end
+  begun.known = begun.fresh_text and {} or rehearsal.texts(begun.model)
+  begun.words = not begun.fresh_text and o.extend and new_words.extend(begun.model, texts) or {}
+  return begun
 end
 
 return start
