@@ -347,6 +347,26 @@ describe("nightjar", function()
     os.remove(path)
   end)
 
+  it("fine-tunes on a folder, and refuses what it cannot", function()
+    local root, out = folder .. "/mine", folder .. "/mine.safetensors"
+    for i, name in ipairs { "dog1", "dog2", "rain1", "rain2", "zither1", "zither2", "wind1", "wind2" } do
+      temporary.write(("%s/%s.wav"):format(root, name), wav(i))
+    end
+    local code, text, err = run({}, "finetune", root, "--model", model_file, "--out", out, "--epochs", "1",
+      "--batch", "2", "--test", "0")
+    assert.equal(0, code, err)
+    assert.matches("validation: 2 clips", text, 1, true)
+    assert.matches("kept: ", text, 1, true)
+    assert.is_table(assert(nj.load(out)))
+    local split = assert(nj.data.csv.read(folder .. "/mine-run/split.csv"))
+    assert.equal(8, #split)
+    code, text, err = run({}, "finetune", folder .. "/none", "--model", model_file, "--out", out)
+    assert.same({ 1, "" }, { code, text })
+    assert.matches("none is no folder", err, 1, true)
+    code = run({}, "finetune", root, "--test", "2")
+    assert.equal(2, code)
+  end)
+
   it("measures ESC-50's layout", function()
     local root, lines = folder .. "/esc", { "filename,fold,target,category,esc10,src_file,take" }
     for i, class in ipairs { "dog", "rain", "cat", "dog" } do
