@@ -10,7 +10,7 @@ shift
 build=build-fuzz
 ordinary=${BUILD:-build}
 flags="-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all"
-objects=$(find csrc/nj/base csrc/nj/store csrc/nj/text csrc/nj/audio csrc/nj/tensor csrc/nj/search csrc/lua -name '*.c' | sed "s|^|$build/|; s|c\$|o|")
+objects=$(find csrc/nj/base csrc/nj/store csrc/nj/text csrc/nj/audio csrc/nj/tensor csrc/nj/library csrc/lua -name '*.c' | sed "s|^|$build/|; s|c\$|o|")
 make --no-print-directory -s -j"${JOBS:-2}" BUILD="$ordinary" "$ordinary/libnightjar.a"
 # shellcheck disable=SC2086
 make --no-print-directory -s -j"${JOBS:-2}" BUILD=$build CC=clang OPT=-O1 EXTRA_CFLAGS="$flags" $objects

@@ -2,9 +2,9 @@
 # usage: tools/torture.sh [SHARE]
 # The suites of spec/torture at SHARE of their full length (1): faults of the system, losses of power,
 # processes that work at once or are killed, damaged files, and that reading changes nothing. Damaged files
-# and faults come again under AddressSanitizer and UBSan, and the fuzz targets of libraries and commands run
-# for FUZZ_SECONDS (60) each; FUZZ_SECONDS=0 leaves them out. What was done is printed, a figure a line;
-# docs/reliability.md quotes them. Exit status 1 when anything failed.
+# come again under AddressSanitizer and UBSan, and so does a tenth of the faults; the fuzz targets of libraries
+# and commands run for FUZZ_SECONDS (60) each; FUZZ_SECONDS=0 leaves them out. What was done is printed, a
+# figure a line; docs/reliability.md quotes them. Exit status 1 when anything failed.
 set -uo pipefail
 share=${1:-1}
 seconds=${FUZZ_SECONDS:-60}
@@ -35,6 +35,7 @@ make --no-print-directory -s -j"${JOBS:-2}" BUILD=$build CC=gcc OPT=-O1 KEEP_OPT
   EXTRA_LDFLAGS="-fsanitize=address,undefined" build $build/njfault.so || status=1
 gcc -shared -fPIC -O1 -o $build/keep_loaded.so tools/keep_loaded.c || status=1
 for name in damage faults; do
+  [ $name = damage ] || NIGHTJAR_TORTURE=$(awk "BEGIN { print $share / 10 }")
   # As in tools/sanitize.sh.
   ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:allocator_may_return_null=1:detect_stack_use_after_return=0:intercept_tls_get_addr=0" \
     UBSAN_OPTIONS="print_stacktrace=1" LSAN_OPTIONS="suppressions=tools/lsan.supp:print_suppressions=0" \

@@ -10,6 +10,7 @@ local SOUNDS = 12
 
 for _, levels in ipairs { false, true } do
 describe(levels and "a damaged library with levels" or "a damaged library", function()
+  local NAME = levels and "damaged libraries with levels" or "damaged libraries"
   local world, whole, state
   setup(function()
     world = suite.world(SOUNDS, { levels = levels, seconds = 3.2 })
@@ -96,7 +97,7 @@ describe(levels and "a damaged library with levels" or "a damaged library", func
       assert(world:files()[""] == files[""], ("round %d, %s: reading wrote"):format(round, kind[1]))
       if round % 50 == 0 then collectgarbage() end
     end
-    suite.figure("damaged libraries: %d, of which %d refused and %d answered right; %d wrong answers",
+    suite.figure(NAME .. ": %d, of which %d refused and %d answered right; %d wrong answers",
       ROUNDS, counts.refused, counts.right, #wrong)
     assert(#wrong == 0, table.concat(wrong, "\n", 1, math.min(#wrong, 20)))
     assert(counts.right > 0 and counts.refused > 0)
@@ -127,7 +128,7 @@ describe(levels and "a damaged library with levels" or "a damaged library", func
       end
       if round % 50 == 0 then collectgarbage() end
     end
-    suite.figure("damaged libraries indexed again: %d, of which %d refused and %d whole; %d wrong",
+    suite.figure(NAME .. " indexed again: %d, of which %d refused and %d whole; %d wrong",
       ROUNDS, counts.refused, counts.right, #wrong)
     assert(#wrong == 0, table.concat(wrong, "\n", 1, math.min(#wrong, 20)))
   end)
@@ -136,7 +137,7 @@ describe(levels and "a damaged library with levels" or "a damaged library", func
   -- half written, may both be damaged.
   it("with a journal beside it is refused or answers right", function()
     world:restore(whole)
-    world:write("13.wav", 13, world.seconds)
+    world:write("13.wav", 13)
     local before, counts, wrong = world.answers, { right = 0, refused = 0 }, {}
     fault.record()
     do
@@ -186,7 +187,7 @@ describe(levels and "a damaged library with levels" or "a damaged library", func
     end
     os.remove(world.sounds .. "/13.wav")
     world.answers = before
-    suite.figure("damaged libraries with a journal: %d, of which %d refused and %d answered right; %d wrong "
+    suite.figure(NAME .. " and a journal: %d, of which %d refused and %d answered right; %d wrong "
       .. "answers", ROUNDS, counts.refused, counts.right, #wrong)
     assert(#wrong == 0, table.concat(wrong, "\n", 1, math.min(#wrong, 20)))
   end)

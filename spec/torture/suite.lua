@@ -90,9 +90,8 @@ function suite.world(n, options)
 end
 
 --- Writes a sound and learns what is true of it.
----@param seconds? number when not those of the world
-function World:write(name, seed, seconds)
-  local path = temporary.write(self.sounds .. "/" .. name, suite.wav(seed, seconds or self.seconds))
+function World:write(name, seed)
+  local path = temporary.write(self.sounds .. "/" .. name, suite.wav(seed, self.seconds))
   local clip = self.model:audio({ path })[1]
   self.truth[name] = self.truth[name] or {}
   self.truth[name][clip.vector:bytes()] = true -- a sound that changes has several vectors
@@ -198,7 +197,7 @@ function World:right(hits, text, state, k)
       return nil, ("hit %d is %s, not %s"):format(i, hit.path, expected.name)
     end
     if not (0 <= hit.from and hit.from <= hit.to and hit.to <= hit.seconds + 1e-6
-      and math.abs(hit.seconds - self.seconds) < 0.05) then
+      and math.abs(hit.seconds - self.seconds) < 1e-6) then
       return nil, ("hit %d is at %s to %s of %s s"):format(i, hit.from, hit.to, hit.seconds)
     end
   end

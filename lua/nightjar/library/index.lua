@@ -23,13 +23,14 @@ local function first_line(path)
   return file and file:read "l" or "?"
 end
 
--- When a process began, in ticks since the machine's start; nil when there is none.
+-- When a process began, in ticks since the machine's start; nil when there is none, or one that has
+-- ended and that its parent has not asked for yet.
 local function start_of(pid)
   local fields = {}
   for field in (first_line("/proc/" .. pid .. "/stat"):match "^%d+ .*%) (.*)$" or ""):gmatch "%S+" do
     fields[#fields + 1] = field
   end
-  return fields[20]
+  return fields[1] ~= "Z" and fields[1] ~= "X" and fields[20] or nil
 end
 
 local function machine() return (first_line "/etc/machine-id"):match "^%S+" or "?" end
