@@ -15,8 +15,11 @@ static void *field(const nj_option *o, const void *options) {
 
 /* ---- reading ---- */
 
+/* Bounds may be infinite, which no integer is. */
 static lua_Integer as_integer(double bound) {
-  return bound >= 0x1p63 ? INT64_MAX : (lua_Integer)bound;
+  if (bound >= 0x1p63)
+    return INT64_MAX;
+  return bound < -0x1p63 ? INT64_MIN : (lua_Integer)bound;
 }
 
 static int how_many(const nj_option *o, const void *options) {
