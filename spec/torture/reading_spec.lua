@@ -185,6 +185,16 @@ describe("reading", function()
       function(p) return "verify", p end,
       function(p) return "verify", "--json", p end,
     },
+    finetune = {
+      function(p)
+        return "finetune", p, "--model", model_file, "--out", target "safetensors", "--epochs", "1"
+      end,
+      function(p) return "finetune", world.sounds, "--model", p, "--out", target "safetensors" end,
+      function(p)
+        return "finetune", world.sounds, "--captions", p, "--model", model_file, "--out",
+          target "safetensors", "--epochs", "1"
+      end,
+    },
     prune = { function(p) return "prune", "--dry-run", p end },
   }
 
