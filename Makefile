@@ -17,7 +17,7 @@ LUA_PC   := $(firstword $(foreach p,lua5.4 lua-5.4 lua54,$(shell pkg-config --ex
 
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wvla
 CFLAGS_  := -std=c11 -D_GNU_SOURCE $(OPT) -g -fPIC -fvisibility=hidden -ffp-contract=off -pthread $(WARN) \
-            $(if $(WERROR),-Werror) -Icsrc/nj $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA_CFLAGS) $(CFLAGS)
+            $(if $(WERROR),-Werror) -Iinclude -Icsrc/nj $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(EXTRA_CFLAGS) $(CFLAGS)
 LUA_CFLAGS := $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell pkg-config --cflags $(LUA_PC) 2>/dev/null)) -Icsrc/lua
 LDFLAGS_ := -pthread $(EXTRA_LDFLAGS) $(LDFLAGS)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
@@ -98,7 +98,7 @@ $(ARCHIVE): $(LUA_OBJ) $(NJ_OBJ) $(BUILD)/sources
 	$(AR) qcs $@ $(LUA_OBJ) $(NJ_OBJ)
 
 # pkg-config's description of this tree (build/nightjar.pc) or of an installed one.
-VERSION := $(shell sed -n 's/^.define NJ_VERSION "\(.*\)"/\1/p' csrc/nj/nj.h)
+VERSION := $(shell sed -n 's/^.define NJ_VERSION "\(.*\)"/\1/p' include/nightjar.h)
 PC_ROOT := $(shell realpath -m --relative-to="$(BUILD)" .)
 define PC_FILE
 prefix=$(1)
@@ -109,10 +109,10 @@ Requires: $(PKGS) $(LUA_PC)
 Cflags: $(2)
 Libs: $(3) -pthread -lm
 endef
-export PC_BUILD := $(call PC_FILE,$${pcfiledir}/$(PC_ROOT),-I$${prefix}/csrc/nj -I$${prefix}/csrc/lua,$${pcfiledir}/libnightjar.a)
+export PC_BUILD := $(call PC_FILE,$${pcfiledir}/$(PC_ROOT),-I$${prefix}/include -I$${prefix}/csrc/lua,$${pcfiledir}/libnightjar.a)
 export PC_INSTALL := $(call PC_FILE,$(PREFIX),-I$${prefix}/include/nightjar,-L$${prefix}/lib -lnightjar)
 
-$(BUILD)/nightjar.pc: Makefile csrc/nj/nj.h
+$(BUILD)/nightjar.pc: Makefile include/nightjar.h
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$PC_BUILD" > $@
 
@@ -263,9 +263,8 @@ install-lua: build
 install: install-lua $(ARCHIVE) ## the module, the program, the static library, headers, editor stubs
 	install -d "$(DESTDIR)$(PREFIX)/lib/pkgconfig" "$(DESTDIR)$(PREFIX)/share/nightjar/types"
 	install -m 644 $(ARCHIVE) "$(DESTDIR)$(PREFIX)/lib/"
-	(cd csrc/nj && find . -name '*.h') | while read -r file; do \
-	  install -D -m 644 "csrc/nj/$$file" "$(DESTDIR)$(PREFIX)/include/nightjar/$$file" || exit 1; done
-	install -m 644 csrc/lua/nightjar_lua.h "$(DESTDIR)$(PREFIX)/include/nightjar/"
+	install -d "$(DESTDIR)$(PREFIX)/include/nightjar"
+	install -m 644 include/nightjar.h csrc/lua/nightjar_lua.h "$(DESTDIR)$(PREFIX)/include/nightjar/"
 	install -m 644 types/nightjar.lua "$(DESTDIR)$(PREFIX)/share/nightjar/types/"
 	printf '%s\n' "$$PC_INSTALL" > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/nightjar.pc"
 

@@ -4,6 +4,7 @@ local child = require "spec.support.child"
 local fs = require "nightjar.fs"
 local lfs = require "nightjar.lfs"
 local nj = require "nightjar"
+local sound = require "spec.support.sound"
 local temporary = require "spec.support.temporary"
 
 local HERE = lfs.currentdir()
@@ -66,6 +67,36 @@ describe("make", function()
     assert(lfs.link(folder .. "/moved/bin/nightjar", folder .. "/link", true))
     assert.matches("nightjar%-small", run("/", child.quoted(folder .. "/link")
       .. " info " .. child.quoted(folder .. "/moved/share/lua/5.4/nightjar/models/nightjar-small.safetensors")))
+  end)
+
+  it("installs a C interface whose example compiles and runs, and the private headers stay", function()
+    local prefix = folder .. "/c"
+    if not make("install PREFIX=" .. child.quoted(prefix)) then
+      pending "what is installed is the build of the checkout itself"
+      return
+    end
+    local headers = assert(fs.files(prefix .. "/include"))
+    assert.same({ "nightjar/nightjar.h", "nightjar/nightjar_lua.h" }, headers)
+    local example = {}
+    for line in io.lines(prefix .. "/include/nightjar/nightjar.h") do
+      local code = line:match "^ %*     (.*)$" or line == " *" and #example > 0 and ""
+      if code and #example < 60 and not (#example == 0 and not code:find "#include") then
+        example[#example + 1] = code
+      end
+      if code == "}" then break end
+    end
+    temporary.write(folder .. "/example.c", table.concat(example, "\n") .. "\n")
+    temporary.write(folder .. "/a.wav", sound.wav(sound.noise(32000, 1, 0.3), { rate = 32000 }))
+    run(folder, ("sh -c 'export PKG_CONFIG_PATH=%s/lib/pkgconfig; gcc -std=c11 -Wall -Wextra -Werror "
+      .. "-o example example.c $(pkg-config --cflags --libs nightjar)'"):format(prefix))
+    assert.equal("101 frames of 64 bands\n", run(folder, "./example a.wav"))
+    local code, _, err = child.capture(("cd %s && ./example none.wav"):format(child.quoted(folder)))
+    assert.same({ 1, true }, { code, err:find "^ENOTFOUND: .*none%.wav" ~= nil }, err)
+    if os.execute "command -v g++ > /dev/null" then
+      temporary.write(folder .. "/a.cpp",
+        "#include <nightjar.h>\nint main() { return nj_version() == nullptr; }\n")
+      run(folder, ("g++ -Wall -Wextra -Werror -I%s/include/nightjar -fsyntax-only a.cpp"):format(prefix))
+    end
   end)
 
   it("tells the program of folders that are not those of the prefix", function()

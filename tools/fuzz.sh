@@ -26,7 +26,7 @@ lua5.4 tools/fuzz/seeds.lua $build/corpus
 status=0
 for target in "${targets[@]}"; do
   # shellcheck disable=SC2046,SC2086
-  clang -std=c11 -D_GNU_SOURCE -O1 -g -Icsrc/nj -Icsrc/lua -Itools/fuzz $(pkg-config --cflags $packages $lua) \
+  clang -std=c11 -D_GNU_SOURCE -O1 -g -Iinclude -Icsrc/nj -Icsrc/lua -Itools/fuzz $(pkg-config --cflags $packages $lua) \
     -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o "$build/fuzz_$target" \
     "tools/fuzz/$target.c" $objects "$ordinary/libnightjar.a" $(pkg-config --libs $packages $lua) -Wl,-E -lm -pthread
   more=()

@@ -12,7 +12,7 @@ if need luacheck; then
 fi
 
 if need clang-format; then
-  out=$(find csrc spec/c examples bench tools \( -name '*.c' -o -name '*.h' \) -print0 |
+  out=$(find include csrc spec/c examples bench tools \( -name '*.c' -o -name '*.h' \) -print0 |
     xargs -0 -r clang-format --dry-run -Werror 2>&1) ||
     finding "clang-format (repair with: clang-format -i FILE)" "$(printf '%s\n' "$out" | grep -E 'error|warning' | head -40)"
 fi

@@ -15,7 +15,7 @@
 
 #include <lua.h>
 
-#include "base/context.h"
+#include "nightjar.h"
 
 #ifdef __cplusplus
 extern "C" {

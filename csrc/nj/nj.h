@@ -1,12 +1,10 @@
-/* nightjar's C library. Include this one; link libnightjar.a and what pkg-config says of openblas,
- * sndfile, soxr, libutf8proc, sqlite3, libzip and zlib.
+/* All headers of the C library, for the binding and the C tests. Hosts include nightjar.h, which is what
+ * `make install` ships.
  *
  * Floors, each knowing only those above it in this list (docs/architecture.md has the plan of the house):
  *   base/ kernels/ · tensor/ ops/ · audio/ text/ store/ · encoders/ hci/ ac/ · library/ */
 #ifndef NJ_H
 #define NJ_H
-
-#define NJ_VERSION "0.1.0"
 
 #include "audio/augment.h"
 #include "audio/decode.h"

@@ -13,24 +13,7 @@
 
 #include "base/status.h"
 
-typedef struct nj_ctx nj_ctx;
-
-typedef enum { NJ_LOG_DEBUG, NJ_LOG_INFO, NJ_LOG_WARN } nj_log_level;
-
-typedef struct {
-  size_t memory_limit; /* bytes; 0: no limit */
-  int threads;         /* workers of the pool including the caller; 0: one per core */
-  const char *isa;     /* "portable", "avx2", "avx512"; NULL: the best the CPU has */
-  /* Polled on the calling thread about every 10 ms of work; non-zero ends the running call with
-   * NJ_EINTR. May be NULL. */
-  int (*should_stop)(void *data);
-  void *should_stop_data;
-  /* Receives messages; may be called from the calling thread only. May be NULL. */
-  void (*log)(void *data, nj_log_level level, const char *text);
-  void *log_data;
-} nj_ctx_options;
-
-nj_ctx_options nj_ctx_default_options(void);
+/* nj_ctx_options and what hosts call besides (nj_ctx_new, nj_ctx_release, nj_ctx_error) are in nightjar.h. */
 
 /* Makes a context with one reference, over kernels chosen by the caller: nj_ctx_new of
  * kernels/kernels.h, which everybody else calls, gives the table that options->isa names. `kernels` and
@@ -39,9 +22,6 @@ struct nj_kernels;
 nj_status nj_ctx_new_with(const nj_ctx_options *options, const struct nj_kernels *kernels,
                           nj_ctx **out);
 nj_ctx *nj_ctx_retain(nj_ctx *ctx);
-/* Drops a reference; the last one joins the pool and gives cached memory back. Everything made in a
- * context holds a reference, so the order in which a host frees things does not matter. */
-void nj_ctx_release(nj_ctx *ctx);
 
 /* Has `hook` called when the last reference goes, for what a higher room holds for the process on behalf of
  * contexts. 1: it was added; 0: it was there before; -1: there is no room for it. Safe from any
@@ -57,8 +37,6 @@ void nj_ctx_detach_host(nj_ctx *ctx);
  * Begin with the operation's name; say what was expected and what came. Safe from any thread. */
 nj_status nj_fail(nj_ctx *ctx, nj_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The text of the last nj_fail; valid until the next. Calling thread only. */
-const char *nj_ctx_error(const nj_ctx *ctx);
 
 void nj_report(nj_ctx *ctx, nj_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -3,6 +3,8 @@
 #ifndef NJ_BASE_STATUS_H
 #define NJ_BASE_STATUS_H
 
+#include "nightjar.h"
+
 /* X(name, value, kind, text). Kind MISUSE is the caller's mistake (Lua raises it); kind WORLD is
  * what can happen to a correct program (Lua returns nil, message, code). */
 #define NJ_STATUS_MAP(X)                             \
@@ -21,16 +23,12 @@
   X(EUNSUPPORTED, -12, WORLD, "unsupported")         \
   X(EBUSY, -13, WORLD, "busy")
 
-typedef enum {
-#define NJ_X(name, value, kind, text) NJ_##name = value,
-  NJ_STATUS_MAP(NJ_X)
+/* nj_status itself, nj_status_name and nj_status_text are in nightjar.h. */
+#define NJ_X(name, value, kind, text) \
+  _Static_assert(NJ_##name == value, "nightjar.h has another " #name);
+NJ_STATUS_MAP(NJ_X)
 #undef NJ_X
-} nj_status;
 
-/* "ENOMEM" and the like; "EUNKNOWN" for a value that is no status. */
-const char *nj_status_name(nj_status status);
-/* The general text of a status: "out of memory". */
-const char *nj_status_text(nj_status status);
 /* 1 when the status reports the caller's mistake, 0 when it reports the world's. */
 int nj_status_is_misuse(nj_status status);
 

@@ -27,8 +27,4 @@ typedef struct nj_kernels {
  * not supported by this CPU. */
 const nj_kernels *nj_kernels_find(const char *isa);
 
-/* Makes a context with one reference, over the kernels that options->isa names. `options` may be NULL.
- * Errors: EARG (unknown isa, or one this CPU lacks; threads outside 0 to 256), ENOMEM. */
-nj_status nj_ctx_new(const nj_ctx_options *options, nj_ctx **out);
-
 #endif

@@ -54,7 +54,7 @@ typedef struct {
   double number;   /* NUMBER */
 } nj_archive_note;
 
-typedef struct {
+typedef struct nj_archive {
   nj_ctx *ctx;
   char *path;
   const char *container; /* "safetensors", "torch", "torch (legacy)" */

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nightjar.h"
+
 /* X(NAME, value, C type, name in Lua and in messages) — ordered by promotion. */
 #define NJ_DTYPE_MAP(X)       \
   X(U8, 0, uint8_t, "uint8")  \
@@ -13,11 +15,10 @@
   X(F32, 3, float, "float32") \
   X(F64, 4, double, "float64")
 
-typedef enum {
-#define NJ_X(NAME, value, type, text) NJ_##NAME = value,
-  NJ_DTYPE_MAP(NJ_X)
+#define NJ_X(NAME, value, type, text) \
+  _Static_assert(NJ_##NAME == value, "nightjar.h has another " #NAME);
+NJ_DTYPE_MAP(NJ_X)
 #undef NJ_X
-} nj_dtype;
 #define NJ_DTYPE_COUNT 5
 
 size_t nj_dtype_size(nj_dtype dtype);

@@ -42,7 +42,7 @@ typedef struct {
   int prefix_space; /* a space before a text that does not begin with space */
 } nj_tokenizer_options;
 
-typedef struct {
+typedef struct nj_tokenizer {
   nj_ctx *ctx;
   nj_tokenizer_kind kind;
   nj_vocab vocab;
