@@ -274,6 +274,11 @@ uninstall:            ## remove what install put under PREFIX
 	  "$(DESTDIR)$(PREFIX)/share/nightjar" "$(DESTDIR)$(PREFIX)/lib/libnightjar.a" "$(DESTDIR)$(PREFIX)/lib/pkgconfig/nightjar.pc"
 	for file in $(notdir $(wildcard bin/*)); do rm -f "$(DESTDIR)$(INST_BINDIR)/$$file"; done
 
+.PHONY: dist
+dist:                 ## what is committed as nightjar-VERSION.tar.gz (the version stands in include/nightjar.h)
+	git archive --format=tar.gz --prefix=nightjar-$(VERSION)/ -o nightjar-$(VERSION).tar.gz HEAD
+	@echo nightjar-$(VERSION).tar.gz
+
 .PHONY: strip
 strip: build          ## take debugging symbols out of the built module; prints its size
 	strip --strip-unneeded $(CORE)

@@ -10,7 +10,7 @@ tokenisers, encoders and a sound library, and a Lua layer for training and searc
   license = "MIT",
   labels = { "audio", "machine-learning", "retrieval" },
 }
-dependencies = { "lua >= 5.4, < 5.6", "argparse >= 0.7", "dkjson >= 2.5", "luafilesystem >= 1.8" }
+dependencies = { "lua >= 5.4, < 5.5", "argparse >= 0.7", "dkjson >= 2.5", "luafilesystem >= 1.8" }
 external_dependencies = {
   OPENBLAS = { library = "openblas" },
   SNDFILE = { library = "sndfile" },

@@ -56,6 +56,11 @@ describe("similarity", function()
     assert.equal("0.899999976", rows[1]["b<c>&.wav"])
     assert.equal('rain, "heavy"', rows[2][""])
     assert(s:save(folder .. "/s.SVG"))
+    local full = folder .. "/full.svg" -- the matrix is not there when the disk is full
+    assert(require("nightjar.lfs").link("/dev/full", full, true))
+    local ok, message, code = s:save(full)
+    assert.same({ nil, "EIO" }, { ok, code })
+    assert.matches("full.svg", message)
     local svg = assert(io.open(folder .. "/s.SVG", "rb")):read "a"
     assert.matches("^<svg xmlns", svg)
     assert.matches("b&lt;c&gt;&amp;.wav", svg, 1, true)

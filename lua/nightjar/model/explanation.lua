@@ -293,6 +293,7 @@ end
 ---@param options? { level?: "frame"|"segment" } frame when left out
 ---@return true|nil ok, string? message, string? code
 function methods:save(path, options)
+  local fs = require "nightjar.fs"
   local opts = require "nightjar.opts"
   opts.arg("explanation:save", 1, "path", path, "string")
   local o = opts.check("explanation:save", options, {
@@ -305,12 +306,7 @@ function methods:save(path, options)
   end
   local text = require(writers[ending]).matrix(table_of(self, o.level,
     ending == "svg" and MOST_SVG or math.maxinteger))
-  local handle, message = io.open(path, "wb")
-  if not handle then return nil, message, "EIO" end
-  local ok, problem = handle:write(text)
-  handle:close()
-  if not ok then return nil, path .. ": " .. problem, "EIO" end
-  return true
+  return fs.write(path, text) -- whole or not at all
 end
 
 Explanation.__index = methods

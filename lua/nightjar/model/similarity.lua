@@ -5,6 +5,7 @@
 --- S.caption (tensors, those that the model has), weighs them anew (S:fuse{…}), and shows which words
 --- are linked with which moments (S:explain(text, clip)).
 local explanation = require "nightjar.model.explanation"
+local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
 
 local Similarity = {}
@@ -125,12 +126,7 @@ function methods:save(path)
   local writer = writers[(ending or ""):lower()]
   if not writer then error("similarity: save to a path that ends in .csv or .svg", 2) end
   local text = require(writer).matrix(self.scores:totable(), self.texts, self.clips)
-  local handle, message = io.open(path, "wb")
-  if not handle then return nil, message, "EIO" end
-  local ok, problem = handle:write(text)
-  handle:close()
-  if not ok then return nil, path .. ": " .. problem, "EIO" end
-  return true
+  return fs.write(path, text) -- whole or not at all
 end
 
 local function shorten(text, width)
