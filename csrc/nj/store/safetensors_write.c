@@ -207,7 +207,10 @@ static nj_status write_tensor(int fd, const nj_named_tensor *named) {
 /* Everything goes to `temporary`; NJ_EIO leaves errno for the caller. */
 static nj_status write_all(const char *temporary, const buffer *header,
                            const nj_named_tensor *tensors, size_t n_tensors) {
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  /* What a killed process of the same number left goes. A link that somebody put there goes too, and
+   * is never followed. */
+  unlink(temporary);
+  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (fd < 0)
     return NJ_EIO;
   unsigned char length[8];
