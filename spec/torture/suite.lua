@@ -10,7 +10,7 @@ local tiny_model = require "spec.support.tiny_model"
 
 local suite = {}
 
---- NIGHTJAR_TORTURE=1 (make torture) runs the suites at full length, 0.2 a fifth of it (CI).
+--- NIGHTJAR_TORTURE=1 (make torture) runs the suites at full length, 0.1 a tenth of it (CI).
 local share = tonumber(os.getenv "NIGHTJAR_TORTURE" or "") or 0
 suite.long = share > 0
 
