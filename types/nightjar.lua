@@ -4541,6 +4541,7 @@ nj.head = {}
 ---@class nightjar.HeadOptions
 ---@field audio_width integer channels of the audio encoder's frames
 ---@field text_width integer channels of the text encoder's words
+---@field frame_width? integer channels of the frames, where they differ from a clip's; audio_width when left out
 ---@field dim? integer width of the shared space; 256 when left out
 ---@field projection? "linear"|"mlp"|"gated"|"norm_mlp" mlp when left out
 ---@field temperature? number that all levels start at; 0.07 when left out
@@ -4573,6 +4574,75 @@ nj.head = {}
 ---@param given nightjar.HeadOptions
 ---@return nightjar.Head
 function nj.head.new(given) end
+
+---A table of word vectors, 8-bit quantised: the encoder of a text tower of whole words (`kind = "words"`).
+---@class nightjar.WordVectors
+local WordVectors = {}
+
+---Fills the table.
+---@param vectors nightjar.Tensor (V, C)
+---@param weights nightjar.Tensor (V) how much each word says, of at least 0
+---@return nightjar.WordVectors self
+function WordVectors:set(vectors, weights) end
+
+---Vectors of words, (n, C).
+---@param ids nightjar.Tensor int64 (n), from 1
+---@return nightjar.Tensor
+function WordVectors:rows(ids) end
+
+---Makes the vectors of the first `count` words trainable: a difference, zero at first, is added to each.
+---@param count integer
+---@return nightjar.Tensor delta (count + 1, C); its last row stays zero, for all other words
+function WordVectors:adapt(count) end
+
+---Puts what was trained into the table.
+---@return nightjar.WordVectors self
+function WordVectors:settle() end
+
+---What rebuilds the network without its weights.
+---@return table
+function WordVectors:descriptor() end
+
+---What is trained: nothing, or the difference of `adapt`.
+---@return { name: string, tensor: nightjar.Tensor }[]
+function WordVectors:parameters() end
+
+---Running statistics: none.
+---@return table[]
+function WordVectors.buffers() end
+
+---Every tensor by name: vectors, scale, weight.
+---@return table<string, nightjar.Tensor>
+function WordVectors:state() end
+
+---Takes a table's tensors for its own, without copying them.
+---@param state table<string, nightjar.Tensor>
+---@param prefix string
+---@return { missing: string[], mismatched: string[], loaded: integer }
+function WordVectors:load(state, prefix) end
+
+---Training mode, in which words are left out at random, or inference mode.
+---@param on? boolean
+---@return nightjar.WordVectors self
+function WordVectors:train(on) end
+
+---Inference mode.
+---@return nightjar.WordVectors self
+function WordVectors:eval() end
+
+---Whether it is in training mode.
+---@return boolean
+function WordVectors:is_training() end
+
+---A vocabulary of whole words.
+---@class nightjar.WordVocabulary
+local WordVocabulary = {}
+
+---The words of a text in their order: as written, their bytes, their places in the vocabulary (none: unknown),
+---and whether they are words of grammar.
+---@param text string
+---@return { text: string, from: integer, to: integer, entries: integer[], stop: boolean }[]
+function WordVocabulary:split(text) end
 
 ---@class nightjar.Head
 ---@field dim integer
@@ -4638,6 +4708,14 @@ function Head:temperature(level) end
 ---The balance of sound and captions: learnt, fitted or given; nil without the caption branch.
 ---@return number?
 function Head:alpha() end
+
+---Gives the head the names of the tags that queries are matched with.
+---@param given fun(): { sentence: nightjar.Tensor, words: nightjar.Tensor, mask: nightjar.Tensor } sentence (T, C), words (T, V, C), mask (T, V) of the text encoder; called when first needed, and anew while training
+function Head:set_tags(given) end
+
+---Gives the head the vectors of texts that its levels learnt with sounds, for which tags count less.
+---@param known? nightjar.Tensor (n, D) of unit length; nil: tags count the same for all
+function Head:set_known(known) end
 
 ---Sounds in the shared space, all levels of unit length.
 ---@param given table `frames` (B, N, C), `mask` (B, N), `clip` (B, C), `clip_mask` (B, N) of the frames that a codebook makes clips of (as mask when left out), `captions` (B, K, D), `caption_mask` (B, K), `caption_words`, `caption_word_mask`, `tokens`, `rng`

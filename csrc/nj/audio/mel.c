@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/int.h"
 #include "base/parallel.h"
 #include "kernels/fft.h"
 #include "kernels/kernels.h"
@@ -56,8 +57,6 @@ static nj_status check_fill(nj_ctx *ctx, const nj_mel_options *o) {
     return nj_fail(ctx, NJ_EARG, "mel: gap must be in [0, 3600] seconds, got %g", o->gap);
   if (o->gap > 0 && o->fill != NJ_MEL_FILL_REPEAT && o->fill != NJ_MEL_FILL_REPEAT_PAD)
     return nj_fail(ctx, NJ_EARG, "mel: gap needs fill = \"repeat\" or \"repeat_pad\"");
-  if (o->fill != NJ_MEL_FILL_NONE && o->preemphasis != 0)
-    return nj_fail(ctx, NJ_EARG, "mel: fill needs preemphasis = 0, got %g", o->preemphasis);
   return NJ_OK;
 }
 
@@ -165,18 +164,25 @@ static int64_t gap_samples(const nj_mel_options *o) {
   return (int64_t)(o->gap * (double)o->rate + 0.5);
 }
 
-/* Samples after filling and pre-emphasis, which exclude each other. */
-static int64_t effective(const nj_mel *fe, int64_t samples) {
+/* n samples, of which pre-emphasis takes the last. */
+static int64_t emphasised(const nj_mel_options *o, int64_t n) {
+  return o->preemphasis != 0 && n > 0 ? n - 1 : n;
+}
+
+static int64_t filled(const nj_mel *fe, int64_t samples) {
   int64_t window = window_samples(&fe->options);
-  if (samples < window)
-    return window;
-  return fe->options.preemphasis != 0 && samples > 0 ? samples - 1 : samples;
+  return samples < window ? window : samples;
+}
+
+/* Samples after filling and pre-emphasis. */
+static int64_t effective(const nj_mel *fe, int64_t samples) {
+  return emphasised(&fe->options, filled(fe, samples));
 }
 
 /* Where sample `at` of the filled clip comes from, or -1 for a zero; *run: how many follow in the
- * same way. 0 <= at < effective. */
+ * same way. 0 <= at < filled. */
 static int64_t source(const nj_mel *fe, int64_t samples, int64_t at, int64_t *run) {
-  int64_t n = effective(fe, samples), end = n;
+  int64_t n = filled(fe, samples), end = n;
   nj_mel_fill fill = fe->options.fill;
   *run = n - at;
   if (samples >= window_samples(&fe->options))
@@ -201,8 +207,9 @@ int64_t nj_mel_frames(const nj_mel *fe, int64_t samples) {
 }
 
 int64_t nj_mel_valid_frames(const nj_mel *fe, int64_t samples) {
-  return samples < window_samples(&fe->options) ? frames_of(&fe->options, samples)
-                                                : nj_mel_frames(fe, samples);
+  const nj_mel_options *o = &fe->options;
+  return samples < window_samples(o) ? frames_of(o, emphasised(o, samples))
+                                     : nj_mel_frames(fe, samples);
 }
 
 double nj_mel_seconds(const nj_mel *fe, int64_t frame) {
@@ -244,12 +251,27 @@ static int64_t mirror(int64_t i, int64_t n) {
   return i < n ? i : period - i;
 }
 
+/* Sample `at` of a clip that is filled up, pre-emphasised: its neighbour may be of another piece. */
+static float across(const nj_mel *fe, const float *wave, int64_t samples, int64_t at) {
+  const nj_mel_options *o = &fe->options;
+  float pair[2] = {0, 0}, out;
+  int64_t run;
+  for (int k = 0; k < 2; k++) {
+    int64_t from = source(fe, samples, at + k, &run);
+    if (from >= 0)
+      fe->mel->samples(wave + from, 1, o->quantize, 0, &pair[k]);
+  }
+  fe->mel->samples(pair, 1, 0, (float)o->preemphasis, &out);
+  return out;
+}
+
 /* Samples begin … begin + count - 1 of the padded wave (0 is the wave's first sample). */
 static void fill_span(const nj_mel *fe, const float *wave, int64_t samples, int64_t begin,
                       int64_t count, float *span) {
   const nj_mel_options *o = &fe->options;
   int64_t n = effective(fe, samples), run;
   int64_t reach = o->center ? (int64_t)o->n_fft / 2 : 0;
+  int pieces = o->preemphasis != 0 && samples < window_samples(o);
   for (int64_t i = 0; i < count; i += run) {
     int64_t at = begin + i, from = -1;
     int inside = at >= 0 && at < n;
@@ -259,8 +281,13 @@ static void fill_span(const nj_mel *fe, const float *wave, int64_t samples, int6
       from = source(fe, samples, inside ? at : mirror(at, n), &run);
     if (!inside)
       run = 1;
-    else if (run > count - i)
-      run = count - i;
+    else
+      run = nj_min_i64(run, nj_min_i64(n - at, count - i));
+    if (pieces && (inside || mirrored) && run == 1) {
+      span[i] = across(fe, wave, samples, inside ? at : mirror(at, n));
+      continue;
+    }
+    run -= pieces && run > 1; /* the last of a piece is done by itself */
     if (from >= 0)
       fe->mel->samples(wave + from, run, o->quantize, (float)o->preemphasis, span + i);
     else

@@ -44,7 +44,7 @@ typedef struct {
   char *error;         /* why it could not be indexed, or NULL; then there are no vectors */
   char *code;          /* the error's code: "EFORMAT"; or NULL */
   nj_tensor *vector;   /* float32 (D) */
-  nj_tensor *segments; /* float32 (S, D) */
+  nj_tensor *segments; /* float32 (S, E); E may differ from the vector's D */
   nj_tensor *times;    /* float32 (S, 2): from and to of each segment, in seconds */
   const nj_sound_level *levels; /* to be put; nj_catalogue_get leaves them out */
   int n_levels;

@@ -210,8 +210,12 @@ static nj_status read_sound(nj_catalogue *c, sqlite3_stmt *statement, nj_sound *
       sqlite3_column_int64(statement, SEGMENTS + NJ_SEGMENT_N_FIELDS))
     return nj_catalogue_damaged(c, s->id, s->file.path, "the list of segments");
   NJ_TRY(column_tensor(c, statement, SEGMENTS + 1, 2, &s->times, &fine));
-  if (fine)
-    NJ_TRY(column_tensor(c, statement, SEGMENTS + 2, s->vector->shape[0], &s->segments, &fine));
+  if (fine) {
+    int64_t rows = s->times->shape[0];
+    int64_t numbers = sqlite3_column_bytes(statement, SEGMENTS + 2) / (int64_t)sizeof(float);
+    int64_t width = rows > 0 && numbers >= rows ? numbers / rows : s->vector->shape[0];
+    NJ_TRY(column_tensor(c, statement, SEGMENTS + 2, width, &s->segments, &fine));
+  }
   if (!fine || s->times->shape[0] != s->segments->shape[0])
     return nj_catalogue_damaged(c, s->id, s->file.path, "the list of segments");
   return NJ_OK;

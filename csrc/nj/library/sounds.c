@@ -98,10 +98,10 @@ static nj_status check_sound(nj_catalogue *c, const nj_sound *s) {
     if (!parts[i] || parts[i]->dtype != NJ_F32)
       return nj_fail(c->ctx, NJ_EDTYPE, "put: vector, segments and times must be float32 tensors");
   if (s->vector->ndim != 1 || s->segments->ndim != 2 || s->times->ndim != 2 ||
-      s->segments->shape[1] != s->vector->shape[0] || s->times->shape[1] != 2 ||
+      s->segments->shape[1] < 1 || s->times->shape[1] != 2 ||
       s->times->shape[0] != s->segments->shape[0])
     return nj_fail(c->ctx, NJ_ESHAPE,
-                   "put: expected vector (D), segments (S, D) and times (S, 2), "
+                   "put: expected vector (D), segments (S, E) and times (S, 2), "
                    "got %s, %s and %s",
                    NJ_SHAPE_OF(s->vector), NJ_SHAPE_OF(s->segments), NJ_SHAPE_OF(s->times));
   for (int i = 0; i < 3; i++)

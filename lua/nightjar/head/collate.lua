@@ -38,6 +38,16 @@ local function tokens(fname, out, items, key, mask_key, more)
   end
 end
 
+-- Words as tags are asked for; those that fill a text up weigh nothing.
+local function tag_words(out, items)
+  if not items[1].tag_words then return end
+  local n, words, weights = longest(items, "tag_words"), {}, {}
+  for i, item in ipairs(items) do
+    words[i], weights[i] = rows_of(item.tag_words, n), rows_of(item.tag_weights, n)
+  end
+  out.tag_words, out.tag_weights = core.cat(words, 1), core.cat(weights, 1)
+end
+
 local function vectors(out, items, key)
   if items[1][key] == nil then return end
   local values = {}
@@ -110,6 +120,7 @@ function collate.text(_, items)
   vectors(out, items, "sentence")
   tokens("head:collate_text", out, items, "phrases", "phrase_mask", "phrase_weights")
   tokens("head:collate_text", out, items, "words", "word_mask", "word_weights")
+  tag_words(out, items)
   return out
 end
 

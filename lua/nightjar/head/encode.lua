@@ -12,6 +12,7 @@
 --- would drown the encoder's vector from the start.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local tags = require "nightjar.head.tags"
 
 local encode = {}
 
@@ -104,7 +105,7 @@ end
 local AUDIO = {
   frames = "tensor", mask = "tensor", clip = "tensor", clip_mask = "tensor", captions = "tensor",
   caption_mask = "tensor", caption_words = "tensor", caption_word_mask = "tensor",
-  tokens = { type = "boolean", default = false }, rng = "nightjar.Rng",
+  tags = "tensor", tokens = { type = "boolean", default = false }, rng = "nightjar.Rng",
 }
 
 -- What a batch of captions must look like.
@@ -120,8 +121,8 @@ local function check_audio(self, o)
   local batch = o.frames and o.frames.shape[1] or o.clip and o.clip.shape[1]
   if not batch then error("head:audio: give 'frames', 'clip' or both", 3) end
   if o.frames then
-    check_tokens("head:audio", "frames", o.frames, o.mask, "mask", self.o.audio_width)
-    check_tokens("head:audio", "frames", o.frames, o.clip_mask, "clip_mask", self.o.audio_width)
+    check_tokens("head:audio", "frames", o.frames, o.mask, "mask", self.o.frame_width)
+    check_tokens("head:audio", "frames", o.frames, o.clip_mask, "clip_mask", self.o.frame_width)
   end
   if o.clip then check_vector("head:audio", "clip", o.clip, self.o.audio_width, batch) end
   check_captions(self, o, batch)
@@ -181,6 +182,12 @@ end
 local function add_captions(self, a, o)
   local matching = self.o.ac and self.o.ac.matching
   if not matching then return end
+  if matching.kind == "tags" then
+    needed("head:audio", "tags", o.tags, "(B, classes), the tags of the sounds")
+    tags.check("head:audio", o.tags, (a.clip or a.frames or o.tags).shape[1])
+    a.caption = o.tags
+    return
+  end
   if not o.captions then
     a.captioned = core.zeros({ (a.clip or a.frames).shape[1] }, { dtype = "uint8" })
     return
@@ -209,6 +216,7 @@ end
 ---  captions  (B, K, D) sentence vectors of each clip's captions (head:text(…).sentence), and
 ---            caption_mask (B, K); a clip may have none. caption_words (B, L, D) and
 ---            caption_word_mask (B, L): the words of all captions of a clip, for matching by tokens
+---  tags      (B, classes) in [0, 1], where queries are matched with them
 ---  tokens    frames in the result even if no level needs them: through the clip's projection then
 ---  rng       generator for dropout, and for the ties of clustering
 ---@return table a clip (B, D); segments (B, M, D), segment_mask, segment_assignment (B, N, M),
@@ -219,7 +227,9 @@ function encode.audio(self, given)
   check_audio(self, o)
   local a, moved = {}, nil
   local on = self.o.on
-  if o.frames and (o.tokens or on.segment or on.frame or self.nets["ac.interaction"]
+  -- Frames that no level needs go through the clip's projection, where they fit it.
+  local tokens = o.tokens and self.o.frame_width == self.o.audio_width
+  if o.frames and (tokens or on.segment or on.frame or self.nets["ac.interaction"]
     or self.o.from_tokens) then
     moved = add_frames(self, a, o)
   end
@@ -233,7 +243,7 @@ function encode.audio(self, given)
 end
 
 local TEXT = {
-  words = "tensor", mask = "tensor", sentence = "tensor",
+  words = "tensor", mask = "tensor", sentence = "tensor", weights = "tensor",
   tokens = { type = "boolean", default = false }, rng = "nightjar.Rng",
 }
 
@@ -247,7 +257,7 @@ local function check_text(self, o)
     check_vector("head:text", "sentence", o.sentence, self.o.text_width, batch)
   end
   local on, matching = self.o.on, self.o.ac and self.o.ac.matching
-  local by_words = matching and matching.kind == "tokens"
+  local by_words = matching and (matching.kind == "tokens" or matching.kind == "tags")
   if on.segment or on.frame or by_words or self.o.from_tokens then
     needed("head:text", "words", o.words, "(B, W, C)")
   end
@@ -257,11 +267,21 @@ local function check_text(self, o)
   return on.segment or on.frame or by_words or self.o.from_tokens
 end
 
+-- Words as tags are asked for: names of tags are short sentences, and words go through their projection.
+local function add_tag_words(self, t, o)
+  local matching = self.o.ac and self.o.ac.matching
+  if not matching or matching.kind ~= "tags" then return end
+  needed("head:text", "weights", o.weights, "(B, W), how much each word says")
+  t.tag_words = t.words
+  t.tag_weights = tags.weights(o.weights, o.mask or o.weights:gt(0), matching.emphasis)
+end
+
 --- Texts in the shared space, all levels of unit length.
 ---@param given table
 ---  words     (B, W, C) of the encoder
 ---  mask      (B, W), 1 for words and 0 for padding and for special tokens
 ---  sentence  (B, C) of the encoder
+---  weights   (B, W), how much each word says, where queries are matched with tags
 ---  tokens    words in the result even if no level needs them
 ---  rng       generator for dropout, and for the ties of clustering
 ---@return table t sentence (B, D); phrases (B, M, D), phrase_mask, phrase_assignment (B, W, M),
@@ -275,6 +295,7 @@ function encode.text(self, given)
     local x = project(self, "text.word_projection", "text.projection", o.words, o.rng)
     local mask = o.mask and never_empty(o.mask)
     t.words, t.word_mask = x:normalize(-1), mask
+    add_tag_words(self, t, o)
     if on.frame then add_weights(self, t, "text.word_weights", "word", x, mask) end
     local tokens, token_mask = x, mask
     if on.segment then

@@ -23,6 +23,7 @@ local objective = require "nightjar.head.objective"
 local options = require "nightjar.head.options"
 local parts = require "nightjar.head.parts"
 local scores = require "nightjar.head.scores"
+local tags = require "nightjar.head.tags"
 
 ---@class nightjar.Head
 local Head = {}
@@ -34,6 +35,7 @@ local head = {}
 --- Makes a head with fresh weights.
 ---@param given table
 ---  audio_width, text_width  channels of the encoders' frames and words; required
+---  frame_width  channels of the frames, where they differ from a clip's (audio_width)
 ---  dim          width of the shared space (256)
 ---  projection   "mlp", "linear", "gated" or "norm_mlp"
 ---  temperature  that all levels start at (0.07)
@@ -46,7 +48,7 @@ local head = {}
 ---               "shared" by levels), temperature ("learn", a number, or a table of them by level),
 ---               weights (of the levels in the loss, 1 each)
 ---  ac           interaction (options of nj.ac.interaction), matching ({ kind = "mean",
----               "transformer", "best" or "tokens" }), alpha (0.73, or "learn")
+---               "transformer", "best", "tokens" or "tags" (see head/tags.lua) }), alpha (0.73, or "learn")
 ---  frame_gain   what a frame is multiplied by before the clip's projection (1); 2 for encoders
 ---               whose clip vector is the maximum plus the mean of the frames
 ---  fusion       what head:fit gave before
@@ -78,7 +80,7 @@ end
 function Head:descriptor()
   local o = self.o
   return {
-    audio_width = o.audio_width, text_width = o.text_width, dim = o.dim,
+    audio_width = o.audio_width, frame_width = o.frame_width, text_width = o.text_width, dim = o.dim,
     projection = o.projection, temperature = o.temperature, frame_gain = o.frame_gain,
     hci = o.has_hci and o.hci or nil, ac = o.ac, fusion = fusion.describe(self.fusion),
   }
@@ -118,6 +120,7 @@ end
 ---@param state table<string, nightjar.Tensor>
 ---@return string[] problems "missing NAME" and "mismatched NAME"; empty when all fitted
 function Head:load(state)
+  self.tag_vectors = nil
   local problems = {}
   for _, part in ipairs(self.list) do
     local prefix = part.name .. "."
@@ -163,6 +166,7 @@ end
 ---@return nightjar.Head self
 function Head:train(on)
   self.training = on ~= false
+  self.tag_vectors = nil
   networks.train(self:parts(), on)
   return self
 end
@@ -180,6 +184,19 @@ function Head:is_training() return self.training end
 ---@return number
 function Head:temperature(level)
   return math.exp(objective.log_temperature(self, level or "clip"):item())
+end
+
+--- Gives the head the names of the tags that queries are matched with.
+---@param given fun(): table gives sentence (T, C), words (T, V, C), mask (T, V) of the text encoder
+function Head:set_tags(given) tags.set(self, given) end
+
+--- Gives the head the vectors of texts that its levels learnt with sounds, for which tags count less.
+---@param known? any (n, D) of unit length; nil: tags count the same for all
+function Head:set_known(known)
+  if known and (#known.shape ~= 2 or known.shape[2] ~= self.dim or known.dtype ~= "float32") then
+    error(("head: vectors of known texts must be float32 (n, %d)"):format(self.dim), 0)
+  end
+  self.known = known
 end
 
 --- The balance of sound and captions: learnt, fitted or given; nil without the caption branch.

@@ -1,5 +1,6 @@
 --- The options of nj.head, checked and with their defaults filled in.
 local opts = require "nightjar.opts"
+local tags = require "nightjar.head.tags"
 
 local options = {}
 
@@ -13,6 +14,7 @@ local RULES = {
   projection = { type = "string", default = "mlp",
     one_of = { "linear", "mlp", "gated", "norm_mlp" } },
   temperature = { type = "number", default = 0.07, above = 0 },
+  frame_width = { type = "integer", min = 1, max = 65536 },
   frame_gain = { type = "number", default = 1, above = 0 },
   hci = "table",
   ac = "table",
@@ -50,7 +52,7 @@ local AC = {
 }
 
 local MATCHING = {
-  kind = { type = "string", default = "mean", one_of = { "mean", "transformer", "best", "tokens" } },
+  kind = { type = "string", default = "mean", one_of = { "mean", "transformer", "best", "tokens", "tags" } },
   layers = { type = "integer", min = 1, max = 64 },
   heads = { type = "integer", min = 1, max = 1024 },
   positions = { type = "integer", min = 1, max = 65536 },
@@ -141,7 +143,11 @@ local function check_ac(given)
   local o = opts.check("head: option 'ac'", given, AC, 0)
   o.interaction, o.matching = part(o.interaction), part(o.matching)
   check_network("ac.interaction", o.interaction)
-  if o.matching then
+  if o.matching and o.matching.kind == "tags" then
+    local rules = { kind = "string" }
+    for key, rule in pairs(tags.rules) do rules[key] = rule end
+    o.matching = opts.check("head: option 'ac.matching'", o.matching, rules, 0)
+  elseif o.matching then
     o.matching = opts.check("head: option 'ac.matching'", o.matching, MATCHING, 0)
     local transformer = o.matching.kind == "transformer"
     for _, key in ipairs { "layers", "heads", "positions", "dropout" } do
@@ -165,6 +171,7 @@ end
 ---@return table o
 function options.check(given)
   local o = opts.check("head", given, RULES, 0)
+  o.frame_width = o.frame_width or o.audio_width
   o.has_hci = o.hci ~= nil
   o.hci = check_hci(o.hci or { levels = { "clip" } })
   o.ac = o.ac and check_ac(o.ac) or nil
@@ -172,6 +179,9 @@ function options.check(given)
   o.from_tokens = o.hci.top ~= "encoder" -- clips and sentences are made of frames and words
   o.on = {}
   for _, name in ipairs(o.hci.levels) do o.on[name] = true end
+  if o.frame_width ~= o.audio_width and (o.hci.projections == "shared" or o.hci.top == "codebook") then
+    error("head: frames of a width of their own need hci.projections = \"separate\"", 0)
+  end
   return o
 end
 

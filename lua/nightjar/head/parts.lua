@@ -29,6 +29,9 @@ local function needs_tokens(o)
     both or ac.matching ~= nil and ac.matching.kind == "tokens"
 end
 
+-- Words that tags are asked for with are those of the other levels, too.
+local function by_tags(o) return o.ac ~= nil and o.ac.matching ~= nil and o.ac.matching.kind == "tags" end
+
 local function add_weights(list, o, level, audio, text)
   if not o.on[level] or not o.hci.interaction:find "^weighted" then return end
   for _, name in ipairs { audio, text } do
@@ -67,9 +70,9 @@ function parts.make(o)
   end
   local frames, words = needs_tokens(o)
   if frames and separate then
-    list[#list + 1] = projection("audio.frame_projection", o.audio_width)
+    list[#list + 1] = projection("audio.frame_projection", o.frame_width)
   end
-  if words and separate then
+  if words and separate and not by_tags(o) then
     list[#list + 1] = projection("text.word_projection", o.text_width)
   end
   local function aggregator(name, given)

@@ -1,6 +1,7 @@
 --- A head's second half: the similarity of every text with every clip, level by level.
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
+local tags = require "nightjar.head.tags"
 
 local scores = {}
 
@@ -16,6 +17,7 @@ end
 
 local function caption_scores(self, t, a)
   local kind = self.o.ac.matching.kind
+  if kind == "tags" then return tags.scores(self, t, a.caption) end
   if a.caption then return one_vector(t.sentence, a.caption) end
   if kind == "best" then
     return core.hci.interact(t.sentence:unsqueeze(2), a.captions, { clip_mask = a.caption_mask,

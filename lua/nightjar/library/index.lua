@@ -3,6 +3,7 @@
 --- at work on, and waits at the end for those that others still have.
 local core = require "nightjar.core"
 local levels = require "nightjar.library.levels"
+local rows = require "nightjar.model.rows"
 local scan = require "nightjar.library.scan"
 local transaction = require "nightjar.library.transaction"
 local files, system = core.files, core.system
@@ -127,7 +128,8 @@ end
 
 local function record_of(self, item, clip)
   local record = scan.file_of(item, item.content)
-  record.seconds, record.vector, record.segments = clip.seconds, clip.vector, clip.segments
+  record.seconds, record.vector = clip.seconds, rows.row(self.lib.model, clip)
+  record.segments = clip.segments
   record.times = core.tensor(clip.times)
   record.levels = levels.to_keep(self.lib.model, clip)
   return record

@@ -16,6 +16,7 @@ local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
 local paths = require "nightjar.library.paths"
 local rank = require "nightjar.library.rank"
+local rows = require "nightjar.model.rows"
 local scan = require "nightjar.library.scan"
 local transaction = require "nightjar.library.transaction"
 local upkeep = require "nightjar.library.upkeep"
@@ -284,7 +285,9 @@ function Library:clips(options)
       local full
       full, message, code = self.catalogue:get(sound.id)
       if not full then return nil, message, code end
-      clips[#clips + 1] = { vector = full.vector, path = sound.path, label = fs.name(sound.path) }
+      local clip = rows.clip(self.model, full.vector)
+      clip.path, clip.label = sound.path, fs.name(sound.path)
+      clips[#clips + 1] = clip
     end
   end
   return clips
@@ -343,7 +346,7 @@ function Library:like(path, options)
       missing = { type = "boolean", default = false } })
   local clip = self.model:audio({ path })[1]
   if clip.error then return nil, clip.error, clip.code end
-  return rank.by_vector(self, clip.vector, o)
+  return rank.by_sound(self, clip, o)
 end
 
 --- Closes the file. Further calls raise.

@@ -2,6 +2,7 @@
 --- segments and captions that nj.head compares with words, phrases and whole texts. Vectors come back
 --- a little rounded: the catalogue keeps a byte a number.
 local core = require "nightjar.core"
+local rows = require "nightjar.model.rows"
 
 local levels = {}
 
@@ -60,7 +61,7 @@ function levels.to_keep(model, clip)
     local times = clip.frame_times
     out.frame.step = times[2] and times[2][1] or clip.seconds
   end
-  if on.caption and is_captioned(a) then
+  if on.caption and not rows.tagged(model) and is_captioned(a) then
     if a.caption then
       out.caption = { vectors = a.caption }
     elseif a.captions then
@@ -90,7 +91,8 @@ end
 ---@return string? message
 ---@return string? code
 function levels.read(model, catalogue, sound)
-  local head, a, on = head_of(model), { clip = sound.vector:unsqueeze(1) }, {}
+  local head, row, on = head_of(model), rows.clip(model, sound.vector), {}
+  local a = { clip = row.vector:unsqueeze(1), caption = row.tags and row.tags:unsqueeze(1) }
   for _, name in ipairs(head:levels()) do on[name] = true end
   for _, t in ipairs(TOKENS) do
     if on[t.name] then
@@ -105,7 +107,7 @@ function levels.read(model, catalogue, sound)
       if t.name == "frame" then a.step = step end
     end
   end
-  if on.caption then
+  if on.caption and not row.tags then
     local ok, message, code = read_captions(catalogue, sound.id, a)
     if not ok then return nil, message, code end
   end

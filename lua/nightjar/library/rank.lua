@@ -5,11 +5,12 @@ local core = require "nightjar.core"
 local explanation = require "nightjar.model.explanation"
 local levels = require "nightjar.library.levels"
 local paths = require "nightjar.library.paths"
+local rows = require "nightjar.model.rows"
 local transaction = require "nightjar.library.transaction"
 
 local rank = {}
 
--- The matrix is read again when this or another process has written.
+-- The rows of all sounds (see model/rows.lua); they are read again when this or another process has written.
 local function matrix(lib, missing)
   local version, message, code = lib.catalogue:version()
   if not version then return nil, message, code end
@@ -17,14 +18,16 @@ local function matrix(lib, missing)
   if not cache or cache.version ~= version or cache.missing ~= missing then
     local vectors, ids, kind = lib.catalogue:vectors(missing)
     if not vectors then return nil, ids, kind end
-    if vectors.shape[1] > 0 and vectors.shape[2] ~= lib.model.dim then
+    local width = rows.width(lib.model)
+    if vectors.shape[1] > 0 and vectors.shape[2] ~= width then
       return nil, ("%s: its vectors have %d numbers, the model's %d; nightjar verify says more"):format(
-        lib.path, vectors.shape[2], lib.model.dim), "EFORMAT"
+        lib.path, vectors.shape[2], width), "EFORMAT"
     end
-    cache = { version = version, missing = missing, vectors = vectors, ids = ids }
+    cache = { version = version, missing = missing, ids = ids,
+      rows = vectors.shape[1] > 0 and rows.prepare(lib.model, vectors) or nil }
     lib.cache = cache
   end
-  return cache.vectors, cache.ids
+  return cache, cache.ids
 end
 
 --- The seconds of a sound that are most like the query.
@@ -34,30 +37,33 @@ local function best_window(sound, query)
   return sound.times(best, 1), sound.times(best, 2)
 end
 
-local function hit_of(lib, sound, query, cosine)
+local function hit_of(lib, sound, query)
   local from, to = best_window(sound, query)
+  local vector = rows.clip(lib.model, sound.vector).vector
   return { id = sound.id, path = paths.absolute(lib.folder, sound.path), seconds = sound.seconds,
-    missing = sound.missing, from = from, to = to, cosine = cosine }
+    missing = sound.missing, from = from, to = to, cosine = vector:matmul(query):item() }
 end
 
---- The `count` sounds whose clip vectors are nearest to the query's, best first.
+--- The `count` best sounds, best first.
 ---@param lib table
----@param query any (D)
+---@param query any (D) what windows of the sounds are compared with
 ---@param count integer
 ---@param missing boolean also of missing files
+---@param score fun(rows: table): any similarities of all rows, (N)
 ---@return table[]|nil list { { sound, hit }, … }
 ---@return string? message
 ---@return string? code
-local function nearest(lib, query, count, missing)
-  local vectors, ids, code = matrix(lib, missing)
-  if not vectors then return nil, ids, code end
-  local list, n = {}, vectors.shape[1]
-  if n == 0 then return list end
-  local cosines, places = vectors:matmul(query):topk(math.min(count, n))
-  for i = 1, cosines.shape[1] do
+local function nearest(lib, query, count, missing, score)
+  local cache, ids, code = matrix(lib, missing)
+  if not cache then return nil, ids, code end
+  local list = {}
+  if not cache.rows then return list end
+  local all = score(cache.rows)
+  local similarities, places = all:topk(math.min(count, all.shape[1]))
+  for i = 1, similarities.shape[1] do
     local sound, message, kind = lib.catalogue:get(math.tointeger(ids(places(i))))
     if not sound then return nil, message, kind end
-    list[i] = { sound = sound, hit = hit_of(lib, sound, query, cosines(i)) }
+    list[i] = { sound = sound, hit = hit_of(lib, sound, query), similarity = similarities(i) }
   end
   return list
 end
@@ -137,15 +143,16 @@ local function refine(lib, text, candidates, k)
   return list
 end
 
--- Hits with their scores: probabilities of a calibrated model when a text asked.
-local function finish(lib, list, query, calibrated)
+-- Hits with their scores: probabilities of a calibrated model when a text asked (an encoded one, or its
+-- vector).
+local function finish(lib, list, query)
   local hits, judged = {}, {}
   local fused = lib.model.calibration and lib.model.calibration.of == "similarity"
   for i, candidate in ipairs(list) do
     local hit = candidate.hit
     hits[i], judged[i] = hit, fused and hit.similarity or hit.cosine
   end
-  local probabilities = calibrated and #hits > 0
+  local probabilities = query and #hits > 0
     and lib.model:probabilities(query, core.tensor(judged))
   for i, hit in ipairs(hits) do
     hit.score = probabilities and probabilities(i) or hit.similarity or hit.cosine
@@ -159,33 +166,40 @@ end
 ---@param o table `k`, `candidates`: how many are compared at every level, `missing`
 function rank.by_text(lib, text, o)
   return core.no_grad(function()
-    local finer = levels.finer(lib.model)
-    local texts = finer and lib.model:encode_texts(text)
-    local query = (texts and texts.vectors or lib.model:text(text))[1]
+    local model, finer = lib.model, levels.finer(lib.model)
+    local texts = finer and model:encode_texts(text)
+    local query = (texts and texts.vectors or model:text(text))[1]
     local k = o.k
     local count = finer and math.max(k, o.candidates) or k
-    if finer and not levels.by_clip(lib.model) then count = math.maxinteger end
+    if finer and not levels.by_clip(model) then count = math.maxinteger end
     local guard <close>, why, kind = transaction.read(lib.catalogue)
     if not guard then return nil, why, kind end
-    local list, message, code = nearest(lib, query, count, o.missing)
+    local list, message, code = nearest(lib, query, count, o.missing, function(all)
+      return texts and rows.scores(model, texts[1], all) or all.clip:matmul(query)
+    end)
     if list and finer and #list > 0 then
       list, message, code = refine(lib, texts[1], list, k)
     end
     if not list then return nil, message, code end
-    return finish(lib, list, query, true)
+    return finish(lib, list, rows.tagged(model) and texts[1] or query)
   end)
 end
 
---- The sounds whose clip vectors are nearest to a vector.
+--- The sounds most like a sound.
 ---@param lib table
----@param query any (D)
+---@param clip table what Model:audio gave
 ---@param o table `k`, `missing`
-function rank.by_vector(lib, query, o)
-  local guard <close>, why, kind = transaction.read(lib.catalogue)
-  if not guard then return nil, why, kind end
-  local list, message, code = nearest(lib, query, o.k, o.missing)
-  if not list then return nil, message, code end
-  return finish(lib, list, query, false)
+function rank.by_sound(lib, clip, o)
+  return core.no_grad(function()
+    local guard <close>, why, kind = transaction.read(lib.catalogue)
+    if not guard then return nil, why, kind end
+    local row = rows.row(lib.model, clip)
+    local list, message, code = nearest(lib, clip.vector, o.k, o.missing,
+      function(all) return rows.alike(lib.model, row, all) end)
+    if not list then return nil, message, code end
+    for _, candidate in ipairs(list) do candidate.hit.cosine = candidate.similarity end
+    return finish(lib, list)
+  end)
 end
 
 return rank

@@ -14,9 +14,9 @@ local opts = require "nightjar.opts"
 
 local calibration = {}
 
---- z of each cosine, and the cosines themselves, as lists of numbers.
-local function features(bank, query, cosines)
-  local background = bank:matmul(query)
+--- z of each cosine, and the cosines themselves, as lists of numbers. background: the query's similarities with
+--- the bank.
+local function features(background, cosines)
   local mean = background:mean():item()
   local deviation = math.max(1e-6, background:std():item())
   local list, z = cosines:totable(), {}
@@ -78,12 +78,15 @@ end
 ---@param clips any (N, D) vectors of sounds that training never saw
 ---@param matches boolean[][] matches[q][n]: sound n is what text q asks for
 ---@param similarities? any (Q, N) fused similarities, which then are judged instead of cosines
+---@param backgrounds? any (Q, M) similarities of the texts with the bank, where these are no cosines of its
+---  rows
 ---@return table calibration; `of` is "cosine" or "similarity"
-function calibration.fit(bank, queries, clips, matches, similarities)
+function calibration.fit(bank, queries, clips, matches, similarities, backgrounds)
   local rows, targets, positives = {}, {}, 0
   for q = 1, queries.shape[1] do
     local query = queries[q]
-    local z, values = features(bank, query, similarities and similarities[q]
+    local background = backgrounds and backgrounds[q] or bank:matmul(query)
+    local z, values = features(background, similarities and similarities[q]
       or clips:matmul(query))
     for n = 1, #z do
       rows[#rows + 1] = { z[n], values[n] }
@@ -107,9 +110,10 @@ end
 ---@param c table calibration
 ---@param query any (D)
 ---@param values any (n) cosines, or fused similarities, as c.of says
+---@param background? any (M) similarities of the query with the bank, where these are no cosines of its rows
 ---@return any (n)
-function calibration.apply(c, query, values)
-  local z, list = features(c.bank, query, values)
+function calibration.apply(c, query, values, background)
+  local z, list = features(background or c.bank:matmul(query), values)
   for i = 1, #z do z[i] = sigmoid(c.weights[1] * z[i] + c.weights[2] * list[i] + c.weights[3]) end
   return core.tensor(z)
 end

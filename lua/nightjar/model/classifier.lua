@@ -17,6 +17,7 @@ local networks = require "nightjar.networks"
 local prediction = require "nightjar.model.prediction"
 local progress = require "nightjar.progress"
 local prompts_of = require "nightjar.model.prompts"
+local rows_of = require "nightjar.model.rows"
 local similarity = require "nightjar.model.similarity"
 
 local Classifier = { __name = "nightjar.Classifier" }
@@ -116,13 +117,23 @@ local function compare(self, clips)
   return by_level, self.model.head:fuse(by_level, self.weights):detach()
 end
 
+-- The encoded prompts of a label.
+local function prompts_of_label(self, i)
+  local list, span = {}, self.spans[i]
+  for row = span[1], span[2] do list[#list + 1] = self.texts[row] end
+  return list
+end
+
 -- Each label by itself: (labels, 1).
 local function independent(self, clip, fused)
   if self.bias then return ((fused - self.bias) / self.temperature):sigmoid() end
   local judged = self.model.calibration.of == "similarity" and fused
     or self.vectors:matmul(clip.vector):unsqueeze(2)
   local rows = {}
-  for i = 1, #self.labels do rows[i] = self.model:probabilities(self.vectors[i], judged[i]) end
+  for i = 1, #self.labels do
+    rows[i] = self.model:probabilities(rows_of.tagged(self.model) and prompts_of_label(self, i)
+      or self.vectors[i], judged[i])
+  end
   return core.stack(rows, 1)
 end
 

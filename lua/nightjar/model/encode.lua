@@ -3,6 +3,7 @@
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 local networks = require "nightjar.networks"
+local rows_of = require "nightjar.model.rows"
 local similarity = require "nightjar.model.similarity"
 local stream = require "nightjar.model.stream"
 local texts_of = require "nightjar.model.texts"
@@ -55,8 +56,8 @@ end
 function encode:text_levels(ids, mask, options)
   local o = opts.check("model:text_levels", options,
     { rng = "nightjar.Rng", tokens = "boolean" })
-  local words, word_mask, sentence = self.text_tower:features(ids, mask, o.rng)
-  return self.head:text { words = words, mask = word_mask, sentence = sentence,
+  local words, word_mask, sentence, weights = self.text_tower:features(ids, mask, o.rng)
+  return self.head:text { words = words, mask = word_mask, sentence = sentence, weights = weights,
     tokens = o.tokens, rng = o.rng }
 end
 
@@ -293,14 +294,15 @@ local function have_levels(clips)
 end
 
 -- Level by level. Clips that are known by their vectors alone, from a library's index say, have
--- the clip level only.
+-- the clip level only, and that of their tags.
 local function compare(self, texts, clips)
   if #clips == 0 then return { clip = core.zeros(#texts, 0) } end
   if #texts == 0 then return { clip = core.zeros(0, #clips) } end
   if not have_levels(clips) then
-    local vectors = {}
-    for i, clip in ipairs(clips) do vectors[i] = clip.vector end
-    return { clip = texts.vectors:matmul(core.stack(vectors, 1):transpose(1, 2)) }
+    local vectors, tags = {}, {}
+    for i, clip in ipairs(clips) do vectors[i], tags[i] = clip.vector, clip.tags end
+    return rows_of.levels(self, texts:levels(), { clip = core.stack(vectors, 1),
+      caption = #tags == #clips and core.stack(tags, 1) or nil })
   end
   local list = {}
   for i, clip in ipairs(clips) do list[i] = clip.levels end

@@ -4,10 +4,12 @@
 local json = require "dkjson"
 local archive = require "nightjar.model.archive"
 local calibration = require "nightjar.model.calibration"
+local rows = require "nightjar.model.rows"
 
 local FORMAT = "nightjar-model"
 local VERSION = "1"
 local BANK = "calibration.bank"
+local KNOWN = "head.known"
 
 local file = {}
 
@@ -19,6 +21,7 @@ function file.save(model, path, options)
     merges = model.text_tower.merges and table.concat(model.text_tower.merges, "\n"),
   }
   for name, tensor in pairs(model:state()) do tensors[name] = tensor end
+  tensors[KNOWN] = model.head.known
   if model.calibration then
     tensors[BANK] = model.calibration.bank
     metadata.calibration = archive.encode(calibration.describe(model.calibration))
@@ -37,9 +40,10 @@ local function build(opened, make)
   descriptor.text.merges = metadata.merges and archive.lines(metadata.merges)
   local model = make(descriptor, { rng = false })
   model:load_state(opened.tensors)
+  model.head:set_known(opened.tensors[KNOWN])
   if metadata.calibration then
     model.calibration = calibration.restore(json.decode(metadata.calibration),
-      opened.tensors[BANK], model.dim)
+      opened.tensors[BANK], rows.width(model))
   end
   return model
 end

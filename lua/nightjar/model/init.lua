@@ -18,6 +18,8 @@ local head = require "nightjar.head"
 local opts = require "nightjar.opts"
 local networks = require "nightjar.networks"
 local towers = require "nightjar.model.towers"
+local rows = require "nightjar.model.rows"
+local texts_of = require "nightjar.model.texts"
 local vectors = require "nightjar.model.vectors"
 local file = require "nightjar.model.file"
 local shipped = require "nightjar.model.shipped"
@@ -34,18 +36,20 @@ local model = {}
 -- The form of `projection`: itself, or in a table with `hidden` and `dropout`.
 local function projection_form(given)
   local p = opts.check("model: projection", type(given) == "table" and given or { form = given }, {
-    form = { type = "string", default = "mlp",
-      one_of = { "linear", "mlp", "gated", "norm_mlp" } },
+    form = { type = "string|table", default = "mlp" },
     hidden = "integer|table",
     dropout = { type = "number", min = 0, below = 1 },
   })
+  local form = { type = "string", default = "mlp", one_of = { "linear", "mlp", "gated", "norm_mlp" } }
   local size = { type = "integer", min = 1 }
+  local by_side = type(p.form) == "table" and p.form or { audio = p.form, text = p.form }
+  by_side = opts.check("model: projection.form", by_side, { audio = form, text = form })
   if type(p.hidden) == "table" then
     opts.check("model: projection.hidden", p.hidden, { audio = size, text = size })
   else
     opts.check("model: projection", { hidden = p.hidden }, { hidden = size })
   end
-  return p.form
+  return by_side.audio
 end
 
 -- What a classifier of the model takes for its own; see classifier.lua.
@@ -95,11 +99,15 @@ function model.new(descriptor, options)
   }
   self.head = head.new {
     audio_width = self.audio_tower.width, text_width = self.text_tower.width, dim = d.dim,
+    frame_width = self.audio_tower.frame_width,
     projection = form, temperature = d.temperature, hci = d.hci, ac = d.ac,
     fusion = d.fusion, frame_gain = self.audio_tower.frame_gain, rng = rng,
     projections = { audio = self.audio_tower.projection, text = self.text_tower.projection },
   }
   self.log_temperature = self.head.scalar.log_temperature
+  if self.audio_tower.tagger then
+    self.head:set_tags(function() return texts_of.names(self.text_tower, self.audio_tower.tagger.names) end)
+  end
   return setmetatable(self, Model)
 end
 
@@ -300,13 +308,14 @@ function Model:known_words(text)
 end
 
 --- The probability that a sound is what a query asks for; see calibration.lua.
----@param query any (D)
+---@param query any (D); where the model matches queries with tags, one of Model:encode_texts or a list of them
 ---@param values any (n) what `model.calibration.of` names: the query's cosines with n sounds, or the
 ---  fused similarities
 ---@return any (n) values in [0, 1], or nil for a model without calibration
 function Model:probabilities(query, values)
   if not self.calibration then return nil end
-  return calibration.apply(self.calibration, query, values)
+  if not rows.tagged(self) then return calibration.apply(self.calibration, query, values) end
+  return calibration.apply(self.calibration, nil, values, rows.background(self, query))
 end
 
 --- Labels to tell sounds apart by, encoded once; see classifier.lua.

@@ -28,6 +28,17 @@ function texts_of.encode(model, texts)
   }, Texts)
 end
 
+--- Names of tags as head:set_tags takes them: what the text encoder makes of each and of its words.
+---@param tower table text tower
+---@param names string[]
+---@return table { sentence (T, C), words (T, V, C), mask (T, V) }
+function texts_of.names(tower, names)
+  return core.no_grad(function()
+    local words, mask, sentence = tower:features(tower:tokenize(names))
+    return { sentence = sentence, words = words, mask = mask }
+  end)
+end
+
 --- All texts as one batch, as head:text gives it. Made once: the same texts meet many sounds.
 ---@return table t
 function methods:levels()

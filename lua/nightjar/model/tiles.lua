@@ -210,7 +210,8 @@ function tiles.hear(tower, next_tile, all)
   local own = whole and whole.clip or fused_clip(tower, samples, all)
   local clip = own and tower:lift_clip(own:unsqueeze(1))[1] or pool(tower, frames)
   return { frames = frames, lifted = tower:lift(frames), clip = clip, step = step,
-    whole = whole and tower:lift(whole.frames), seconds = samples / tower.front_end.rate }
+    whole = whole and tower:lift(whole.frames), all = whole and whole.frames or frames,
+    seconds = samples / tower.front_end.rate }
 end
 
 --- Encodes one sound; see Model:audio.
@@ -228,6 +229,7 @@ function tiles.encode(tower, head, next_tile, all, captions)
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration
+  if tower.tagger then captions = { tags = tower.tagger:of(heard.all):unsqueeze(1) } end
   local a, groups = levels.of_sound(head, lifted, heard.clip, step, captions)
   if heard.whole and head.o.hci.top == "codebook" then
     a.clip = whole_clip(head, heard.whole, captions)

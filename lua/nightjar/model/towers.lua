@@ -3,7 +3,9 @@ local content = require "nightjar.model.content"
 local core = require "nightjar.core"
 local opts = require "nightjar.opts"
 local tokens = require "nightjar.model.tokens"
+local tags = require "nightjar.model.tags"
 local views = require "nightjar.model.views"
+local word_tower = require "nightjar.model.word_tower"
 
 local towers = {}
 
@@ -28,12 +30,13 @@ local function make_encoder(d, rng, what, kinds)
   return make(options)
 end
 
--- `p`: a form, or { form, hidden, dropout }; `side`: "audio" or "text", whose `hidden` may differ.
+-- `p`: a form, or { form, hidden, dropout }; `side`: "audio" or "text", whose form and `hidden` may differ.
 local function projection(p, side, input, output, rng)
   if type(p) == "string" then p = { form = p } end
   local hidden = p.hidden
   if type(hidden) == "table" then hidden = hidden[side] end
-  return core.encoders.projection { form = p.form, hidden = hidden, dropout = p.dropout,
+  local form = type(p.form) == "table" and (p.form[side] or "mlp") or p.form
+  return core.encoders.projection { form = form, hidden = hidden, dropout = p.dropout,
     input = input, output = output, rng = rng }
 end
 
@@ -70,14 +73,16 @@ end
 
 --- What hears: front-end and encoder, without a projection.
 ---@param d table { front_end = options of nj.audio.mel, encoder = { kind = … } or a network that is
----  made already, clip = "pool", or "embedding": what the encoder's classifier makes of the pooled
----  frames before its last layer, relu(fc1(clip)) }
+---  made already, clip = "pool", "embedding": what the encoder's classifier makes of the pooled
+---  frames before its last layer, relu(fc1(clip)), or "tags": its classes beside the pooled frames, with
+---  tags = what goes with that (see model/tags.lua) }
 ---@return table
 function towers.listener(d, rng)
   local o = opts.check("model: audio", d, {
     front_end = "table",
     encoder = { type = "table|nightjar.Encoder", required = true },
-    clip = { type = "string", default = "pool", one_of = { "pool", "embedding" } },
+    clip = { type = "string", default = "pool", one_of = { "pool", "embedding", "tags" } },
+    tags = "table",
   })
   local preset = front_ends[options_of(d.encoder).kind] or "panns"
   local front_end = core.audio.mel(d.front_end or { preset = preset })
@@ -87,6 +92,7 @@ function towers.listener(d, rng)
   if problem then error("model: " .. problem, 0) end
   return setmetatable({
     front_end = front_end, encoder = encoder, clip = o.clip, fuses = fuses,
+    tagger = o.clip == "tags" and tags.new(encoder, o.tags) or nil,
     filled = front_end.fill ~= "none",
     frame_seconds = frame_seconds(front_end, encoder),
   }, AudioTower)
@@ -115,12 +121,16 @@ function towers.audio(d, dim, form, rng)
       0)
   end
   local width = tower.encoder:width()
+  tower.frame_width = width
   -- What pooling makes of a single frame: a maximum plus a mean is twice the frame.
   tower.pool_gain = tower.encoder:pool(core.ones(1, 1, width))(1, 1)
   tower.frame_gain = tower.pool_gain
   if tower.clip == "embedding" then
     width = embedding_width(tower.encoder, width)
+    tower.frame_width = width
     tower.frame_gain = 1 -- frames are lifted as if each were a clip
+  elseif tower.tagger then
+    width = tower.tagger.width
   end
   tower.width = width
   tower.projection = projection(form, "audio", width, dim, rng)
@@ -129,7 +139,7 @@ end
 
 function AudioTower:descriptor()
   return { front_end = self.front_end:descriptor(), encoder = self.encoder:descriptor(),
-    clip = self.clip ~= "pool" and self.clip or nil }
+    clip = self.clip ~= "pool" and self.clip or nil, tags = self.tagger and self.tagger:descriptor() }
 end
 
 local function embed(self, clip, rng)
@@ -148,6 +158,7 @@ end
 ---@param frames any (…, C)
 ---@param rng? any
 function AudioTower:lift(frames, rng)
+  if self.tagger then return self.tagger:lift_frames(frames) end
   if self.clip ~= "embedding" then return frames end
   return embed(self, frames * self.pool_gain, rng)
 end
@@ -192,6 +203,7 @@ end
 
 --- Clip vectors of the encoder (B, C) as the head takes them.
 function AudioTower:lift_clip(clip, rng)
+  if self.tagger then return self.tagger:lift_clip(clip) end
   return self.clip == "embedding" and embed(self, clip, rng) or clip
 end
 
@@ -240,6 +252,9 @@ end
 ---  texts and suffix are those tokens }
 ---@return table
 function towers.text(d, dim, form, rng)
+  if type(d.encoder) == "table" and d.encoder.kind == "words" then
+    return word_tower.new(d, function(width) return projection(form, "text", width, dim, rng) end)
+  end
   local t = opts.check("model: text", d, {
     vocabulary = { type = "table", required = true },
     merges = "table",

@@ -1,0 +1,136 @@
+--- How well a model finds sounds whose features are computed: by names that several sounds share, and by
+--- captions of one sound each.
+local nj = require "nightjar"
+local calibration = require "nightjar.model.calibration"
+local features = require "examples.base.features"
+local rows_of = require "nightjar.model.rows"
+
+local measure = {}
+
+--- Clips of a collection as head:audio gives them.
+---@param model any
+---@param of table features of the clips
+---@param rows? integer[]
+function measure.encode(model, of, rows)
+  if rows then of = features.take(of, rows) end
+  local tower = model.audio_tower
+  return nj.no_grad(function()
+    local places = nj.arange(1, of.frames.shape[2], { dtype = "int64" }):reshape(1, -1)
+    return model.head:audio { clip = tower:lift_clip(of.clip), frames = tower:lift(of.frames),
+      mask = places:le(of.lengths:reshape(-1, 1)), tags = of.tags, tokens = true }
+  end)
+end
+
+--- Texts and the sounds that each is right for.
+---@param clips table[] with texts
+---@param first boolean only the first text of each clip: its name
+---@return string[] texts
+---@return integer[][] members
+function measure.queries(clips, first)
+  local texts, members, place = {}, {}, {}
+  for i, clip in ipairs(clips) do
+    for k, text in ipairs(clip.texts) do
+      if k == 1 or not first then
+        if not place[text] then
+          texts[#texts + 1] = text
+          members[#texts], place[text] = {}, #texts
+        end
+        table.insert(members[place[text]], i)
+      end
+    end
+  end
+  return texts, members
+end
+
+--- Similarities by level of texts and encoded clips.
+function measure.levels(model, texts, a)
+  return nj.no_grad(function()
+    return model.head:similarity(model:encode_texts(texts):levels(), a)
+  end)
+end
+
+--- mAP and R@k in percent.
+---@param scores any (texts, clips)
+---@param members integer[][]
+function measure.score(scores, members)
+  local ranks, precision = nj.metrics.ranks(scores, members), nj.metrics.average_precision(scores, members)
+  local out, n = { mAP = 0, R1 = 0, R5 = 0, R10 = 0, texts = #members }, #members
+  for q = 1, n do
+    local rank = math.min(table.unpack(ranks[q]))
+    out.mAP = out.mAP + 100 * precision[q] / n
+    for _, k in ipairs { 1, 5, 10 } do
+      out["R" .. k] = out["R" .. k] + (rank < k and 100 / n or 0)
+    end
+  end
+  return out
+end
+
+function measure.line(name, s)
+  return ("%-34s mAP %5.1f   R@1/5/10 %5.1f %5.1f %5.1f   (%d texts)"):format(name, s.mAP, s.R1, s.R5, s.R10,
+    s.texts)
+end
+
+-- ---- what is fitted on sounds that training did not see ----
+
+-- Mean of the levels of sound with these weights.
+local function sound_of(by_level, weights)
+  local total, sum = nil, 0
+  for level, w in pairs(weights) do
+    if by_level[level] and w > 0 then
+      local term = by_level[level] * w
+      total, sum = total and total + term or term, sum + w
+    end
+  end
+  return total / sum
+end
+
+--- Fits the weight of sound against tags, which is kept in the model's fusion: the highest mAP over the
+--- texts; the levels of sound weigh the same.
+---@return table { alpha, mAP, sound, tags }
+function measure.fit(model, by_level, members)
+  return nj.no_grad(function()
+    local weights = { clip = 0, segment = 0, frame = 0, caption = 1 }
+    for _, level in ipairs { "clip", "segment", "frame" } do
+      if by_level[level] then weights[level] = 1 end
+    end
+    local sound = sound_of(by_level, { clip = weights.clip, segment = weights.segment, frame = weights.frame })
+    local best = { mAP = -1 }
+    for i = 0, 20 do
+      local alpha = i / 20
+      local s = measure.score(sound * alpha + by_level.caption * (1 - alpha), members)
+      if i == 0 then best.tags = s.mAP elseif i == 20 then best.sound = s.mAP end
+      if s.mAP > best.mAP then best.alpha, best.mAP = alpha, s.mAP end
+    end
+    local f = model.head.fusion
+    f.weights, f.alpha, f.fitted = weights, best.alpha, true
+    return best
+  end)
+end
+
+--- Rows of every n-th sound, for the bank of the calibration.
+function measure.rows(model, of, n)
+  local places = {}
+  for i = 1, of.clip.shape[1], n do places[#places + 1] = i end
+  local a = measure.encode(model, of, places)
+  return nj.cat({ a.clip, a.caption }, 2)
+end
+
+--- Fits the calibration: probabilities of fused similarities against a bank.
+---@param o table bank (M, width), texts (encoded), clips (levels), members
+function measure.calibrate(model, o)
+  nj.no_grad(function()
+    model.calibration = { bank = o.bank }
+    local n, matches, backgrounds = o.clips.clip.shape[1], {}, {}
+    local fused = model.head:fuse(model.head:similarity(o.texts:levels(), o.clips))
+    for q, list in ipairs(o.members) do
+      matches[q] = {}
+      for i = 1, n do matches[q][i] = false end
+      for _, i in ipairs(list) do matches[q][i] = true end
+      backgrounds[q] = rows_of.background(model, o.texts[q])
+    end
+    model.calibration = calibration.fit(o.bank, o.texts.vectors, o.clips.clip, matches, fused,
+      nj.stack(backgrounds, 1))
+  end)
+end
+
+return measure
