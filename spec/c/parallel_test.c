@@ -1,5 +1,7 @@
 #include <stdatomic.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/parallel.h"
@@ -215,3 +217,77 @@ TEST(job_keeps_its_context) {
   nj_job_join(job);
   CHECK_INT(ran, 1);
 }
+
+#ifndef __SANITIZE_THREAD__ /* which ends children of programs with threads */
+
+/* Forks; the child does `work` and ends with 0 when it could. Gives its exit status, -1 when it hangs. */
+static int in_child(int (*work)(nj_ctx *ctx, void *arg), nj_ctx *ctx, void *arg) {
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(10);
+    _exit(work(ctx, arg));
+  }
+  int status = 0;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status)
+                                                                               : -1;
+}
+
+static int all_blocks(nj_ctx *ctx, void *arg) {
+  (void)arg;
+  static record r;
+  for (int round = 0; round < 5; round++) {
+    r = (record){.ctx = ctx, .fail_at = -1};
+    if (nj_parallel(ctx, BLOCKS, count_run, &r) != NJ_OK || r.bad_worker)
+      return 1;
+    for (int b = 0; b < BLOCKS; b++)
+      if (r.runs[b] != 1)
+        return 2;
+  }
+  if (nj_threads_set(ctx, 2) != NJ_OK)
+    return 3;
+  nj_ctx_release(ctx);
+  return 0;
+}
+
+static int release_only(nj_ctx *ctx, void *arg) {
+  (void)arg;
+  nj_ctx_release(ctx);
+  return 0;
+}
+
+TEST(parallel_works_in_the_child_of_a_fork) {
+  nj_ctx *ctx = with_threads(4);
+  static record r;
+  for (int round = 0; round < 10; round++) {
+    r = (record){.ctx = ctx, .fail_at = -1};
+    CHECK_OK(nj_parallel(ctx, BLOCKS, count_run, &r));
+    CHECK_INT(in_child(all_blocks, ctx, NULL), 0);
+    CHECK_INT(in_child(release_only, ctx, NULL), 0);
+  }
+  r = (record){.ctx = ctx, .fail_at = -1};
+  CHECK_OK(nj_parallel(ctx, BLOCKS, count_run, &r)); /* the parent's pool lives on */
+  nj_ctx_release(ctx);
+}
+
+static int end_job(nj_ctx *ctx, void *arg) {
+  if (!nj_job_lost(arg))
+    return 4;
+  nj_free(ctx, nj_alloc(ctx, 1000));
+  nj_job_join(arg);
+  return all_blocks(ctx, NULL);
+}
+
+/* The job holds the heap's lock most of the time. */
+TEST(job_of_the_parent_does_not_hang_the_child_of_a_fork) {
+  nj_ctx *ctx = with_threads(2);
+  job_work work = {.ctx = ctx};
+  nj_job *job = NULL;
+  CHECK_OK(nj_job_start(ctx, allocate_until_cancelled, &work, &job));
+  CHECK(!nj_job_lost(job));
+  for (int round = 0; round < 50; round++)
+    CHECK_INT(in_child(end_job, ctx, job), 0);
+  nj_job_join(job);
+  nj_ctx_release(ctx);
+}
+
+#endif

@@ -1,6 +1,7 @@
 /* The reader's threads, where ThreadSanitizer can watch them: jobs against the calling thread, a
  * queue that is full, closing in the middle, and running out of memory. */
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "audio/encode.h"
@@ -209,3 +210,44 @@ TEST(reader_reports_what_is_wrong) {
   nj_reader_free(r);
   nj_ctx_release(ctx);
 }
+
+#ifndef __SANITIZE_THREAD__ /* which ends children of programs with threads */
+
+static int use_in_child(nj_ctx *ctx, nj_reader *r) {
+  nj_tensor *tile = NULL;
+  int64_t count = 0;
+  nj_fault fault;
+  alarm(10);
+  if (nj_reader_next(r, &tile, &count, &fault) != NJ_ESTATE ||
+      nj_reader_submit(r, paths[0]) != NJ_ESTATE)
+    return 1;
+  nj_reader_free(r);
+  nj_reader *own = make(ctx, NULL, 1, 1 << 20);
+  nj_tensor *tiles[TILES];
+  if (!own || nj_reader_submit(own, paths[0]) || take(own, tiles, &fault) < 1)
+    return 2;
+  nj_reader_free(own);
+  return 0;
+}
+
+TEST(reader_of_the_parent_is_refused_in_the_child_of_a_fork) {
+  nj_ctx *ctx = NULL;
+  nj_ctx_options options = nj_ctx_default_options();
+  CHECK_OK(nj_ctx_new(&options, &ctx));
+  CHECK(write_sounds(ctx));
+  for (int round = 0; round < 5; round++) {
+    nj_reader *r = make(ctx, NULL, 2, 1 << 20);
+    CHECK(r && submit_all(r));
+    pid_t child = fork();
+    if (child == 0)
+      _exit(use_in_child(ctx, r));
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    nj_reader_free(r);
+  }
+  remove_sounds();
+  nj_ctx_release(ctx);
+}
+
+#endif

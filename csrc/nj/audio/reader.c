@@ -116,8 +116,21 @@ static void free_file(nj_reader *r, file *f) {
   nj_free(r->ctx, f);
 }
 
+/* Whether its threads are those of the process that this one was forked from. */
+static int lost(const nj_reader *r) { return r->n_jobs > 0 && nj_job_lost(r->jobs[0]); }
+
+static nj_status check_process(nj_reader *r) {
+  return lost(r) ? nj_fail(r->ctx, NJ_ESTATE,
+                           "reader: it works for the process that this one was forked from; make "
+                           "another one")
+                 : NJ_OK;
+}
+
 void nj_reader_free(nj_reader *r) {
   if (!r)
+    return;
+  if (lost(
+          r)) /* what the parent's threads were at cannot be told: left to the end of the process */
     return;
   nj_ctx *ctx = r->ctx;
   pthread_mutex_lock(&r->lock);
@@ -143,6 +156,8 @@ void nj_reader_free(nj_reader *r) {
 int64_t nj_reader_pending(const nj_reader *r) { return r->pending; }
 
 size_t nj_reader_bytes(nj_reader *r) {
+  if (lost(r))
+    return r->bytes;
   pthread_mutex_lock(&r->lock);
   size_t bytes = r->bytes;
   pthread_mutex_unlock(&r->lock);
@@ -266,6 +281,7 @@ static nj_status start_jobs(nj_reader *r) {
 /* ---- the calling thread ---- */
 
 nj_status nj_reader_submit(nj_reader *r, const char *path) {
+  NJ_TRY(check_process(r));
   size_t size = strlen(path) + 1;
   file *f = nj_calloc(r->ctx, 1, sizeof *f);
   if (!f)
@@ -387,6 +403,7 @@ static void forget(nj_reader *r, int64_t *samples, nj_fault *fault) {
 }
 
 nj_status nj_reader_next(nj_reader *r, nj_tensor **out, int64_t *count, nj_fault *fault) {
+  NJ_TRY(check_process(r));
   if (r->pending == 0)
     return nj_fail(r->ctx, NJ_ESTATE, "reader: nothing is pending; submit a file first");
   file *f = r->first;

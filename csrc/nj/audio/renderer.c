@@ -109,8 +109,21 @@ static void free_batch(nj_ctx *ctx, batch *b) {
   nj_free(ctx, b);
 }
 
+/* Whether its threads are those of the process that this one was forked from. */
+static int lost(const nj_renderer *r) { return r->n_jobs > 0 && nj_job_lost(r->jobs[0]); }
+
+static nj_status check_process(nj_renderer *r) {
+  return lost(r) ? nj_fail(r->ctx, NJ_ESTATE,
+                           "renderer: it works for the process that this one was forked from; make "
+                           "another one")
+                 : NJ_OK;
+}
+
 void nj_renderer_free(nj_renderer *r) {
   if (!r)
+    return;
+  if (lost(
+          r)) /* what the parent's threads were at cannot be told: left to the end of the process */
     return;
   nj_ctx *ctx = r->ctx;
   atomic_store(&r->closing, 1);
@@ -364,6 +377,7 @@ static nj_status start_jobs(nj_renderer *r) {
 
 nj_status nj_renderer_submit(nj_renderer *r, int64_t n, const nj_mixture *items) {
   batch *b = NULL;
+  NJ_TRY(check_process(r));
   NJ_TRY(new_batch(r, n, items, &b));
   nj_status st = start_jobs(r);
   if (st) {
@@ -384,6 +398,7 @@ nj_status nj_renderer_submit(nj_renderer *r, int64_t n, const nj_mixture *items)
 
 nj_status nj_renderer_next(nj_renderer *r, nj_tensor **data, nj_tensor **lengths,
                            nj_fault *faults) {
+  NJ_TRY(check_process(r));
   if (!r->first)
     return nj_fail(r->ctx, NJ_ESTATE, "renderer: nothing is pending; submit a batch first");
   pthread_mutex_lock(&r->lock);
@@ -409,6 +424,7 @@ nj_status nj_renderer_next(nj_renderer *r, nj_tensor **data, nj_tensor **lengths
 nj_status nj_renderer_render(nj_renderer *r, int64_t n, const nj_mixture *items, nj_tensor **data,
                              nj_tensor **lengths, nj_fault *faults) {
   batch *b = NULL;
+  NJ_TRY(check_process(r));
   NJ_TRY(new_batch(r, n, items, &b));
   scratch s = {0};
   nj_status st = start_batch(r, b);
@@ -425,6 +441,7 @@ nj_status nj_renderer_render(nj_renderer *r, int64_t n, const nj_mixture *items,
 }
 
 nj_status nj_renderer_wave(nj_renderer *r, const nj_mixture *item, nj_tensor **out) {
+  NJ_TRY(check_process(r));
   NJ_TRY(check_items(r, 1, item));
   nj_tensor *wave = NULL;
   int64_t samples = nj_mixture_length(item, r->options.rate);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/context_internal.h"
 
@@ -38,7 +39,30 @@ nj_status nj_heap_init(nj_heap *heap, size_t limit) {
   memset(heap, 0, sizeof *heap);
   heap->account.limit = limit;
   heap->fail_after = -1;
+  heap->owner = getpid();
   return pthread_mutex_init(&heap->lock, NULL) == 0 ? NJ_OK : NJ_ENOMEM;
+}
+
+void nj_heap_after_fork(nj_heap *heap) {
+  if (heap->owner == getpid())
+    return;
+  heap->owner = getpid();
+  if (pthread_mutex_trylock(&heap->lock) == 0) {
+    pthread_mutex_unlock(&heap->lock);
+    return;
+  }
+  /* A thread of the parent held it, in the middle of its work: its lists are not to be trusted. */
+  pthread_mutex_init(&heap->lock, NULL);
+  memset(heap->cache, 0, sizeof heap->cache);
+  heap->account.cached = 0;
+}
+
+/* The lock is looked at before the process is asked for, which takes a system call. */
+static void lock_heap(nj_heap *heap) {
+  if (pthread_mutex_trylock(&heap->lock) == 0)
+    return;
+  nj_heap_after_fork(heap);
+  pthread_mutex_lock(&heap->lock);
 }
 
 static void drop_cache(nj_heap *heap) {
@@ -87,7 +111,7 @@ void *nj_alloc(nj_ctx *ctx, size_t bytes) {
   nj_block *block = NULL;
   if (bytes <= SIZE_MAX / 2) {
     int class = class_of(bytes, &capacity);
-    pthread_mutex_lock(&heap->lock);
+    lock_heap(heap);
     if (admit(heap, bytes)) {
       if (class >= 0 && heap->cache[class]) {
         block = heap->cache[class];
@@ -127,7 +151,7 @@ void nj_free(nj_ctx *ctx, void *data) {
   nj_block *block = block_of(data);
   size_t capacity;
   int class = class_of(block->capacity, &capacity);
-  pthread_mutex_lock(&heap->lock);
+  lock_heap(heap);
   heap->account.live -= block->size;
   /* Live and cached together never hold much more than was live at the peak: a quarter for the
    * rounding to size classes, so that all of a training step's blocks serve the next step. */
@@ -171,32 +195,32 @@ char *nj_strdup(nj_ctx *ctx, const char *text) {
 }
 
 nj_memory nj_memory_get(nj_ctx *ctx) {
-  pthread_mutex_lock(&ctx->heap.lock);
+  lock_heap(&ctx->heap);
   nj_memory now = ctx->heap.account;
   pthread_mutex_unlock(&ctx->heap.lock);
   return now;
 }
 
 void nj_memory_set_limit(nj_ctx *ctx, size_t limit) {
-  pthread_mutex_lock(&ctx->heap.lock);
+  lock_heap(&ctx->heap);
   ctx->heap.account.limit = limit;
   pthread_mutex_unlock(&ctx->heap.lock);
 }
 
 void nj_memory_reset_peak(nj_ctx *ctx) {
-  pthread_mutex_lock(&ctx->heap.lock);
+  lock_heap(&ctx->heap);
   ctx->heap.account.peak = ctx->heap.account.live;
   pthread_mutex_unlock(&ctx->heap.lock);
 }
 
 void nj_memory_trim(nj_ctx *ctx) {
-  pthread_mutex_lock(&ctx->heap.lock);
+  lock_heap(&ctx->heap);
   drop_cache(&ctx->heap);
   pthread_mutex_unlock(&ctx->heap.lock);
 }
 
 void nj_memory_fail_after(nj_ctx *ctx, int64_t n) {
-  pthread_mutex_lock(&ctx->heap.lock);
+  lock_heap(&ctx->heap);
   ctx->heap.fail_after = n;
   pthread_mutex_unlock(&ctx->heap.lock);
 }

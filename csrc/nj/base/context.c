@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/context_internal.h"
 
@@ -28,6 +29,7 @@ nj_status nj_ctx_new_with(const nj_ctx_options *options, const struct nj_kernels
   atomic_init(&ctx->refs, 1);
   ctx->options = *options;
   ctx->kernels = kernels;
+  ctx->owner = getpid();
   ctx->threads = options->threads ? options->threads : nj_cpu_count();
   ctx->grad_enabled = 1;
   *out = ctx;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "base/alloc.h"
 #include "base/context.h"
@@ -22,6 +23,7 @@ typedef struct nj_pool nj_pool;
 
 typedef struct {
   pthread_mutex_t lock;
+  pid_t owner;                 /* the process whose threads may hold the lock */
   nj_block *cache[NJ_CLASSES]; /* freed blocks by size class */
   nj_memory account;
   int64_t fail_after; /* negative: never */
@@ -33,6 +35,7 @@ struct nj_ctx {
   const struct nj_kernels *kernels;
   nj_heap heap;
   nj_pool *pool;
+  pid_t owner; /* the process that the pool's threads are of */
   int threads;
   int grad_enabled;
   uint64_t sequence;
@@ -44,6 +47,8 @@ struct nj_ctx {
 
 nj_status nj_heap_init(nj_heap *heap, size_t limit);
 void nj_heap_destroy(nj_heap *heap);
+/* In the child of a fork: takes the lock from threads that are not there. Not while others run. */
+void nj_heap_after_fork(nj_heap *heap);
 /* Joins the pool's threads; a later nj_parallel starts them again. */
 void nj_pool_stop(nj_ctx *ctx);
 /* Cores this process may run on. */

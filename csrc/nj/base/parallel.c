@@ -5,6 +5,7 @@
 #include <string.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/context_internal.h"
 
@@ -95,6 +96,21 @@ static int spawn(pthread_t *thread, void *(*entry)(void *), void *argument) {
   return rc;
 }
 
+/* In the child of a fork there are none of the parent's threads. Their pool is forgotten, not closed:
+ * its conditions count sleepers that nobody can wake. The next batch starts another. */
+static void leave_parent(nj_ctx *ctx) {
+  if (ctx->owner == getpid())
+    return;
+  ctx->owner = getpid();
+  pthread_mutex_init(&ctx->lock, NULL);
+  nj_heap_after_fork(&ctx->heap);
+  if (ctx->pool) {
+    free(ctx->pool->threads);
+    free(ctx->pool);
+    ctx->pool = NULL;
+  }
+}
+
 static nj_status pool_start(nj_ctx *ctx) {
   nj_pool *pool = calloc(1, sizeof *pool);
   if (!pool)
@@ -121,6 +137,7 @@ static nj_status pool_start(nj_ctx *ctx) {
 }
 
 void nj_pool_stop(nj_ctx *ctx) {
+  leave_parent(ctx);
   nj_pool *pool = ctx->pool;
   if (!pool)
     return;
@@ -183,6 +200,7 @@ nj_status nj_parallel(nj_ctx *ctx, int64_t n_blocks, nj_block_fn fn, void *arg) 
     return run_serially(n_blocks, fn, arg, running_worker);
   if (ctx->threads == 1 || n_blocks == 1)
     return run_alone(ctx, n_blocks, fn, arg);
+  leave_parent(ctx);
   if (!ctx->pool)
     NJ_TRY(pool_start(ctx));
   nj_pool *pool = ctx->pool;
@@ -241,6 +259,7 @@ nj_status nj_threads_set(nj_ctx *ctx, int threads) {
 struct nj_job {
   nj_ctx *ctx;
   pthread_t thread;
+  pid_t owner;
   nj_job_fn fn;
   void *arg;
   atomic_int cancelled, done;
@@ -257,10 +276,12 @@ static void *job_main(void *argument) {
 }
 
 nj_status nj_job_start(nj_ctx *ctx, nj_job_fn fn, void *arg, nj_job **out) {
+  leave_parent(ctx);
   nj_job *job = nj_calloc(ctx, 1, sizeof *job);
   if (!job)
     return NJ_ENOMEM;
   job->ctx = nj_ctx_retain(ctx);
+  job->owner = getpid();
   job->fn = fn;
   job->arg = arg;
   if (spawn(&job->thread, job_main, job) != 0) {
@@ -273,6 +294,7 @@ nj_status nj_job_start(nj_ctx *ctx, nj_job_fn fn, void *arg, nj_job **out) {
 }
 
 int nj_job_cancelled(const nj_job *job) { return atomic_load(&job->cancelled); }
+int nj_job_lost(const nj_job *job) { return job->owner != getpid(); }
 int nj_job_done(const nj_job *job) { return atomic_load(&job->done); }
 
 void nj_job_join(nj_job *job) {
@@ -280,7 +302,8 @@ void nj_job_join(nj_job *job) {
     return;
   nj_ctx *ctx = job->ctx;
   atomic_store(&job->cancelled, 1);
-  pthread_join(job->thread, NULL);
+  if (!nj_job_lost(job))
+    pthread_join(job->thread, NULL);
   nj_free(ctx, job);
   nj_ctx_release(ctx);
 }

@@ -12,7 +12,8 @@
 typedef nj_status (*nj_block_fn)(void *arg, int64_t block, int worker);
 
 /* Runs blocks 0 … n_blocks-1, each once, in any order; returns when all are done. The first
- * failure (or an interrupt) stops blocks that have not begun. Inside a block it runs serially. */
+ * failure (or an interrupt) stops blocks that have not begun. Inside a block it runs serially. After
+ * a fork the child starts threads of its own. */
 nj_status nj_parallel(nj_ctx *ctx, int64_t n_blocks, nj_block_fn fn, void *arg);
 
 /* The same over a range cut every `grain` items: fn gets [begin, end). */
@@ -31,6 +32,8 @@ typedef void (*nj_job_fn)(nj_job *job, void *arg);
 nj_status nj_job_start(nj_ctx *ctx, nj_job_fn fn, void *arg, nj_job **out);
 int nj_job_cancelled(const nj_job *job);
 int nj_job_done(const nj_job *job);
+/* 1 in the child of a fork: the job goes on in the parent alone, and may hold its locks for ever here. */
+int nj_job_lost(const nj_job *job);
 /* For who waits for a job: until `ready` is signalled, or 10 ms, after which it should nj_poll. Under
  * `lock`. */
 void nj_job_wait(pthread_cond_t *ready, pthread_mutex_t *lock);
