@@ -42,6 +42,23 @@ cases["WavCaps: HTS-AT of width 4 + BERT"] = function()
       "optimizer/state/0/exp_avg: not under 'model/': no part of the model" } }
 end
 
+-- As AudioSetCaps' models are stored.
+cases["WavCaps: HTS-AT of width 4 + RoBERTa"] = function()
+  local vocabulary, merges = checkpoints.bpe(checkpoints.roberta_specials)
+  local audio = checkpoints.htsat "stretch"
+  local text = checkpoints.text { vocabulary = #vocabulary, roberta = true }
+  local a, t = checkpoints.projection("mlp", 32, 6, 5), checkpoints.projection("mlp", 8, 6, 6)
+  local all = add_all { { "model/audio_encoder.audio_enc.", audio },
+    { "model/text_encoder.text_encoder.", text }, { "model/audio_proj.", a },
+    { "model/text_proj.", t } }
+  all["model/temp"] = number(0.05)
+  return { all = all, audio = audio, text = text, a = a, t = t, preset = "htsat", mels = 32,
+    temperature = 0.05, family = "wavcaps", frames = 128, sentence = "cls", max = 30, pick = first,
+  -- BPE tells two spaces from one; cleaned texts have one.
+    vocabulary = vocabulary, merges = merges, side = 64, skipped = {},
+    texts = { "a dog barks", "rain falling", "a dog loudly" } }
+end
+
 cases["WavCaps: CNN14 + BERT"] = function()
   local audio, text = checkpoints.cnn14(2), checkpoints.text { vocabulary = 15 }
   local a, t = checkpoints.projection("mlp", 5, 6, 5), checkpoints.projection("mlp", 8, 6, 6)
