@@ -1732,7 +1732,7 @@ function Progress:text() end
 ---@return nightjar.Progress
 function Progress:finish() end
 
----What tells files apart, and the names that the system resolves.
+---What tells files apart, the names that the system resolves, and new files in the place of old ones.
 ---@class nightjar.files
 nj.files = {}
 
@@ -1768,6 +1768,47 @@ function nj.files.digest(path) end
 ---Nanoseconds since 1970, by the clock that stamps files.
 ---@return integer
 function nj.files.now() end
+
+---A file being written under a temporary name beside its target. Made by `nj.files.create`.
+---Closed or collected without commit, it leaves nothing.
+---@class nightjar.NewFile
+local NewFile = {}
+
+---Appends bytes.
+---@param ... string|number
+---@return true? ok
+---@return string? message
+---@return string? code
+function NewFile:write(...) end
+
+---Replaces bytes that were written before; what is written next goes to the end.
+---@param at integer place of the first, from 0 on
+---@param bytes string
+---@return true? ok
+---@return string? message
+---@return string? code
+function NewFile:patch(at, bytes) end
+
+---Writes all to the disk and gives the file its name. On errors the old file stays and nothing is left
+---of the new one. Either way the object is closed.
+---@return true? ok
+---@return string? message
+---@return string? code
+function NewFile:commit() end
+
+---Removes what was written; after commit, nothing.
+function NewFile:discard() end
+
+---Begins a file that takes the place of another whole or not at all, also at a loss of power. It is
+---written as "NAME.nightjar-0.part" beside its target; what a killed writer left under such a name goes
+---with the next writing to that target. Everything in nightjar that writes files does it in this way.
+---A symbolic link stays and what it names is replaced; what is no regular file is refused, and so is a
+---link of another user in a folder that everybody may write to. Permissions stay as they were.
+---@param path string
+---@return nightjar.NewFile? file
+---@return string? message
+---@return string? code
+function nj.files.create(path) end
 
 ---What Lua's own library does not tell about the process.
 ---@class nightjar.system

@@ -1,4 +1,5 @@
-/* nj.files: what tells files apart, and the names that the system resolves. POSIX only. */
+/* nj.files: what tells files apart, the names that the system resolves, and new files that take the
+ * place of old ones. POSIX only. */
 #include "njl.h"
 
 #include <errno.h>
@@ -7,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#define NJL_NEW_FILE "nightjar.NewFile"
 
 static int failed(lua_State *L, const char *path, int error) {
   lua_pushnil(L);
@@ -78,12 +81,87 @@ static int files_now(lua_State *L) {
   return 1;
 }
 
+/* ---- new files ---- */
+
+/* files.create(path) -> file | nil, message, code */
+static int files_create(lua_State *L) {
+  const char *path = check_path(L);
+  nj_ctx *ctx = njl_ctx(L);
+  void **slot = njl_new_handle(L, NJL_NEW_FILE);
+  nj_new_file *file = NULL;
+  nj_status status = nj_file_create(ctx, NULL, path, &file);
+  if (status == NJ_ENOMEM && njl_reclaim(L))
+    status = nj_file_create(ctx, NULL, path, &file);
+  if (status)
+    return njl_result(L, status);
+  *slot = file;
+  return 1;
+}
+
+static nj_new_file *check_new_file(lua_State *L) { return njl_check_handle(L, 1, NJL_NEW_FILE); }
+
+/* file:write(...) -> true | nil, message, code */
+static int new_file_write(lua_State *L) {
+  nj_new_file *file = check_new_file(L);
+  int n = lua_gettop(L);
+  for (int i = 2; i <= n; i++)
+    luaL_checkstring(L, i);
+  for (int i = 2; i <= n; i++) {
+    size_t length;
+    const char *bytes = lua_tolstring(L, i, &length);
+    nj_status status = nj_file_append(file, bytes, length);
+    if (status)
+      return njl_result(L, status);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* file:patch(at, bytes) -> true | nil, message, code */
+static int new_file_patch(lua_State *L) {
+  nj_new_file *file = check_new_file(L);
+  lua_Integer at = luaL_checkinteger(L, 2);
+  size_t length;
+  const char *bytes = luaL_checklstring(L, 3, &length);
+  luaL_argcheck(L, at >= 0, 2, "expected a place from 0 on");
+  nj_status status = nj_file_patch(file, (uint64_t)at, bytes, length);
+  if (status)
+    return njl_result(L, status);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* file:commit() -> true | nil, message, code; the file is closed either way */
+static int new_file_commit(lua_State *L) {
+  nj_new_file *file = check_new_file(L);
+  *(void **)lua_touserdata(L, 1) = NULL;
+  nj_status status = nj_file_commit(file);
+  if (status)
+    return njl_result(L, status);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int new_file_discard(lua_State *L) {
+  void **slot = luaL_checkudata(L, 1, NJL_NEW_FILE);
+  nj_new_file *file = *slot;
+  *slot = NULL;
+  nj_file_abandon(file);
+  return 0;
+}
+
 void njl_open_files(lua_State *L) {
-  static const luaL_Reg functions[] = {{"stat", files_stat},
-                                       {"real", files_real},
-                                       {"digest", files_digest},
-                                       {"now", files_now},
-                                       {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"write", new_file_write},
+                                     {"patch", new_file_patch},
+                                     {"commit", new_file_commit},
+                                     {"discard", new_file_discard},
+                                     {NULL, NULL}};
+  static const luaL_Reg meta[] = {
+      {"__gc", new_file_discard}, {"__close", new_file_discard}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"stat", files_stat},     {"real", files_real},
+                                       {"digest", files_digest}, {"now", files_now},
+                                       {"create", files_create}, {NULL, NULL}};
+  njl_class(L, NJL_NEW_FILE, methods, meta);
   luaL_newlib(L, functions);
   lua_setfield(L, -2, "files");
 }

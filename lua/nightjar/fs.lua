@@ -1,5 +1,6 @@
 --- Paths and folders: what nightjar needs of a file system, over LuaFileSystem. Listings are sorted
 --- by bytes, so that they are the same on every machine.
+local core = require "nightjar.core"
 local lfs = require "nightjar.lfs"
 local opts = require "nightjar.opts"
 
@@ -161,73 +162,20 @@ function fs.read(path)
   return bytes
 end
 
-local Writer = {}
-Writer.__index = Writer
-
-local function problem(self, why) return nil, ("%s: %s"):format(self.path, why), "EIO" end
-
 --- Begins a file that is written bit by bit, under a temporary name beside it: readers see the old
---- bytes or the new ones and never a part. Without commit nothing is left of it.
+--- bytes or the new ones and never a part. Without commit nothing is left of it. See nj.files.create.
 ---@param path string
----@return table? writer { write, patch, commit, discard }, to be closed with `local w <close>`
+---@return nightjar.NewFile? writer { write, patch, commit, discard }, to be closed with
+---  `local w <close>`
 ---@return string? message
 ---@return string? code
 function fs.writer(path)
   opts.arg("fs.writer", 1, "path", path, "string")
-  -- A rename would put a file in the place of a device: of /dev/null, for everybody.
-  local there = fs.kind(path)
-  if there and there ~= "file" then return nil, path .. ": not a regular file", "EIO" end
-  -- Unique within this process and, by the address of a fresh table, most likely on this machine.
-  local temporary = ("%s.part%s"):format(path, tostring({}):match "%x+$")
-  local file, message = io.open(temporary, "wb")
-  if not file then return nil, message, "EIO" end
-  return setmetatable({ path = path, temporary = temporary, file = file }, Writer)
+  return core.files.create(path)
 end
-
---- Appends bytes.
----@return true? ok, string? message, string? code
-function Writer:write(...)
-  local ok, why = self.file:write(...)
-  if not ok then return problem(self, why or "cannot be written") end
-  return true
-end
-
---- Replaces the bytes from `at` (0-based) on, and goes back to the end.
----@param at integer
----@param bytes string
----@return true? ok, string? message, string? code
-function Writer:patch(at, bytes)
-  local ok, why = self.file:seek("set", at)
-  if ok then ok, why = self.file:write(bytes) end
-  if ok then ok, why = self.file:seek "end" end
-  if not ok then return problem(self, why or "cannot be written") end
-  return true
-end
-
---- Gives the file its name.
----@return true? ok, string? message, string? code
-function Writer:commit()
-  local closed, why = self.file:close()
-  self.file = nil
-  local renamed
-  if closed then renamed, why = os.rename(self.temporary, self.path) end
-  if renamed then return true end
-  os.remove(self.temporary)
-  return problem(self, why or "cannot be written")
-end
-
---- Forgets the file; after commit, nothing.
-function Writer:discard()
-  if not self.file then return end
-  self.file:close()
-  self.file = nil
-  os.remove(self.temporary)
-end
-Writer.__close = Writer.discard
-Writer.__gc = Writer.discard
 
 --- Writes a file under a temporary name beside it and renames it, so that readers see the old bytes
---- or the new ones and never a part.
+--- or the new ones and never a part, also after a loss of power.
 ---@param path string
 ---@param bytes string
 ---@return true? ok

@@ -264,7 +264,7 @@ describe("nightjar", function()
     assert.same({ 3, 0, 0, false }, { done.tensors, done.left_out, done.renamed, done.half })
     for _, case in ipairs { { { path, target, "--select", "none/" }, "none of 3 tensors begins with 'none/'" },
       { { folder .. "/none.pth", target }, "No such file" },
-      { { path, folder .. "/no/such/folder" }, "cannot be written" } } do
+      { { path, folder .. "/no/such/folder" }, "cannot write" } } do
       code, out, err = run({}, "convert", table.unpack(case[1]))
       assert.same({ 1, "" }, { code, out })
       assert.matches(case[2], err, 1, true)

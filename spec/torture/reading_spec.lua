@@ -220,7 +220,7 @@ describe("reading", function()
   local writers = {
     ["nightjar.audio.write"] = true, ["nightjar.store.save"] = true, ["nightjar.log.open"] = true,
     ["nightjar.data.csv.write"] = true, ["nightjar.features.open"] = true, ["nightjar.data.cache"] = true,
-    ["nightjar.experiment.features"] = true,
+    ["nightjar.experiment.features"] = true, ["nightjar.files.create"] = true,
   }
   -- Options without which a function does not get far.
   local options = {

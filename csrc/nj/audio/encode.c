@@ -1,9 +1,7 @@
 #include "audio/encode.h"
 
-#include <errno.h>
 #include <math.h>
 #include <sndfile.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -75,16 +73,16 @@ static nj_status write_frames(nj_ctx *ctx, SNDFILE *file, const float *x, int64_
   return NJ_OK;
 }
 
-static nj_status write_file(nj_ctx *ctx, const char *path, SF_INFO *info, const float *x,
+static nj_status write_file(nj_ctx *ctx, const char *path, int fd, SF_INFO *info, const float *x,
                             int64_t frames) {
   float *chunk = nj_calloc(ctx, (size_t)CHUNK * (size_t)info->channels, sizeof *chunk);
   if (!chunk)
     return NJ_ENOMEM;
   int channels = info->channels;
-  SNDFILE *file = sf_open(path, SFM_WRITE, info);
+  SNDFILE *file = sf_open_fd(fd, SFM_WRITE, info, SF_FALSE);
   nj_status st;
   if (!file) {
-    st = nj_fail(ctx, NJ_EIO, "write: cannot open '%s': %s", path, sf_strerror(NULL));
+    st = nj_fail(ctx, NJ_EIO, "write: cannot write '%s': %s", path, sf_strerror(NULL));
   } else {
     sf_command(file, SFC_SET_CLIPPING, NULL, SF_TRUE);
     /* The PEAK chunk holds the time of day: equal samples are to give equal files. */
@@ -114,23 +112,17 @@ nj_status nj_audio_write(nj_ctx *ctx, const char *path, nj_tensor *x, int64_t ra
                    (long long)rate);
   SF_INFO info = {.samplerate = (int)rate, .channels = (int)channels};
   NJ_TRY(choose_format(ctx, path, encoding, &info));
-  NJ_TRY(nj_file_may_replace(ctx, "write", path));
-  size_t length = strlen(path);
-  char *part = nj_alloc(ctx, length + sizeof ".part");
-  if (!part)
-    return NJ_ENOMEM;
-  memcpy(part, path, length);
-  memcpy(part + length, ".part", sizeof ".part");
+  nj_new_file *file = NULL;
   nj_tensor *in = NULL;
-  nj_status st = nj_as(x, NJ_F32, &in);
+  NJ_TRY(nj_as(x, NJ_F32, &in));
+  nj_status st = nj_file_create(ctx, "write", path, &file);
   if (!st) {
-    st = write_file(ctx, part, &info, NJ_F32_DATA(in), frames);
-    if (!st && rename(part, path) != 0)
-      st = nj_fail(ctx, NJ_EIO, "write: cannot create '%s': %s", path, strerror(errno));
+    st = write_file(ctx, path, nj_file_descriptor(file), &info, NJ_F32_DATA(in), frames);
     if (st)
-      remove(part);
+      nj_file_abandon(file);
+    else
+      st = nj_file_commit(file);
   }
   nj_release(in);
-  nj_free(ctx, part);
   return st;
 }

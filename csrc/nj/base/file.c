@@ -72,10 +72,3 @@ nj_status nj_file_read(nj_ctx *ctx, const char *what, const char *path, size_t m
   close(fd);
   return st;
 }
-
-nj_status nj_file_may_replace(nj_ctx *ctx, const char *what, const char *path) {
-  struct stat about;
-  if (stat(path, &about) != 0 || S_ISREG(about.st_mode))
-    return NJ_OK;
-  return nj_fail(ctx, NJ_EIO, "%s: cannot write '%s': not a regular file", what, path);
-}

@@ -1,10 +1,7 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
 #include "base/file.h"
@@ -159,24 +156,10 @@ static nj_status check_arguments(nj_ctx *ctx, const nj_named_tensor *sorted, siz
   return NJ_OK;
 }
 
-static nj_status write_bytes(int fd, const void *data, size_t length) {
-  const char *at = data;
-  while (length > 0) {
-    ssize_t n = write(fd, at, length);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return NJ_EIO;
-    at += n;
-    length -= (size_t)n;
-  }
-  return NJ_OK;
-}
-
 #define NARROW_BLOCK 16384
 
 /* Values as 16-bit floats, a block at a time. */
-static nj_status write_narrow(int fd, nj_tensor *tensor, nj_stored type) {
+static nj_status write_narrow(nj_new_file *file, nj_tensor *tensor, nj_stored type) {
   uint16_t block[NARROW_BLOCK];
   nj_tensor *flat = NULL;
   NJ_TRY(nj_as(tensor, NJ_F32, &flat));
@@ -188,64 +171,42 @@ static nj_status write_narrow(int fd, nj_tensor *tensor, nj_stored type) {
     for (int64_t i = 0; i < m; i++)
       block[i] = type == NJ_STORED_F16 ? nj_float_to_half(values[at + i])
                                        : nj_float_to_bfloat16(values[at + i]);
-    st = write_bytes(fd, block, (size_t)m * sizeof *block);
+    st = nj_file_append(file, block, (size_t)m * sizeof *block);
   }
   nj_release(flat);
   return st;
 }
 
-static nj_status write_tensor(int fd, const nj_named_tensor *named) {
+static nj_status write_tensor(nj_new_file *file, const nj_named_tensor *named) {
   if (named->type == NJ_STORED_F16 || named->type == NJ_STORED_BF16)
-    return write_narrow(fd, named->tensor, named->type);
+    return write_narrow(file, named->tensor, named->type);
   nj_tensor *flat = NULL;
   NJ_TRY(nj_as_contiguous(named->tensor, &flat));
-  nj_status st = write_bytes(fd, nj_data(flat), (size_t)bytes_of(named));
+  nj_status st = nj_file_append(file, nj_data(flat), (size_t)bytes_of(named));
   nj_release(flat);
   return st;
 }
 
-/* Everything goes to `temporary`; NJ_EIO leaves errno for the caller. */
-static nj_status write_all(const char *temporary, const buffer *header,
-                           const nj_named_tensor *tensors, size_t n_tensors) {
-  /* What a killed process of the same number left goes. A link that somebody put there goes too, and
-   * is never followed. */
-  unlink(temporary);
-  int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-  if (fd < 0)
-    return NJ_EIO;
+static nj_status write_all(nj_new_file *file, const buffer *header, const nj_named_tensor *tensors,
+                           size_t n_tensors) {
   unsigned char length[8];
   for (int i = 0; i < 8; i++)
     length[i] = (unsigned char)((uint64_t)header->length >> 8 * i);
-  nj_status st = write_bytes(fd, length, sizeof length);
-  if (!st)
-    st = write_bytes(fd, header->text, header->length);
-  for (size_t i = 0; i < n_tensors && !st; i++)
-    st = write_tensor(fd, &tensors[i]);
-  if (!st && fsync(fd) != 0)
-    st = NJ_EIO;
-  int saved = errno;
-  if (close(fd) != 0 && !st)
-    return NJ_EIO;
-  errno = saved;
-  return st;
+  NJ_TRY(nj_file_append(file, length, sizeof length));
+  NJ_TRY(nj_file_append(file, header->text, header->length));
+  for (size_t i = 0; i < n_tensors; i++)
+    NJ_TRY(write_tensor(file, &tensors[i]));
+  return NJ_OK;
 }
 
-static nj_status write_and_rename(nj_ctx *ctx, const char *path, const buffer *header,
-                                  const nj_named_tensor *tensors, size_t n_tensors) {
-  NJ_TRY(nj_file_may_replace(ctx, "save", path));
-  size_t room = strlen(path) + 32;
-  char *temporary = nj_alloc(ctx, room);
-  if (!temporary)
-    return NJ_ENOMEM;
-  snprintf(temporary, room, "%s.%ld.tmp", path, (long)getpid());
-  nj_status st = write_all(temporary, header, tensors, n_tensors);
-  if (!st && rename(temporary, path) != 0)
-    st = NJ_EIO;
-  if (st == NJ_EIO)
-    nj_fail(ctx, NJ_EIO, "%s: cannot be written: %s", path, strerror(errno));
-  if (st)
-    unlink(temporary);
-  nj_free(ctx, temporary);
+static nj_status write_file(nj_ctx *ctx, const char *path, const buffer *header,
+                            const nj_named_tensor *tensors, size_t n_tensors) {
+  nj_new_file *file = NULL;
+  NJ_TRY(nj_file_create(ctx, "save", path, &file));
+  nj_status st = write_all(file, header, tensors, n_tensors);
+  if (!st)
+    return nj_file_commit(file);
+  nj_file_abandon(file);
   return st;
 }
 
@@ -261,7 +222,7 @@ nj_status nj_safetensors_write(nj_ctx *ctx, const char *path, const nj_named_ten
   nj_status st = check_arguments(ctx, sorted, n_tensors, notes, n_notes);
   if (!st) {
     put_header(&header, sorted, n_tensors, notes, n_notes);
-    st = header.failed ? NJ_ENOMEM : write_and_rename(ctx, path, &header, sorted, n_tensors);
+    st = header.failed ? NJ_ENOMEM : write_file(ctx, path, &header, sorted, n_tensors);
   }
   nj_free(ctx, header.text);
   nj_free(ctx, sorted);
