@@ -30,6 +30,16 @@ function progress.duration(seconds)
   return ("%d:%02d:%02d"):format(s // 3600, s // 60 % 60, s % 60)
 end
 
+local RULES = {
+  total = { type = "integer", min = 0 },
+  label = { type = "string", default = "" },
+  stream = { type = "any" },
+  terminal = "boolean",
+  every = { type = "number", default = 10, min = 0 },
+  start = { type = "integer", default = 0, min = 0 },
+  clock = { type = "callable", default = system.clock },
+}
+
 --- Starts.
 ---@param options? table
 ---  total     how many there are; without it no percentage and no time left is shown
@@ -41,15 +51,7 @@ end
 ---  clock     default nj.system.clock
 ---@return nightjar.Progress
 function progress.new(options)
-  local o = opts.check("progress", options, {
-    total = { type = "integer", min = 0 },
-    label = { type = "string", default = "" },
-    stream = { type = "any" },
-    terminal = "boolean",
-    every = { type = "number", default = 10, min = 0 },
-    start = { type = "integer", default = 0, min = 0 },
-    clock = { type = "callable", default = system.clock },
-  })
+  local o = opts.check("progress", options, RULES)
   o.stream = o.stream or io.stderr
   if o.terminal == nil then
     o.terminal = io.type(o.stream) == "file" and os.getenv "TERM" ~= "dumb"
@@ -176,6 +178,8 @@ Report.__name = "nightjar.progress.Report"
 ---@return table report callable; `report:update(done, values)`, `report:message(text)`, `report:finish()`
 function progress.report(wanted, options)
   if getmetatable(wanted) == Report then return wanted end
+  opts.arg("progress.report", 1, "wanted", wanted, { type = progress.rule.type, optional = true })
+  opts.check("progress.report", options, RULES)
   local o = options or {}
   local self = setmetatable({ options = o, total = o.total }, Report)
   if getmetatable(wanted) == Progress then
