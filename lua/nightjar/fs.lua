@@ -193,6 +193,10 @@ end
 --- The file names nightjar takes for sounds when it looks through a folder.
 fs.sound_extensions = {
   "wav", "ogg", "oga", "opus", "flac", "mp3", "aif", "aiff", "aifc", "au", "caf", "w64", "rf64",
+  "bw64",
 }
+
+--- Of sounds that people have and nightjar does not read.
+fs.foreign_sound_extensions = { "m4a", "m4b", "mp4", "aac", "wma", "webm", "mka", "ape", "wv" }
 
 return fs

@@ -43,6 +43,26 @@ function sound.wav(values, options)
   return "RIFF" .. string.pack("<I4", 4 + #header + #chunk) .. "WAVE" .. header .. chunk
 end
 
+--- A BW64 file (64-bit sizes in a ds64 chunk) of 16-bit samples.
+---@param values number[]
+---@param rate integer
+function sound.bw64(values, rate)
+  local wav = sound.wav(values, { rate = rate })
+  local size = 2 * #values
+  return "BW64\xff\xff\xff\xffWAVEds64" .. string.pack("<I4I8I8I8I4", 28, #wav + 28, size, #values, 0)
+    .. wav:sub(13, 36) .. "data\xff\xff\xff\xff" .. wav:sub(45)
+end
+
+--- The frames of an MP3 file inside a WAV file.
+---@param mp3 string
+---@param rate integer
+function sound.mp3_in_wav(mp3, rate)
+  local header = "fmt " .. string.pack("<I4I2I2I4I4I2I2I2I2I4I2I2I2", 30, 0x55, 1, rate, 8000, 1, 0, 12, 1, 2,
+    576, 1, 1393)
+  local chunk = "data" .. string.pack("<I4", #mp3) .. mp3
+  return "RIFF" .. string.pack("<I4", 4 + #header + #chunk) .. "WAVE" .. header .. chunk
+end
+
 --- Equal shapes and equal bits.
 function sound.same(a, b)
   return table.concat(a.shape, ",") == table.concat(b.shape, ",") and a:bytes() == b:bytes()

@@ -96,8 +96,8 @@ static nj_status too_long(const nj_audio_decoder *d) {
 static void seek_near(nj_audio_decoder *d, int64_t frame, int64_t period) {
   int64_t rate = d->info->rate, known = d->info->frames;
   int is_ogg = strcmp(d->info->format, "OGG") == 0;
-  if (strcmp(d->info->format, "MP3") == 0)
-    frame -= rate; /* frames lean on the bits of those before */
+  if (strncmp(d->info->encoding, "MP", 2) == 0) /* MP3 and its elders, in whatever file */
+    frame -= rate;                              /* frames lean on the bits of those before */
   if (is_ogg && known >= 0 && frame > known - 30 * rate)
     frame = known - 30 * rate; /* libsndfile 1.2 misplaces what lies on the last page */
   frame = frame > 0 ? frame / period * period : 0;
@@ -200,7 +200,7 @@ static int satisfied(const nj_audio_decoder *d) { return d->skip == 0 && d->made
 static nj_status read_chunk(nj_audio_decoder *d, int64_t *got) {
   if (d->options.stop && d->options.stop(d->options.stop_data))
     return nj_fault_set(d->fault, NJ_EINTR, OPERATION ": interrupted");
-  *got = sf_readf_float(d->sound.file, d->raw, CHUNK / d->info->channels);
+  *got = nj_sound_frames(&d->sound, d->raw, CHUNK / d->info->channels);
   if (*got <= 0)
     return NJ_OK;
   d->frames += *got;

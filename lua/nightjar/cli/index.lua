@@ -14,7 +14,7 @@ function command.declare(parser)
   common.declare(parser)
 end
 
--- "7 .txt, 2 .mid": files that are not taken for sounds.
+-- "7 .txt, 2 .mid": files that are no sounds, or of a kind that is not read.
 local function skipped_text(skipped)
   local list, parts = {}, {}
   for extension, count in pairs(skipped) do list[#list + 1] = { extension, count } end
@@ -29,11 +29,25 @@ local function skipped_text(skipped)
   return table.concat(parts, ", ") .. (#list > 6 and ", …" or "")
 end
 
+-- ".m4a, .wma": those of them that are sounds.
+local function foreign_kinds(skipped)
+  local list = {}
+  for _, extension in ipairs(fs.foreign_sound_extensions) do
+    if skipped[extension] then list[#list + 1] = "." .. extension end
+  end
+  return table.concat(list, ", ")
+end
+
 local function show(report, lib, elapsed)
   output.print(("%d added, %d updated, %d unchanged, %d moved, %d missing, %d failed"):format(report.added,
     report.updated, report.unchanged, report.moved, report.missing, #report.failed))
   if next(report.skipped) then
-    output.print(output.paint("passed over, as no sounds: " .. skipped_text(report.skipped), "dim"))
+    output.print(output.paint("passed over: " .. skipped_text(report.skipped), "dim"))
+    local foreign = foreign_kinds(report.skipped)
+    if foreign ~= "" then
+      output.complain(foreign .. ": sounds of a kind that is not read; convert them, for example by "
+        .. "ffmpeg -i x.m4a x.flac")
+    end
   end
   for _, failure in ipairs(report.failed) do output.complain(failure.error) end
   if report.seconds > 0 and elapsed > 0 then
