@@ -6,6 +6,7 @@
 #include <string.h>
 
 static const char context_key = 0; /* its address is the registry key */
+#define CONTEXT "nightjar.Context"
 
 #define KIB 1024
 #define STEP_BYTES ((size_t)256 * KIB)
@@ -35,7 +36,7 @@ static void log_to_lua(void *data, nj_log_level level, const char *text) {
 }
 
 static int context_gc(lua_State *L) {
-  njl_context *context = lua_touserdata(L, 1);
+  njl_context *context = luaL_checkudata(L, 1, CONTEXT);
   if (context->ctx) {
     nj_ctx_detach_host(context->ctx);
     nj_ctx_release(context->ctx);
@@ -65,7 +66,7 @@ static int threads_from_environment(lua_State *L) {
 static void open_context(lua_State *L) {
   njl_context *context = lua_newuserdatauv(L, sizeof *context, 0);
   *context = (njl_context){.main = main_thread(L), .full_at = FIRST_FULL_AT};
-  lua_newtable(L);
+  luaL_newmetatable(L, CONTEXT);
   lua_pushcfunction(L, context_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);

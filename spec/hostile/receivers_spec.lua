@@ -37,19 +37,59 @@ describe("wrong receivers", function()
     end
   end
 
-  -- Internal classes too: plain debug.getregistry reaches them.
-  for class, metatable in pairs(debug.getregistry()) do
-    local methods = type(class) == "string" and class:find "^nightjar%." and type(metatable) == "table"
-      and rawget(metatable, "__methods")
-    if methods then
-      it(class, function()
-        for name, f in pairs(metatable) do try(class, name, f) end
-        for name, f in pairs(methods) do try(class, name, f) end
-      end)
+  -- Internal classes too: plain debug.getregistry reaches them, by their names and by the objects that lie
+  -- there.
+  local classes, nameless = {}, {}
+  for key, value in pairs(debug.getregistry()) do
+    if type(key) == "string" and key:find "^nightjar%." and type(value) == "table" then
+      classes[key] = value
+    elseif type(value) == "userdata" then
+      local metatable = debug.getmetatable(value)
+      local name = metatable and rawget(metatable, "__name")
+      -- Objects of other libraries may lie there too, but under the keys that these chose.
+      if metatable and type(name) ~= "string" and type(key) == "userdata" then
+        nameless[#nameless + 1] = tostring(value)
+      elseif type(name) == "string" and name:find "^nightjar%." then
+        classes[name] = metatable
+      end
     end
   end
+  for class, metatable in pairs(classes) do
+    it(class, function()
+      for name, f in pairs(metatable) do try(class, name, f) end
+      for name, f in pairs(rawget(metatable, "__methods") or {}) do try(class, name, f) end
+    end)
+  end
 
-  it("finds the classes", function() assert(tried > 100, tried) end)
+  it("finds the classes", function()
+    assert(tried > 100, tried)
+    assert(classes["nightjar.Context"] and classes["nightjar.NewFile"] and classes["nightjar.Tensor"])
+  end)
+
+  it("finds no metatable without a name, which no receiver can be checked by", function()
+    assert.same({}, nameless)
+  end)
+
+  it("closing the context by hand, twice, ends in errors and not in a crash", function()
+    local out, code = require("spec.support.child").run("-e", [[
+      local nj = require "nightjar"
+      local path = os.tmpname()
+      local x, file = nj.ones(2), nj.files.create(path)
+      for _, value in pairs(debug.getregistry()) do
+        local metatable = type(value) == "userdata" and debug.getmetatable(value)
+        if metatable and metatable.__name == "nightjar.Context" then
+          metatable.__gc(value)
+          metatable.__gc(value)
+        end
+      end
+      print(pcall(nj.ones, 2))
+      print(pcall(x.add, x, x))
+      print(pcall(file.write, file, "x"))
+      file:discard()
+      os.remove(path)]])
+    assert.equal(0, code, out)
+    assert.matches("^false\t.*the Lua state is closing\nfalse\t.*the Lua state is closing\n", out)
+  end)
 
   it("the context of an operation written in Lua", function()
     local meta
