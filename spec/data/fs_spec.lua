@@ -94,17 +94,6 @@ describe("fs.write", function()
     assert.is_nil(ok)
     assert.matches("taken", message)
     assert.equal("EIO", code)
-    local full = io.open("/dev/full", "wb")
-    if full then
-      w = assert(fs.writer(path))
-      w.file:close()
-      w.file = full
-      ok, message, code = w:write(("x"):rep(1 << 20))
-      assert.is_nil(ok)
-      assert.matches("bits: ", message)
-      assert.equal("EIO", code)
-      w:discard()
-    end
   end)
   it("makes folders", function()
     assert(fs.make_folders(dir .. "/p/q/r"))
