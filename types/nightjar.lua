@@ -418,6 +418,7 @@ nj.audio = {}
 ---@field encoding string "PCM_16", "FLOAT", "VORBIS", …
 ---@field cut boolean whether the file ends before its header says
 ---@field replaced? integer NaN and infinite samples that became 0 (only from decoding)
+---@field cancelled? boolean whether the channels cancel each other, and the first was taken (only from decoding)
 
 ---A sound file as a wave: WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF and what else libsndfile reads.
 ---A range holds the samples that the whole file would have there. Errors: ENOTFOUND, EIO, EFORMAT

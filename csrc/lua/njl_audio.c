@@ -32,6 +32,8 @@ static void push_info(lua_State *L, const nj_audio_info *info, int decoded) {
   if (decoded) {
     lua_pushinteger(L, info->replaced);
     lua_setfield(L, -2, "replaced");
+    lua_pushboolean(L, info->cancelled);
+    lua_setfield(L, -2, "cancelled");
   }
 }
 

@@ -132,6 +132,54 @@ describe("containers", function()
   end)
 end)
 
+describe("channels that cancel each other", function()
+  local n = 3 * RATE
+  local function stereo(factor, silent)
+    local left, t = sound.noise(n, 3), {}
+    for i = 1, n do
+      local x = i <= (silent or 0) and 0 or left[i]
+      t[2 * i - 1], t[2 * i] = x, factor * x
+    end
+    return sound.wav(t, { channels = 2 })
+  end
+
+  it("are not averaged to silence", function()
+    for _, silent in ipairs { 0, 2 * RATE } do
+      local bytes = stereo(-1, silent)
+      local x, info = assert(nj.audio.decode_bytes(bytes))
+      assert.is_true(info.cancelled)
+      assert.is_true(sound.same((assert(nj.audio.decode_bytes(bytes, { channel = 1 }))), x))
+      assert.is_true(sound.same(x:narrow(1, 80001, 8000),
+        (assert(nj.audio.decode_bytes(bytes, { from = 2.5, to = 2.75 })))))
+      assert.is_true(select(2, nj.audio.decode_bytes(bytes, { from = 2.5 })).cancelled)
+    end
+  end)
+
+  it("others are averaged", function()
+    for _, factor in ipairs { 1, 0, 0.5, -0.5, -0.7 } do
+      local x, info = assert(nj.audio.decode_bytes(stereo(factor)))
+      assert.is_false(info.cancelled)
+      local left = assert(nj.audio.decode_bytes(stereo(factor), { channel = 1 }))
+      assert.near(loudness(left) * ((1 + factor) / 2) ^ 2, loudness(x), 1e-4)
+    end
+    assert.is_false(select(2, nj.audio.decode_bytes(stereo(-1, n))).cancelled) -- silence
+    assert.is_false(select(2, nj.audio.decode_bytes(stereo(-1), { channel = 2 })).cancelled)
+  end)
+
+  it("from a reader, tile by tile, the same", function()
+    local bytes = stereo(-1, RATE)
+    local path = temporary.write(folder .. "/anti.wav", bytes)
+    local whole = assert(nj.audio.decode(path))
+    for _, tile in ipairs { 8000, 20000, n } do
+      local r <close> = nj.audio.reader { rate = RATE, tile = tile, step = tile }
+      r:submit(path)
+      local tiles = {}
+      for rows in function() return (r:next()) end do tiles[#tiles + 1] = rows end
+      assert.is_true(sound.same(whole, nj.cat(tiles, 1)))
+    end
+  end)
+end)
+
 describe("sounds of kinds that are not read", function()
   local kinds = {
     ["MP4 (AAC or ALAC)"] = "\0\0\0\x1cftypM4A \0\0\2\0",

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "audio/downmix.h"
 #include "audio/resample.h"
 #include "audio/sndfile.h"
 #include "base/parallel.h"
@@ -53,6 +54,7 @@ struct nj_audio_decoder {
   int64_t made;  /* samples of the result so far */
   int64_t start; /* first frame fed */
   int64_t frames;
+  int64_t held; /* frames of the file's first chunk that wait in raw */
   int ended;
   float *raw, *mono, *drop;
 };
@@ -173,24 +175,10 @@ static void replace_non_finite(nj_audio_decoder *d, int64_t n) {
     }
 }
 
-/* Interleaved channels to one. */
-static const float *downmix(nj_audio_decoder *d, int64_t frames) {
-  int channels = d->info->channels, pick = d->options.channel;
-  const float *raw = d->raw;
-  if (channels == 1)
-    return raw;
-  const float share = 1.0f / (float)channels;
-  for (int64_t i = 0; i < frames; i++) {
-    const float *frame = raw + i * channels;
-    if (pick) {
-      d->mono[i] = frame[pick - 1];
-      continue;
-    }
-    float sum = frame[0];
-    for (int c = 1; c < channels; c++)
-      sum += frame[c];
-    d->mono[i] = sum * share;
-  }
+static const float *to_mono(nj_audio_decoder *d, int64_t frames) {
+  if (d->info->channels == 1)
+    return d->raw;
+  nj_downmix(d->raw, frames, d->info->channels, d->options.channel, d->mono);
   return d->mono;
 }
 
@@ -200,12 +188,15 @@ static int satisfied(const nj_audio_decoder *d) { return d->skip == 0 && d->made
 static nj_status read_chunk(nj_audio_decoder *d, int64_t *got) {
   if (d->options.stop && d->options.stop(d->options.stop_data))
     return nj_fault_set(d->fault, NJ_EINTR, OPERATION ": interrupted");
-  *got = nj_sound_frames(&d->sound, d->raw, CHUNK / d->info->channels);
+  *got = d->held;
+  d->held = 0;
+  if (*got == 0)
+    *got = nj_sound_frames(&d->sound, d->raw, CHUNK / d->info->channels);
   if (*got <= 0)
     return NJ_OK;
   d->frames += *got;
   replace_non_finite(d, *got * d->info->channels);
-  return feed(d, downmix(d, *got), *got);
+  return feed(d, to_mono(d, *got), *got);
 }
 
 /* The file has ended after `there` frames: as it should have? */
@@ -261,19 +252,58 @@ static nj_status finish(nj_audio_decoder *d) {
   return NJ_OK;
 }
 
-static nj_status prepare(nj_audio_decoder *d) {
+#define LOOKED_AT 30 /* seconds */
+
+/* Do the channels cancel each other? Decided once, by the file's first seconds in chunks from its
+ * beginning, so that ranges and tiles agree: they do when no chunk that is not quiet says otherwise.
+ * Mostly the first one settles it, and is kept when it will be wanted. */
+static nj_status look_at_channels(nj_audio_decoder *d, const nj_audio_source *source) {
+  int channels = d->info->channels;
+  nj_downmix_look look = {0};
+  int64_t chunks = 0, frames = 0, got = 0;
+  if (channels == 1 || d->options.channel)
+    return NJ_OK;
+  while (!look.settled && frames < LOOKED_AT * d->info->rate) {
+    if (d->options.stop && d->options.stop(d->options.stop_data))
+      return nj_fault_set(d->fault, NJ_EINTR, OPERATION ": interrupted");
+    got = nj_sound_frames(&d->sound, d->raw, CHUNK / channels);
+    if (got <= 0)
+      break;
+    nj_downmix_look_at(&look, d->raw, got, channels);
+    frames += got;
+    chunks++;
+  }
+  if (nj_downmix_cancels(&look, channels)) {
+    d->info->cancelled = 1;
+    d->options.channel = 1;
+  }
+  if (chunks == 1 && got > 0 && llround(d->options.from * (double)d->rate) == 0) {
+    d->held = got;
+    return NJ_OK;
+  }
+  nj_audio_info again;
+  nj_sound_close(&d->sound);
+  NJ_TRY(nj_sound_open(source, OPERATION, &d->sound, &again, d->fault));
+  if (again.channels != channels || again.rate != d->info->rate)
+    return nj_fault_set(d->fault, NJ_EIO, OPERATION ": '%s' was changed while it was read",
+                        d->name);
+  return NJ_OK;
+}
+
+static nj_status prepare(nj_audio_decoder *d, const nj_audio_source *source) {
   if (d->options.channel > d->info->channels)
     return nj_fault_set(d->fault, NJ_EUNSUPPORTED,
                         OPERATION ": '%s' has %d channels, channel %d was asked for", d->name,
                         d->info->channels, d->options.channel);
   d->rate = d->options.rate ? d->options.rate : d->info->rate;
-  NJ_TRY(plan_range(d));
   int64_t chunk = CHUNK / d->info->channels;
   d->raw = nj_alloc(d->ctx, sizeof(float) * (size_t)(CHUNK + chunk + CHUNK));
   if (!d->raw)
     return no_memory(d);
   d->mono = d->raw + CHUNK;
   d->drop = d->mono + chunk;
+  NJ_TRY(look_at_channels(d, source));
+  NJ_TRY(plan_range(d));
   if (d->rate != d->info->rate)
     NJ_TRY(nj_resampler_new(d->ctx, d->info->rate, d->rate, &d->resampler, d->fault));
   return NJ_OK;
@@ -294,7 +324,7 @@ nj_status nj_audio_decoder_open(nj_ctx *ctx, const nj_audio_source *source,
   d->fault = fault;
   nj_status st = nj_sound_open(source, OPERATION, &d->sound, info, fault);
   if (!st)
-    st = prepare(d);
+    st = prepare(d, source);
   if (st) {
     nj_audio_decoder_close(d);
     return st;

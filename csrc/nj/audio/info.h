@@ -22,6 +22,7 @@ typedef struct {
   const char *encoding; /* "PCM_16", "FLOAT", "VORBIS", … static text */
   int64_t replaced;     /* NaN and infinite samples that became 0 (decoding only) */
   int cut;              /* the file ends before its header says */
+  int cancelled;        /* channels cancel each other: the first was taken (decoding only) */
   int too_long;         /* what was asked for is longer than max_seconds */
 } nj_audio_info;
 
