@@ -1791,7 +1791,8 @@ function NewFile:write(...) end
 function NewFile:patch(at, bytes) end
 
 ---Writes all to the disk and gives the file its name. On errors the old file stays and nothing is left
----of the new one. Either way the object is closed.
+---of the new one; only when the folder cannot be synced in the end, the new one is there already, and a
+---loss of power may take it back. Either way the object is closed.
 ---@return true? ok
 ---@return string? message
 ---@return string? code

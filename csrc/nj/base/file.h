@@ -32,7 +32,8 @@ nj_status nj_file_patch(nj_new_file *file, uint64_t at, const void *data, size_t
 int nj_file_descriptor(const nj_new_file *file);
 
 /* Writes all to the disk, gives the file its name and writes the name to the disk, with the
- * permissions of what it replaces. Frees the file; on errors (EIO) also the temporary one is gone. */
+ * permissions of what it replaces. Frees the file; on errors (EIO) also the temporary one is gone, and the
+ * old one there, unless it was the folder that could not be written to the disk in the end. */
 nj_status nj_file_commit(nj_new_file *file);
 /* Removes the temporary file and frees; NULL is ignored. In a forked child, for which the parent's
  * file is not its own, it only frees. */
