@@ -3641,7 +3641,7 @@ function nj.data.esc50(root, options) end
 ---sound file below the folder is a clip, and its caption is made of its name ("Dog_Bark-03.wav"
 ---gives "dog bark"), or of the folder's when the name says nothing ("rain/0001.wav" gives "rain").
 ---@param dir string
----@param options? { csv?: string, file_column?: string, caption_column?: string, label_column?: string, split_column?: string, separator?: string, split?: string, name?: string, outside?: boolean, extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed where not given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …); split_column: what nj.data.split goes by; outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
+---@param options? { csv?: string, file_column?: string, caption_column?: string, label_column?: string, split_column?: string, separator?: string, split?: string, name?: string, outside?: boolean, extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed where not given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …); split_column: what nj.data.split goes by; separator: by the header line where not given; outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
 ---@return nightjar.Dataset? dataset clip ids are the paths below the folder; of a CSV, clips know their `line`, the first that names them, and their `split`
 ---@return string? message
 ---@return string? code
@@ -3978,6 +3978,11 @@ function nj.data.csv.reader(source, options) end
 ---@return string? message
 ---@return string? code "ENOTFOUND", "EIO" or "EFORMAT"
 function nj.data.csv.open(path, options) end
+
+---What separates the fields of a file, by its header line: a semicolon or a tab where the line has no comma outside quotes, as spreadsheets write where the comma is the decimal point; else a comma.
+---@param path string
+---@return string
+function nj.data.csv.separator(path) end
 
 ---Every row of a file, and the column names. Options as in csv.reader.
 ---@param path string
@@ -4408,7 +4413,9 @@ function Model:known_words(text) end
 ---@param texts string[]|nightjar.Texts
 ---@param clips (string|nightjar.Tensor)[]|table[] sounds as for Model:audio, or what it gave
 ---@param options? table `captions`: of the sounds, see Model:audio
----@return nightjar.Similarity
+---@return nightjar.Similarity? similarity nil when a sound cannot be read
+---@return string? message
+---@return string? code
 function Model:similarity(texts, clips, options) end
 
 ---The probability that a sound is what a query asks for; see calibration.lua.
@@ -4460,13 +4467,17 @@ function Classifier:classify(sounds, options) end
 
 ---The similarity of labels (rows) and sounds (columns), with its levels.
 ---@param sounds (string|nightjar.Tensor)[]|table[] as for Model:classify
----@return nightjar.Similarity
+---@return nightjar.Similarity? similarity nil when a sound cannot be read
+---@return string? message
+---@return string? code
 function Classifier:similarity(sounds) end
 
 ---Finds the temperature at which the labels of sounds that training never saw are most probable, and keeps it; `model.classification = { temperature = … }` keeps it in the model, too.
 ---@param sounds (string|nightjar.Tensor)[]|table[] as for Model:classify
 ---@param labels string[] the label of each
----@return { temperature: number, before: number, nll: number, nll_before: number }
+---@return { temperature: number, before: number, nll: number, nll_before: number }? result nil when a sound cannot be read
+---@return string? message
+---@return string? code
 function Classifier:fit(sounds, labels) end
 
 ---Words of the prompts that the model's training never showed, each once.

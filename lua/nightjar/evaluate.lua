@@ -226,7 +226,9 @@ function evaluate.alignment(model, scenes, options)
     if scene then wave, message, code = scenes:render(i, { rate = rate }) end
     if not wave then return nil, message, code end
     local texts = table.move(scene.captions, 1, math.min(o.captions, #scene.captions), 1, {})
-    local S = model:similarity(texts, { wave })
+    local S
+    S, message, code = model:similarity(texts, { wave })
+    if not S then return nil, message, code end
     for c = 1, #texts do add_phrases(items, S:explain(c, 1), scene.phrases[c], i) end
     report(i, o.size)
   end

@@ -3,6 +3,7 @@
 local core = require "nightjar.core"
 local lfs = require "nightjar.lfs"
 local opts = require "nightjar.opts"
+local plain = require "nightjar.plain"
 
 local fs = {}
 
@@ -40,7 +41,7 @@ end
 ---@param path string
 ---@return string
 function fs.extension(path)
-  return (fs.name(path):match "^.+%.([^.]*)$" or ""):lower()
+  return plain.lower(fs.name(path):match "^.+%.([^.]*)$" or "")
 end
 
 --- The folder a path lies in; "." for a bare name.
@@ -118,7 +119,7 @@ function fs.files(root, options)
   local wanted
   if o.extensions then
     wanted = {}
-    for _, extension in ipairs(o.extensions) do wanted[extension:lower()] = true end
+    for _, extension in ipairs(o.extensions) do wanted[plain.lower(extension)] = true end
   end
   local a, why, errno = lfs.attributes(root)
   if not a then return nil, why, errno == 2 and "ENOTFOUND" or "EIO" end

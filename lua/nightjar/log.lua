@@ -2,6 +2,7 @@
 --- the line it was writing. Numbers that JSON does not have (nan, inf) are written as null.
 local fs = require "nightjar.fs"
 local json = require "dkjson"
+local plain = require "nightjar.plain"
 local opts = require "nightjar.opts"
 
 ---@class nightjar.Log
@@ -52,24 +53,13 @@ end
 -- The keys every reader looks for come first, the rest in the alphabet's order.
 local FIRST = { "event", "step", "epoch", "batch", "loss", "lr" }
 
-local function key_order(entry)
-  local order, first = table.move(FIRST, 1, #FIRST, 1, {}), {}
-  for _, key in ipairs(FIRST) do first[key] = true end
-  local rest = {}
-  for key in pairs(entry) do
-    if not first[key] then rest[#rest + 1] = tostring(key) end
-  end
-  table.sort(rest)
-  return table.move(rest, 1, #rest, #order + 1, order)
-end
-
 --- Writes one entry.
 ---@param entry table<string, any> strings, numbers, booleans and tables of them
 ---@return nightjar.Log
 function Log:write(entry)
   if not self.file then error("log:write: the log is closed", 2) end
   opts.arg("log:write", 1, "entry", entry, "table")
-  local line = json.encode(entry, { keyorder = key_order(entry) })
+  local line = plain.encode(entry, { first = FIRST })
   local ok, message = self.file:write(line, "\n")
   if ok then ok, message = self.file:flush() end
   if not ok then error(("log:write: %s: %s"):format(self.path, message), 2) end

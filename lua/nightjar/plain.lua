@@ -45,18 +45,31 @@ end
 ---@return string
 function plain.json(text) return json.quotestring(valid(text)) end
 
---- A value with valid strings throughout, and the names of its fields in order.
+-- Numbers before names.
+local function before(a, b)
+  if type(a) ~= type(b) then return type(a) == "number" end
+  return a < b
+end
+
+--- JSON whose fields are in order, so that equal values are equal bytes. Bytes of strings that are not
+--- UTF-8 become U+FFFD, as JSON cannot hold them.
 ---@param value any
----@return any copy, string[] keys
-function plain.tree(value)
-  local keys, seen = {}, {}
+---@param options? { indent?: boolean, first?: string[], bytes?: boolean } first: fields that come before
+---  the others; bytes: strings stay as they are, for files that only nightjar reads and that must come
+---  back exactly
+---@return string
+function plain.encode(value, options)
+  options = options or {}
+  local text = options.bytes and function(s) return s end or valid
+  local first, keys, seen = options.first or {}, {}, {}
+  for _, key in ipairs(first) do seen[key] = true end
   local function copy(item)
-    if type(item) == "string" then return valid(item) end
+    if type(item) == "string" then return text(item) end
     if type(item) ~= "table" or item == json.null then return item end
     local out = {}
     for key, inner in pairs(item) do
-      if type(key) == "string" then key = valid(key) end
-      if type(key) == "string" and not seen[key] then
+      if type(key) == "string" then key = text(key) end
+      if not seen[key] then
         seen[key] = true
         keys[#keys + 1] = key
       end
@@ -64,9 +77,35 @@ function plain.tree(value)
     end
     return setmetatable(out, getmetatable(item))
   end
-  local out = copy(value)
-  table.sort(keys)
-  return out, keys
+  local copied = copy(value)
+  table.sort(keys, before)
+  local order = table.move(first, 1, #first, 1, {})
+  table.move(keys, 1, #keys, #order + 1, order)
+  return json.encode(copied, { indent = options.indent or false, keyorder = order })
+end
+
+--- A field of a CSV for people: what a spreadsheet would compute (it begins with =, +, -, @, a tab or a
+--- line break) gets an apostrophe in front, which makes it text; numbers stay numbers.
+---@param text string
+---@return string
+function plain.cell(text)
+  if text:find "^[=+@\t\r\n-]" and not plain.number(text) then return "'" .. text end
+  return text
+end
+
+--- The number that a text is, in every locale the same: "0.5", never "0,5".
+---@param text any a string, or a number
+---@return number?
+function plain.number(text)
+  if type(text) == "string" and text:find(",", 1, true) then return nil end
+  return tonumber(text) -- which takes the point, too, where the locale has a comma
+end
+
+--- Lower case of A to Z, whatever the locale: for extensions and keys.
+---@param text string
+---@return string
+function plain.lower(text)
+  return (text:gsub("[A-Z]", function(letter) return string.char(letter:byte() + 32) end))
 end
 
 return plain

@@ -215,4 +215,33 @@ describe("csv.write", function()
     -- 0.2 s where this was written; machines are noisy, and a stressed collector is slow.
     if not os.getenv "NIGHTJAR_GC" then assert.is_true(seconds < 5, seconds .. " s") end
   end)
+
+  describe("separator", function()
+    local open_folder = require "nightjar.data.folder"
+    local sound = require "spec.support.sound"
+
+    it("is told by the header line", function()
+      local folder = temporary.folder()
+      for text, want in pairs {
+        ["file,caption\na;b,c"] = ",", ["file;caption\na,b;c"] = ";", ["file\tcaption\r\n"] = "\t",
+        ['"file";"a, or b"\n'] = ";", ['"a;b",c'] = ",", [""] = ",", ["file"] = ",",
+      } do
+        assert.equal(want, csv.separator(temporary.write(folder .. "/x.csv", text)), text)
+      end
+      assert.equal(",", csv.separator(folder .. "/none.csv"))
+      temporary.remove(folder)
+    end)
+
+    it("may be a semicolon in a folder's captions", function()
+      local folder = temporary.folder()
+      temporary.write(folder .. "/dog.wav", sound.wav(sound.noise(1000)))
+      temporary.write(folder .. "/c.csv", '\xEF\xBB\xBF"file";"caption"\r\n"dog.wav";"a dog, and rain"\r\n')
+      local set = assert(open_folder(folder, { csv = "c.csv" }))
+      assert.same({ "a dog, and rain" }, set.clips[1].captions)
+      local none, message = open_folder(folder, { csv = "c.csv", separator = "," })
+      assert.is_nil(none)
+      assert.matches("c.csv:1:", message, 1, true)
+      temporary.remove(folder)
+    end)
+  end)
 end)

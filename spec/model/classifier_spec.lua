@@ -333,6 +333,12 @@ describe("zero-shot classification", function()
       assert.are.equal(message, (tostring(got):gsub("^[^:]*classifier_spec.lua:%d+: ", "")
         :gsub("^[^:]*%.lua:%d+: ", "")))
     end
-    assert.has_error(function() model:classifier({ "dog" }):similarity { "/no/such.wav" } end)
+    for _, call in ipairs { "similarity", "fit" } do
+      local classifier = model:classifier { "dog" }
+      local none, message, code = classifier[call](classifier, { "/no/such.wav" }, { "dog" })
+      assert.is_nil(none)
+      assert.matches("/no/such.wav", message, 1, true)
+      assert.equal("ENOTFOUND", code)
+    end
   end)
 end)

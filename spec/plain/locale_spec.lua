@@ -46,6 +46,15 @@ describe("a locale with a decimal comma", function()
     assert.equal(0.1, exact.decode(exact.encode { a = 0.1 }).a)
   end)
 
+  it("numbers are read as in the C locale", function()
+    local plain = require "nightjar.plain"
+    assert.equal(0.5, tonumber "0,5") -- what is to be kept out
+    assert.is_nil(plain.number "0,5")
+    assert.equal(0.5, plain.number "0.5")
+    assert.equal(2, plain.number(2))
+    assert.is_nil(plain.number(nil))
+  end)
+
   it("does not change the program's own locale", function()
     nj.system.format("%g", 0.5)
     assert.equal("0,5", ("%g"):format(0.5))

@@ -187,7 +187,7 @@ static int satisfied(const nj_audio_decoder *d) { return d->skip == 0 && d->made
 /* One chunk of the file; *got is 0 at its end. */
 static nj_status read_chunk(nj_audio_decoder *d, int64_t *got) {
   if (d->options.stop && d->options.stop(d->options.stop_data))
-    return nj_fault_set(d->fault, NJ_EINTR, OPERATION ": interrupted");
+    return nj_fault_set(d->fault, NJ_EINTR, "interrupted!");
   *got = d->held;
   d->held = 0;
   if (*got == 0)

@@ -137,7 +137,7 @@ static nj_status add_noise(const nj_mixture *m, float *out, int64_t length, int 
     double b[6] = {0}, sum = 0;
     for (int64_t i = 0; i < length; i++) {
       if (i % 65536 == 0 && stop && stop(stop_data))
-        return nj_fault_set(fault, NJ_EINTR, "renderer: interrupted");
+        return nj_fault_set(fault, NJ_EINTR, "interrupted!");
       /* Uniform: cheaper than normal, and as white. */
       double x = coloured(m->noise, 2 * nj_rng_uniform(&rng) - 1, b);
       sum += x * x;

@@ -196,7 +196,7 @@ static nj_status mix_and_transform(nj_renderer *r, batch *b, int64_t item, scrat
   const int64_t piece = 512; /* frames between looks at `stop` */
   for (int64_t t = 0; t < rows; t += piece) {
     if (stop && stop(stop_data))
-      return nj_fault_set(fault, NJ_EINTR, "renderer: interrupted");
+      return nj_fault_set(fault, NJ_EINTR, "interrupted!");
     int64_t count = rows - t < piece ? rows - t : piece;
     nj_mel_rows(r->options.front_end, s->wave.data, samples, t, count, s->mel,
                 out + t * row_floats(r));
@@ -430,7 +430,7 @@ nj_status nj_renderer_render(nj_renderer *r, int64_t n, const nj_mixture *items,
   nj_status st = start_batch(r, b);
   for (int64_t i = 0; i < n && !st; i++)
     if (render_item(r, b, i, &s, nj_poll_stop, r->ctx) == NJ_EINTR)
-      st = nj_fail(r->ctx, NJ_EINTR, "renderer: interrupted");
+      st = nj_fail(r->ctx, NJ_EINTR, "interrupted!");
   free_scratch(r->ctx, &s);
   if (st && st != NJ_ENOMEM) {
     free_batch(r->ctx, b);

@@ -230,7 +230,7 @@ static nj_status settle(nj_sources *s, source *c, int (*stop)(void *), void *sto
       st = fault->status;
     } else if (c->state == LOADING) {
       if (waited++ && stop && stop(stop_data))
-        st = nj_fault_set(fault, NJ_EINTR, "renderer: interrupted");
+        st = nj_fault_set(fault, NJ_EINTR, "interrupted!");
       else
         wait_for_change(s);
     } else {

@@ -73,7 +73,7 @@ static nj_status transform(nj_tiler *t, int64_t samples, nj_samples *rows, nj_fa
   const int64_t piece = 512; /* frames between looks at `stop` */
   for (int64_t first = 0; first < frames; first += piece) {
     if (t->stop && t->stop(t->stop_data))
-      return nj_fault_set(fault, NJ_EINTR, "decode: interrupted");
+      return nj_fault_set(fault, NJ_EINTR, "interrupted!");
     int64_t count = frames - first < piece ? frames - first : piece;
     nj_mel_rows(fe, t->wave.data, samples, first, count, t->scratch, rows->data + first * mels);
   }

@@ -1,6 +1,7 @@
 --- Vocabularies of whole words, as captioners of others keep them.
 local fs = require "nightjar.fs"
 local json = require "dkjson"
+local plain = require "nightjar.plain"
 
 local vocabulary = {}
 
@@ -8,7 +9,7 @@ local vocabulary = {}
 local function in_order(by_id)
   local tokens, n = {}, 0
   for key, token in pairs(by_id) do
-    local id = math.tointeger(tonumber(key))
+    local id = math.tointeger(plain.number(key))
     if not id or id < 0 or type(token) ~= "string" then return nil end
     tokens[id + 1], n = token, n + 1
   end

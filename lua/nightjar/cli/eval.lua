@@ -103,8 +103,8 @@ local function probe_order(evaluate, model, dataset, arguments)
     output.print_json(out)
     return 0
   end
-  print(dataset)
-  print(result)
+  output.print(dataset)
+  output.print(result)
   return 0
 end
 

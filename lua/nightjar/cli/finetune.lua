@@ -63,7 +63,7 @@ function command.declare(parser)
 end
 
 local function has_split(path)
-  local reader <close> = csv.open(path)
+  local reader <close> = csv.open(path, { separator = csv.separator(path) })
   for _, name in ipairs(reader and reader.columns or {}) do
     if name == "split" then return true end
   end

@@ -46,13 +46,13 @@ local function show_archive(info, arguments)
   if info.metadata.format == "nightjar-model" then
     local d = json.decode(info.metadata.descriptor or "") or {}
     output.print(("nightjar model '%s', shared space of %d dimensions"):format(d.name or "?", d.dim or 0))
-    output.print(json.encode(d, { indent = true }))
+    output.print_json(d)
   elseif info.metadata.format == "nightjar-captioner" then
     local d = json.decode(info.metadata.descriptor or "") or {}
     local _, tokens = (info.metadata.vocabulary or ""):gsub("\n", "\n")
     output.print(("nightjar captioner '%s', %d tokens, hears %s"):format(d.name or "?", tokens + 1,
       d.audio and "sound files" or "frames"))
-    output.print(json.encode(d, { indent = true }))
+    output.print_json(d)
   else
     if info.family then
       output.print(("family: %s%s"):format(info.family.title, info.family.prefix == "" and ""

@@ -1,5 +1,5 @@
 --- Text for people and JSON for machines.
-local json = require "dkjson"
+local interrupted = require "nightjar.interrupt"
 local plain = require "nightjar.plain"
 local system = require("nightjar.core").system
 
@@ -35,8 +35,7 @@ end
 
 --- JSON with sorted keys; bytes of names that are not UTF-8 become U+FFFD, as JSON cannot hold them.
 function output.print_json(value)
-  local shown, keys = plain.tree(value)
-  print(json.encode(shown, { indent = true, keyorder = keys }))
+  print(plain.encode(value, { indent = true }))
 end
 
 --- A line on standard error.
@@ -45,7 +44,7 @@ function output.complain(text) io.stderr:write("nightjar: ", plain.lines(tostrin
 --- Complains and gives the exit status of failure: 130, as shells have it, after Ctrl-C.
 function output.fail(text)
   output.complain(text)
-  return tostring(text):find("interrupted", 1, true) and 130 or 1
+  return interrupted(text) and 130 or 1
 end
 
 --- Ten characters, more of them full the nearer a share is to 1.

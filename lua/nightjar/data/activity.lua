@@ -6,6 +6,7 @@ local opts = require "nightjar.opts"
 
 local activity = {}
 local format = require("nightjar.core").system.format
+local plain = require "nightjar.plain"
 
 local HOP = 0.01 -- seconds a frame
 local RATE = 16000 -- enough to see where sound is; decoding is most of the work
@@ -169,7 +170,7 @@ local function entry_of(line)
   if rest == "" then return path, { key = key, found = false } end
   local numbers = {}
   for field in rest:gmatch "\t([^\t]*)" do
-    numbers[#numbers + 1] = tonumber(field)
+    numbers[#numbers + 1] = plain.number(field)
     if numbers[#numbers] ~= numbers[#numbers] then return nil end
   end
   if #numbers < 8 or (#numbers - 5) % 3 ~= 0 then return nil end

@@ -6,6 +6,7 @@ local csv = require "nightjar.data.csv"
 local dataset = require "nightjar.data.dataset"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
+local plain = require "nightjar.plain"
 local sounds = require "nightjar.data.sounds"
 local youtube = require "nightjar.data.youtube"
 
@@ -61,7 +62,7 @@ return function(root, options)
     if not clip then
       clip = {
         id = id, captions = {}, youtube_id = row.youtube_id,
-        start = tonumber(row.start_time), audiocap_ids = {},
+        start = plain.number(row.start_time), audiocap_ids = {},
         path = sounds.find(index, table.unpack(youtube.names(row))),
       }
       by_id[id] = clip

@@ -7,6 +7,7 @@ local csv = require "nightjar.data.csv"
 local dataset = require "nightjar.data.dataset"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
+local plain = require "nightjar.plain"
 local sounds = require "nightjar.data.sounds"
 
 -- Where the captions may lie, and the durations, which only some downloads have.
@@ -35,7 +36,7 @@ local function durations_of(root, split)
   local rows = path and csv.read(path, { required = { "fname", "split", "duration" } })
   local durations = {}
   for _, row in ipairs(rows or {}) do
-    if row.split == split then durations[row.fname] = tonumber(row.duration) end
+    if row.split == split then durations[row.fname] = plain.number(row.duration) end
   end
   return durations
 end

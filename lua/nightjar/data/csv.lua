@@ -305,6 +305,18 @@ function csv.open(path, options)
   return reader
 end
 
+--- What separates the fields of a file, by its header line: a semicolon or a tab where the line has no
+--- comma outside quotes, as spreadsheets write where the comma is the decimal point; else a comma.
+---@param path string
+---@return string
+function csv.separator(path)
+  opts.arg("csv.separator", 1, "path", path, "string")
+  local file <close> = io.open(path, "rb")
+  local line = (file and file:read(BLOCK) or ""):match "^[^\r\n]*":gsub('"[^"]*"', "")
+  if line:find(",", 1, true) then return "," end
+  return line:match "[;\t]" or ","
+end
+
 local function read_all(reader)
   local rows, n = {}, 0
   while true do

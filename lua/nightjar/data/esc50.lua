@@ -7,6 +7,7 @@ local dataset = require "nightjar.data.dataset"
 local fs = require "nightjar.fs"
 local names = require "nightjar.data.names"
 local opts = require "nightjar.opts"
+local plain = require "nightjar.plain"
 local random = require "nightjar.data.random"
 local sounds = require "nightjar.data.sounds"
 
@@ -33,7 +34,7 @@ end
 local function lowest_folds(rows)
   local lowest = {}
   for _, row in ipairs(rows) do
-    local fold = tonumber(row.fold)
+    local fold = plain.number(row.fold)
     if not fold then return nil, row.fold end
     lowest[row.src_file] = math.min(lowest[row.src_file] or fold, fold)
   end
@@ -76,7 +77,7 @@ end
 local function clip_of(row, attribution, index, o)
   local id = fs.stem(row.filename)
   local clip = {
-    id = id, label = row.category, target = tonumber(row.target), fold = tonumber(row.fold),
+    id = id, label = row.category, target = plain.number(row.target), fold = plain.number(row.fold),
     source = row.src_file, esc10 = row.esc10 == "True", duration = 5.0,
     path = sounds.find(index, row.filename, id),
     captions = captions_of(id, row.category, o),
@@ -161,7 +162,7 @@ return function(root, options)
   local index = sounds.index { fs.join(root, "audio"), root }
   local listed, classes, seen = {}, {}, {}
   for _, row in ipairs(rows) do
-    local fold, about = tonumber(row.fold), attribution[fs.stem(row.filename)]
+    local fold, about = plain.number(row.fold), attribution[fs.stem(row.filename)]
     local leaks = o.strict and lowest[row.src_file] < fold and not folds[lowest[row.src_file]]
     local allowed = not licensed or (about and licensed[about.license])
     if folds[fold] and allowed and not leaks then

@@ -134,7 +134,7 @@ end
 
 local function from_csv(dir, o)
   local path = fs.kind(o.csv) == "file" and o.csv or fs.join(dir, o.csv)
-  local reader, message, code = csv.open(path, { separator = o.separator })
+  local reader, message, code = csv.open(path, { separator = o.separator or csv.separator(path) })
   if not reader then return nil, "folder: " .. message, code end
   local columns, why = columns_of(reader, o)
   if not columns then
@@ -176,8 +176,8 @@ end
 ---  label_column?: string, split_column?: string, separator?: string, split?: string, name?: string,
 ---  outside?: boolean, extensions?: string[], missing?: "drop"|"keep"|"error" } the columns are guessed
 ---  where not given (file, file_name, filename, fname, path …; caption, caption_1 … caption_n, text …);
----  split_column: what nj.data.split goes by; outside: the CSV may name files elsewhere; missing as in
----  nightjar.data.audiocaps
+---  split_column: what nj.data.split goes by; separator: by the header line
+---  where not given; outside: the CSV may name files elsewhere; missing as in nightjar.data.audiocaps
 ---@return nightjar.Dataset? dataset clip ids are the paths below the folder; of a CSV, clips know their
 ---  `line`, the first that names them, and their `split`
 ---@return string? message
@@ -187,7 +187,7 @@ local function open(dir, options)
   local o = opts.check("folder", options, {
     csv = "string", file_column = "string", caption_column = "string", label_column = "string",
     split_column = "string",
-    separator = { type = "string", default = "," },
+    separator = "string",
     split = { type = "string", default = "all" },
     name = "string",
     outside = { type = "boolean", default = false },

@@ -10,6 +10,7 @@
 local dataset_folder = require "nightjar.data.folder"
 local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
+local plain = require "nightjar.plain"
 local records = require "nightjar.data.records"
 
 local Generated = { __name = "nightjar.Generated" }
@@ -91,7 +92,7 @@ end
 
 local function finite(state, row, value)
   if value == nil or value == records.null or value == "" then return nil end
-  local number = tonumber(value)
+  local number = plain.number(value)
   if not number or number ~= number or number == math.huge or number == -math.huge then
     bad(state, row, "a log-probability is %s, not a number",
       type(value) == "string" and ("%q"):format(value) or tostring(value))
@@ -143,9 +144,9 @@ local function add_value(state, row, out, value, logprobs)
     end
     return true
   end
-  local plain = not records.is_object(value)
-  for _, key in ipairs(plain and {} or text_keys) do plain = plain or value[key] ~= nil end
-  if plain then
+  local one_text = not records.is_object(value)
+  for _, key in ipairs(one_text and {} or text_keys) do one_text = one_text or value[key] ~= nil end
+  if one_text then
     if records.is_list(logprobs) then logprobs = logprobs[1] end
     return add(state, row, out, value, logprobs)
   end

@@ -6,6 +6,7 @@ local dataset = require "nightjar.data.dataset"
 local fs = require "nightjar.fs"
 local json = require "dkjson"
 local opts = require "nightjar.opts"
+local plain = require "nightjar.plain"
 local sounds = require "nightjar.data.sounds"
 
 local function trimmed(text) return (text:gsub("%s+", " "):match "^ ?(.-) ?$") end
@@ -82,7 +83,7 @@ local function parse(path, bytes, root)
         local clip = by_name[row.file]
         if not clip then
           local file = fs.join(root, row.file)
-          clip = { id = row.file, captions = {}, line = number, duration = tonumber(row.duration),
+          clip = { id = row.file, captions = {}, line = number, duration = plain.number(row.duration),
             path = fs.kind(file) == "file" and file or nil }
           by_name[row.file], listed[#listed + 1] = clip, clip
         end

@@ -1,5 +1,7 @@
 --- Clips of videos as AudioCaps names them, by the video and the second where they begin, and the files that
 --- downloaders make of them.
+local plain = require "nightjar.plain"
+
 local youtube = {}
 
 --- The columns that name such a clip.
@@ -14,7 +16,7 @@ function youtube.id(row) return row.youtube_id .. "_" .. row.start_time end
 ---@param row table<string, string> youtube_id, start_time, and audiocap_id where there is one
 ---@return string[]
 function youtube.names(row)
-  local start, from = row.start_time, tonumber(row.start_time) or 0
+  local start, from = row.start_time, plain.number(row.start_time) or 0
   local whole = ("%d"):format(from // 1)
   local to = ("%d"):format(from // 1 + 10)
   local names = {}

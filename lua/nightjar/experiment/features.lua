@@ -12,6 +12,7 @@
 local core = require "nightjar.core"
 local fs = require "nightjar.fs"
 local json = require "dkjson"
+local plain = require "nightjar.plain"
 local format = require("nightjar.core").system.format
 local loader = require "nightjar.data.loader"
 local opts = require "nightjar.opts"
@@ -54,7 +55,8 @@ local function identity_of_source(source)
     local list = {}
     for i, clip in ipairs(source.clips) do
       local size, time = fs.stat(clip.path or "")
-      list[i] = format("%s %s %s", clip.id, tostring(size), tostring(time))
+      list[i] = size and format("%s %s %s", clip.id, tostring(size), tostring(time))
+        or format("%s missing", clip.id)
     end
     parts[#parts + 1] = format("%016x", random.hash(table.concat(list, "\n")))
   end
@@ -153,8 +155,8 @@ return function(path, options)
   local ok, message, code = fs.make_folders(fs.folder(path))
   if not ok then return nil, "experiment.features: " .. message, code end
   local set = compute(o)
-  local about = json.encode { ids = set.ids, failures = set.failures,
-    seconds_per_frame = set.seconds_per_frame }
+  local about = plain.encode({ ids = set.ids, failures = set.failures,
+    seconds_per_frame = set.seconds_per_frame }, { bytes = true })
   ok, message, code = core.store.save(path,
     { frames = set.frames, clip = set.clip, lengths = set.lengths },
     { identity = identity, about = about })

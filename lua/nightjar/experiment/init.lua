@@ -17,6 +17,7 @@
 --- only what is missing, and experiments with one folder share runs. A run that fails is recorded
 --- with its error and the others go on. Ctrl-C ends the experiment; what was finished stays.
 local core = require "nightjar.core"
+local is_interrupt = require "nightjar.interrupt"
 local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
 local random = require "nightjar.data.random"
@@ -129,9 +130,6 @@ local function command_line()
   end
   return table.concat(parts, " ")
 end
-
--- A run stopped by Ctrl-C: the interpreter and the kernels say so in these words.
-local function is_interrupt(message) return tostring(message):find("interrupted!", 1, true) end
 
 local function traced(message)
   if is_interrupt(message) then return message end

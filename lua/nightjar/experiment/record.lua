@@ -5,6 +5,7 @@
 --- names find it.
 local fs = require "nightjar.fs"
 local json = require "dkjson"
+local plain = require "nightjar.plain"
 local format = require("nightjar.core").system.format
 local random = require "nightjar.data.random"
 
@@ -65,18 +66,18 @@ function record.read(folder, key)
 end
 
 -- JSON has no nan and no infinities; the statistics leave a missing number out.
-local function plain(value)
+local function finite(value)
   if type(value) == "number" then
     if value ~= value or value == math.huge or value == -math.huge then return json.null end
     return value
   end
   if type(value) ~= "table" then return value end
   local copy = {}
-  for key, item in pairs(value) do copy[key] = plain(item) end
+  for key, item in pairs(value) do copy[key] = finite(item) end
   return copy
 end
 
-record.plain = plain
+record.plain = finite
 
 --- Writes a record, whole or not at all.
 ---@param folder string
@@ -87,7 +88,7 @@ record.plain = plain
 function record.write(folder, run)
   local ok, message, code = fs.make_folders(folder)
   if not ok then return nil, message, code end
-  return fs.write(record.path(folder, run.key), json.encode(plain(run), { indent = true }) .. "\n")
+  return fs.write(record.path(folder, run.key), plain.encode(finite(run), { indent = true }) .. "\n")
 end
 
 return record

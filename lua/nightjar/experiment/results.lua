@@ -2,7 +2,7 @@
 --- JSON, Markdown and SVG.
 local chart = require "nightjar.plot.chart"
 local fs = require "nightjar.fs"
-local json = require "dkjson"
+local plain = require "nightjar.plain"
 local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
 local record = require "nightjar.experiment.record"
@@ -312,7 +312,7 @@ function Results:write(folder)
   if not ok then return nil, message, code end
   local e = self.experiment
   local files = {
-    { ".json", json.encode(self:plain(), { indent = true }) .. "\n" },
+    { ".json", plain.encode(self:plain(), { indent = true }) .. "\n" },
     { ".md", self:markdown() },
   }
   for _, description in ipairs(e.charts or { {} }) do

@@ -15,6 +15,7 @@ local core = require "nightjar.core"
 local entries = require "nightjar.data.entries"
 local half = require "nightjar.features.half"
 local opts = require "nightjar.opts"
+local plain = require "nightjar.plain"
 local progress = require "nightjar.progress"
 local networks = require "nightjar.networks"
 local pool = require "nightjar.features.pool"
@@ -123,8 +124,8 @@ end
 local function find(self, path, compute)
   local tensors, metadata, hit = self.entries:get(path, compute, self.dtype)
   if not tensors then return nil, metadata, hit end
-  return { frames = tensors.frames, clip = tensors.clip, step = tonumber(metadata.step),
-    seconds = tonumber(metadata.seconds) }, hit
+  return { frames = tensors.frames, clip = tensors.clip, step = plain.number(metadata.step),
+    seconds = plain.number(metadata.seconds) }, hit
 end
 
 --- What the encoder makes of a sound file.

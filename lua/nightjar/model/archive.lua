@@ -1,8 +1,8 @@
 --- What the files of models and captioners share: a safetensors archive of weights by name, whose
 --- metadata says of which format and version it is and holds descriptors (JSON) and vocabularies (one
 --- token a line).
-local json = require "dkjson"
 local core = require "nightjar.core"
+local plain = require "nightjar.plain"
 
 local archive = {}
 
@@ -15,21 +15,7 @@ local known = {
 --- JSON with sorted keys, so that the same value is the same bytes.
 ---@param value table
 ---@return string
-function archive.encode(value)
-  local order, seen = {}, {}
-  local function walk(t)
-    for key, item in pairs(t) do
-      if type(key) == "string" and not seen[key] then
-        seen[key] = true
-        order[#order + 1] = key
-      end
-      if type(item) == "table" then walk(item) end
-    end
-  end
-  walk(value)
-  table.sort(order)
-  return json.encode(value, { indent = false, keyorder = order })
-end
+function archive.encode(value) return plain.encode(value, { bytes = true }) end
 
 --- The lines of a text, without their ends.
 ---@param text string

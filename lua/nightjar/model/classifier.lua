@@ -148,13 +148,17 @@ end
 
 --- The similarity of labels (rows) and sounds (columns), with its levels.
 ---@param sounds (string|any)[]|table[] as for Model:classify
----@return any similarity
+---@return any? similarity nil when a sound cannot be read
+---@return string? message
+---@return string? code
 function Classifier:similarity(sounds)
   sounds = list_of(sounds)
   local clips, names = {}, {}
   for i, sound in ipairs(sounds) do
     clips[i] = is_encoded(sound) and sound or self.model:audio({ sound })[1]
-    if clips[i].error then error("classifier:similarity: " .. clips[i].error, 2) end
+    if clips[i].error then
+      return nil, "classifier:similarity: " .. clips[i].error, clips[i].code or "EIO"
+    end
     names[i] = type(sound) == "string" and sound or clips[i].label or clips[i].path
       or ("clip %d"):format(i)
   end
@@ -275,8 +279,10 @@ local RANGE = math.log(100)
 --- the model and its file: other classifiers of it begin there.
 ---@param sounds (string|any)[]|table[] as for classify
 ---@param labels string[] the label of each
----@return table result temperature, before (the temperature until now), nll, nll_before: mean
----  negative log-likelihoods
+---@return table? result temperature, before (the temperature until now), nll, nll_before: mean
+---  negative log-likelihoods; nil when a sound cannot be read
+---@return string? message
+---@return string? code
 function Classifier:fit(sounds, labels)
   opts.arg("classifier:fit", 1, "sounds", sounds, "table")
   opts.arg("classifier:fit", 2, "labels", labels, "table")
@@ -293,7 +299,9 @@ function Classifier:fit(sounds, labels)
         tostring(label)), 2)
     end
   end
-  local columns = self:similarity(sounds).scores:transpose(1, 2):totable()
+  local S, message, code = self:similarity(sounds)
+  if not S then return nil, message, code end
+  local columns = S.scores:transpose(1, 2):totable()
   local function of(log_temperature) return surprise(columns, targets, math.exp(log_temperature)) end
   local before = math.log(self.temperature)
   local best = minimum(of, before - RANGE, before + RANGE)

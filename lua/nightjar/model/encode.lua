@@ -270,7 +270,7 @@ local function is_encoded(item)
   return type(item) == "table" and (item.vector ~= nil or item.error ~= nil)
 end
 
--- Clips as Model:audio gives them, and what each is called.
+-- Clips as Model:audio gives them, and what each is called; nil, message, code when one cannot be read.
 local function clips_of(self, given, options)
   local labels, clips = {}, given
   if #given > 0 and not is_encoded(given[1]) then
@@ -278,7 +278,7 @@ local function clips_of(self, given, options)
     clips = self:audio(given, options)
   end
   for i, clip in ipairs(clips) do
-    if clip.error then error("similarity: " .. clip.error, 3) end
+    if clip.error then return nil, "similarity: " .. clip.error, clip.code or "EIO" end
     local label = labels[i]
     labels[i] = type(label) == "string" and label or clip.label or clip.path
       or ("clip %d"):format(i)
@@ -313,12 +313,15 @@ end
 ---@param texts string[]|any or what encode_texts gave
 ---@param clips (string|any)[]|table[] sounds as for Model:audio, or what it gave
 ---@param options? table `captions`: of the sounds, see Model:audio
----@return any similarity
+---@return any? similarity nil when a sound cannot be read
+---@return string? message
+---@return string? code
 function encode:similarity(texts, clips, options)
   local o = opts.check("model:similarity", options, { captions = "table" })
   if opts.type_name(texts) ~= "nightjar.Texts" then texts = self:encode_texts(texts) end
-  local labels
-  clips, labels = clips_of(self, clips, { captions = o.captions })
+  local labels, code
+  clips, labels, code = clips_of(self, clips, { captions = o.captions })
+  if not clips then return nil, labels, code end
   local by_level = infer(self, compare, self, texts, clips)
   local fused = infer(self, self.head.fuse, self.head, by_level)
   return similarity.new(fused, texts.texts, labels, { levels = by_level, head = self.head,

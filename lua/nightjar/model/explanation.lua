@@ -10,6 +10,7 @@
 ---
 --- A model with the frame level shows its frames and words. One without compares a single frame and
 --- a single word through the projections of clip and sentence, as if each were a whole.
+local format = require("nightjar.core").system.format
 local core = require "nightjar.core"
 
 local Explanation = {}
@@ -211,7 +212,7 @@ local function time_axis(times, spans, wide)
   local line, width = "", 0
   for at = 0, #spans * wide - 1, 8 do
     local time = times[spans[at // wide + 1][1]]
-    local label = ("%.1f"):format(time[1] + (time[2] - time[1]) * (at % wide) / wide)
+    local label = format("%.1f", time[1] + (time[2] - time[1]) * (at % wide) / wide)
     line = line .. (" "):rep(at - width) .. label
     width = math.max(width, at) + #label
   end
@@ -229,7 +230,7 @@ end
 local function seconds_text(intervals)
   local parts = {}
   for i, interval in ipairs(intervals) do
-    parts[i] = ("%.1f–%.1f"):format(interval.from, interval.to)
+    parts[i] = format("%.1f–%.1f", interval.from, interval.to)
   end
   return table.concat(parts, ", ") .. " s"
 end
@@ -283,7 +284,7 @@ local function table_of(e, level, most)
   local rows, columns = {}, {}
   for i, word in ipairs(e.words) do rows[i] = word.text end
   for c, span in ipairs(spans) do
-    columns[c] = ("%.2f–%.2f s"):format(e.frames[span[1]][1], e.frames[span[2]][2])
+    columns[c] = format("%.2f–%.2f s", e.frames[span[1]][1], e.frames[span[2]][2])
   end
   return values, rows, columns
 end

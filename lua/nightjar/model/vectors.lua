@@ -13,7 +13,6 @@ local fs = require "nightjar.fs"
 local opts = require "nightjar.opts"
 local stream = require "nightjar.model.stream"
 local plain = require "nightjar.plain"
-local json = require "dkjson"
 local format = require("nightjar.core").system.format
 
 local vectors = {}
@@ -105,8 +104,8 @@ formats.npy = {
 formats.safetensors = {
   matrix = true, row = matrix_row, failure = matrix_failure,
   begin = function(self)
-    self.about = json.encode({ format = "nightjar vectors", model = self.model_name,
-      sounds = fs.name(self.names_path) }, { keyorder = { "format", "model", "sounds" } })
+    self.about = plain.encode { format = "nightjar vectors", model = self.model_name,
+      sounds = fs.name(self.names_path) }
     self.room = (#safetensors_header(self, MOST) + 7) // 8 * 8
     return begin_matrix(self, 8 + self.room)
   end,

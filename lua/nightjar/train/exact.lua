@@ -1,6 +1,7 @@
 --- Tables as JSON text that come back exactly: JSON writers round floats, and a resumed run must
 --- not. Floats travel as hexadecimal strings under a key of their own, integers as they are.
 local json = require "dkjson"
+local plain = require "nightjar.plain"
 local format = require("nightjar.core").system.format
 
 local exact = {}
@@ -36,7 +37,7 @@ local function thawed(value)
   if type(value) ~= "table" then return value end
   local text = value[KEY]
   if type(text) == "string" and next(value, (next(value))) == nil then
-    return SPECIAL[text] or tonumber(text)
+    return SPECIAL[text] or plain.number(text)
   end
   local out = {}
   for key, item in pairs(value) do out[key] = thawed(item) end
@@ -47,7 +48,7 @@ end
 ---@param state table
 ---@return string
 function exact.encode(state)
-  return json.encode(frozen(state, "state"))
+  return plain.encode(frozen(state, "state"), { bytes = true })
 end
 
 --- The table of a text, or nil and a message.
