@@ -1884,8 +1884,11 @@ function Bm25:search(query, k) end
 ---@class nightjar.metrics
 nj.metrics = {}
 
+---How clips with equal scores are ranked.
+---@alias nightjar.Ties "stable"|"optimistic"|"pessimistic"|"mean"
+
 ---@class nightjar.MetricOptions
----@field ties? "stable"|"optimistic"|"pessimistic"|"mean" "stable" when left out: the lower index first
+---@field ties? nightjar.Ties "stable" when left out: the lower index first
 ---@field bootstrap? integer resamples of clips; 1000 when left out, 0 for no intervals
 ---@field confidence? number 0.95 when left out
 ---@field seed? integer of the resamples; 1 when left out
@@ -1985,14 +1988,14 @@ function nj.metrics.classification(scores, options) end
 ---0-based ranks of the relevant items of each query.
 ---@param scores nightjar.Tensor|number[][] (queries, items)
 ---@param relevant (integer|integer[])[] relevant items of each query
----@param options? {ties: string?}
+---@param options? {ties: nightjar.Ties?}
 ---@return number[][]
 function nj.metrics.ranks(scores, relevant, options) end
 
 ---Average precision of each query, in [0, 1].
 ---@param scores nightjar.Tensor|number[][] (queries, items)
 ---@param relevant (integer|integer[])[] relevant items of each query
----@param options? {ties: string?, cutoff: integer?}
+---@param options? {ties: nightjar.Ties?, cutoff: integer?}
 ---@return number[]
 function nj.metrics.average_precision(scores, relevant, options) end
 
@@ -4307,29 +4310,54 @@ function Model:train(on) end
 ---@return nightjar.Model self
 function Model:eval() end
 
+---@class nightjar.AudioLevelsOptions
+---@field rng? nightjar.Rng for dropout and SpecAugment
+---@field captions? table what caption_levels gave
+---@field tokens? boolean frames even if no level needs them
+---@field longer? nightjar.Tensor (B): mel are views, fused where it is not 0 (everywhere when left out)
+
 ---For training: all levels of a batch of log-mels. Differentiable.
 ---@param mel nightjar.Tensor (B, T, M); of a model that fuses views also (B, 4, T, M)
 ---@param lengths? nightjar.Tensor int64 (B)
----@param options? table `rng`; `captions`: what caption_levels gave; `tokens`: frames even if no level needs them; `longer` (B): mel are views, fused where it is not 0 (everywhere when left out)
+---@param options? nightjar.AudioLevelsOptions
 ---@return table a as Head:audio gives it
 function Model:audio_levels(mel, lengths, options) end
+
+---@class nightjar.TextLevelsOptions
+---@field rng? nightjar.Rng for dropout and SpecAugment
+---@field tokens? boolean words even if no level needs them
 
 ---For training: all levels of a batch of tokenised texts. Differentiable.
 ---@param ids nightjar.Tensor int64 (B, W)
 ---@param mask nightjar.Tensor (B, W)
----@param options? table `rng`; `tokens`: words even if no level needs them
+---@param options? nightjar.TextLevelsOptions
 ---@return table t as Head:text gives it
 function Model:text_levels(ids, mask, options) end
 
+---@class nightjar.CaptionLevelsOptions
+---@field rng? nightjar.Rng for dropout and SpecAugment
+---@field detach? boolean no gradients into the text encoder
+
 ---The captions of clips as audio_levels takes them. Differentiable; nil when no clip has a caption.
 ---@param lists string[][] for each clip its captions; empty where there are none
----@param options? table `rng`; `detach`: no gradients into the text encoder
+---@param options? nightjar.CaptionLevelsOptions
 ---@return table? captions
 function Model:caption_levels(lists, options) end
 
+---@class nightjar.ModelLossOptions
+---@field rng? nightjar.Rng for dropout and SpecAugment
+---@field captions? string[][] of the batch's clips
+---@field ids? integer[]|nightjar.Tensor batch.groups when left out
+---@field denoise? boolean|{ margin: number? } clips that are more like each other than one is like itself count as the same, see Head:positives
+---@field detach_captions? boolean no gradients from captions into the text encoder
+---@field loss? string|table as Head:loss takes it
+---@field distill? number|table as Head:loss takes it
+---@field hardest? number|table as Head:loss takes it
+---@field weights? table<string, number> by level
+
 ---For training: the loss of a batch of nj.data.loader, over all levels of the head.
 ---@param batch table mel, lengths, ids, mask, groups; `longer` where mel are views
----@param options? table `rng`; `captions` (string[][], of the batch's clips); `ids` (batch.groups); `denoise` (true or { margin = }); `detach_captions`; `loss`, `distill`, `hardest` and `weights` as Head:loss takes them
+---@param options? nightjar.ModelLossOptions
 ---@return nightjar.Tensor total scalar
 ---@return table<string, nightjar.Tensor> parts by level
 function Model:loss(batch, options) end
@@ -4343,7 +4371,7 @@ function Model:encode_texts(texts) end
 ---and in its file. See Head:fit.
 ---@param levels table<string, nightjar.Tensor>|nightjar.Similarity
 ---@param ids? integer[]|table the clip of every text
----@param options? table `normalize`, `steps`
+---@param options? { normalize?: "none"|"z"|"temperature", steps?: integer }
 ---@return table result
 function Model:fit_fusion(levels, ids, options) end
 
@@ -4361,15 +4389,28 @@ function Model:encode_audio(mel, lengths, rng) end
 ---@return nightjar.Tensor sentence (B, D), unit length
 function Model:encode_text(ids, mask, rng) end
 
+---@class nightjar.AudioOptions
+---@field progress? nightjar.ProgressOption called with (done, total) after every sound
+---@field captions? string[][] what a captioner says of each sound
+
 ---Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
 ---@param sounds (string|nightjar.Tensor)[] paths, or waveforms (L) at the model's rate
----@param options? table `progress`: true or function(done, total), called after every sound; `captions`: string[][], what a captioner says of each sound
+---@param options? nightjar.AudioOptions
 ---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D), frame_times, levels = what Head:audio gave, seconds, path } or { error = message, code = …, path } for a sound that could not be read, in the order given
 function Model:audio(sounds, options) end
 
+---@class nightjar.StreamOptions
+---@field ahead? integer files begun before their turn; 16
+---@field jobs? integer threads that read: as many as the pool has, at most 8, when left out; 0: none
+---@field memory_mb? number of log-mels that wait; 32
+---@field max_seconds? number a longer file is an error; 14400
+---@field progress? nightjar.ProgressOption called with (done, total) after every sound
+---@field total? integer how many a function will give
+---@field captions? string[][]|fun(sound: any, i: integer): string[] a list for each sound as for `audio`, or a function that gives it
+
 ---Vectors of any number of sounds, for a loop: `for i, clip in model:stream(paths) do … end`. While the network works on a sound, files behind it are decoded and made into log-mels on other threads. Each clip has the bits that `audio` gives.
 ---@param sounds (string|nightjar.Tensor)[]|fun(): (string|nightjar.Tensor)? paths or waveforms, or a function that gives the next each time, nil at the end; a table with `error` comes out in its place
----@param options? table `ahead` (16): files begun before their turn; `jobs`: threads that read (as many as the pool has, at most 8; 0: none); `memory_mb` (32): of log-mels that wait; `max_seconds` (14400): a longer file is an error; `progress`: true for a bar on standard error, or function(done, total), called after every sound; `total`: how many a function will give; `captions`: a list for each sound as for `audio`, or function(sound, i) that gives it
+---@param options? nightjar.StreamOptions
 ---@return fun(): integer?, table? next
 ---@return nil
 ---@return nil
@@ -4378,16 +4419,19 @@ function Model:stream(sounds, options) end
 
 ---The views of a sound, which a model that fuses them (LAION-CLAP's) takes in training; Model:audio makes its own.
 ---@param sound string|nightjar.Tensor a path, or a waveform (L) at the model's rate
----@param options? table `rng`: where the pieces begin; without one in the middle of each third
+---@param options? { rng?: nightjar.Rng } rng: where the pieces begin; without one in the middle of each third
 ---@return nightjar.Tensor? views (4, T, M): the whole log-mel shrunk to the window's frames, and three pieces; or nil, message, code
 ---@return boolean|string longer whether they are fused: the sound is longer than the window
 ---@return string? code
 function Model:views(sound, options) end
 
+---@class nightjar.SaveVectorsOptions: nightjar.StreamOptions
+---@field segments? boolean a row for each window of about two seconds; false
+
 ---Writes the vectors of sounds to a file for other programs, as they are computed: .npy, .safetensors (tensor "vectors"), .csv or .jsonl. A matrix has a table of its rows' sounds beside it, NAME.sounds.csv. The file is there whole or not at all.
 ---@param path string
 ---@param sounds (string|nightjar.Tensor)[]|fun(): (string|nightjar.Tensor)? as `stream` takes them
----@param options? table `segments` (false): a row for each window of about two seconds; and the options of `stream`
+---@param options? nightjar.SaveVectorsOptions
 ---@return table|nil report { rows, dim, sounds, seconds, failed = { {path, error, code}, … }, names = path of the table }
 ---@return string? message
 ---@return string? code
@@ -4412,7 +4456,7 @@ function Model:known_words(text) end
 ---The similarity of texts and sounds, as an object that prints, slices, fuses, explains and saves.
 ---@param texts string[]|nightjar.Texts
 ---@param clips (string|nightjar.Tensor)[]|table[] sounds as for Model:audio, or what it gave
----@param options? table `captions`: of the sounds, see Model:audio
+---@param options? { captions?: string[][] } captions: of the sounds, see Model:audio
 ---@return nightjar.Similarity? similarity nil when a sound cannot be read
 ---@return string? message
 ---@return string? code
@@ -4831,9 +4875,16 @@ nj.library = {}
 ---@class nightjar.Library
 local Library = {}
 
+---@class nightjar.LibraryOptions
+---@field model? nightjar.Model|string a model, or the name or path of one; without it the one that the library was made with, else the one that comes with nightjar
+---@field create? boolean make the file when it is missing; true when left out
+---@field read_only? boolean never write to the file, nor make one; false
+---@field rebuild? boolean all sounds are to be indexed again, also with another model; false
+---@field wait? number seconds to wait for others that write; 30
+
 ---Opens a library, or makes it. Opening clears nothing: a library of another model, or one whose mark is missing or damaged, is refused with an error that says what to do.
 ---@param path string
----@param options? { model?: nightjar.Model|string, create?: boolean, read_only?: boolean, rebuild?: boolean, wait?: number } `model`: a model, or the name or path of one; without it the one that the library was made with, else the one that comes with nightjar. `create` (true): make the file when it is missing. `read_only` (false): never write to the file, nor make one. `rebuild` (false): all sounds are to be indexed again, also with another model. `wait` (30): seconds to wait for others that write
+---@param options? nightjar.LibraryOptions
 ---@return nightjar.Library? library
 ---@return string? message
 ---@return string? code
@@ -4857,9 +4908,15 @@ function nj.library.find(folder) end
 ---@field failed { path: string, error: string, code: string }[]
 ---@field skipped table<string, integer> files that are no sounds, by extension
 
+---@class nightjar.AddOptions
+---@field progress? nightjar.ProgressOption called with (done, total, path) before each sound and, with path nil, at the end
+---@field captions? fun(path: string): string[] what a captioner says of a sound, for a model with auxiliary captions (asked for sounds that are read)
+---@field allow_empty? boolean take it that a folder without any sound has lost those that it had; false
+---@field waiting? fun(seconds: number) called while others are waited for
+
 ---Indexes a file or the sounds of a folder. Files that are as they were are not read; files that were moved or renamed are known by their bytes; those that are gone are kept as missing until prune. Several may search and index at the same time: indexers share the work.
 ---@param path string
----@param options? table `progress`: true or function(done, total, path), called before each sound and, with path nil, at the end; `captions`: function(path) that gives a list of what a captioner says of a sound, for a model with auxiliary captions (asked for sounds that are read); `allow_empty` (false): take it that a folder without any sound has lost those that it had; `waiting`: function(seconds), called while others are waited for
+---@param options? nightjar.AddOptions
 ---@return nightjar.AddReport? report
 ---@return string? message
 ---@return string? code
@@ -4886,8 +4943,17 @@ function Library:prune(options) end
 ---@return string? code
 function Library:verify(options) end
 
----All sounds by path: { {id, path, seconds, missing, stale, error, code}, … }; `missing`: its file was not there when it was last looked for, `stale`: it waits to be indexed again.
----@return table[]? sounds
+---@class nightjar.LibrarySound
+---@field id integer
+---@field path string
+---@field seconds number
+---@field missing boolean its file was not there when it was last looked for
+---@field stale boolean it waits to be indexed again
+---@field error? string why it could not be indexed
+---@field code? string of that error
+
+---All sounds, by path.
+---@return nightjar.LibrarySound[]? sounds
 ---@return string? message
 ---@return string? code
 function Library:sounds() end
@@ -4898,9 +4964,9 @@ function Library:sounds() end
 ---@return string? code
 function Library:count() end
 
----Sounds as Model:similarity takes them: { {vector, path, label}, … }.
+---Sounds as Model:similarity takes them.
 ---@param options? { missing?: boolean } missing (false): also those whose files are missing
----@return table[]? clips
+---@return { vector: nightjar.Tensor, path: string, label: string }[]? clips
 ---@return string? message
 ---@return string? code
 function Library:clips(options) end
@@ -4925,9 +4991,15 @@ function Library:clips(options) end
 ---@field levels? table<string, number> of each level: clip, segment, frame, caption
 ---@field words? nightjar.WordHit[] for a model with the frame level
 
+---@class nightjar.SearchOptions
+---@field k? integer how many; 5
+---@field at_least? number the lowest score to give
+---@field candidates? integer how many are compared at every level; 100
+---@field missing? boolean also sounds whose files are missing; false
+
 ---The sounds that fit a text best. Where the model has finer levels than clip and sentence, the clip vectors find candidates, and hits are in the order of the fused similarity.
 ---@param text string
----@param options? table `k` (5): how many; `at_least` (none): the lowest score to give; `candidates` (100): how many are compared at every level; `missing` (false): also sounds whose files are missing
+---@param options? nightjar.SearchOptions
 ---@return nightjar.Hit[]? hits best first; `hits.unknown` lists words of the text that the model never learnt; where it knows none that names a sound, `hits.note` says so and a calibrated model's scores are 0. Raises when the text has no word
 ---@return string? message
 ---@return string? code
@@ -4935,7 +5007,7 @@ function Library:search(text, options) end
 
 ---The sounds most like a sound (a path). Scores are cosines: the calibration knows texts only.
 ---@param path string
----@param options? table `k` (5); `missing` (false): also sounds whose files are missing
+---@param options? { k?: integer, missing?: boolean } k (5): how many; missing (false): also sounds whose files are missing
 ---@return nightjar.Hit[]? hits
 ---@return string? message
 ---@return string? code
@@ -4964,19 +5036,29 @@ function nj.evaluate.open(kind, root, options) end
 ---@return nightjar.Tensor vectors (n, D), table[] kept, { id: string, error: string }[] failed
 function nj.evaluate.clips(model, clips, progress) end
 
+---@class nightjar.EvaluateOptions
+---@field bootstrap? integer resamples of the intervals; 1000 when left out
+---@field seed? integer of the resamples; 1
+---@field progress? nightjar.ProgressOption
+---@field generated? fun(clip: nightjar.Clip): string|string[] a captioner's captions of a clip, for models with auxiliary captions
+
 ---Text→audio and audio→text retrieval over all captions of a data set.
 ---@param model nightjar.Model
 ---@param dataset nightjar.Dataset
----@param options? table `progress`: true or function(done, total); `bootstrap`: see nj.metrics.retrieval
+---@param options? nightjar.EvaluateOptions
 ---@return nightjar.Tensor|nil result a nj.metrics retrieval result
 ---@return string? message
 ---@return string? code
 function nj.evaluate.run(model, dataset, options) end
 
+---@class nightjar.EvaluateSimilarityOptions
+---@field progress? nightjar.ProgressOption
+---@field generated? fun(clip: nightjar.Clip): string|string[] a captioner's captions of a clip, for models with auxiliary captions
+
 ---The similarities of a data set's captions and clips.
 ---@param model nightjar.Model
 ---@param dataset nightjar.Dataset
----@param options? table `generated`: function(clip) that gives a captioner's captions of it; `progress`
+---@param options? nightjar.EvaluateSimilarityOptions
 ---@return nightjar.Similarity? similarity
 ---@return integer[]|string clip_of the clip of every text; or a message
 ---@return table|string failed; or a code
@@ -4986,7 +5068,7 @@ function nj.evaluate.similarity(model, dataset, options) end
 ---Retrieval by each level alone, and by their fusion.
 ---@param model nightjar.Model
 ---@param dataset nightjar.Dataset
----@param options? table as for evaluate.run
+---@param options? nightjar.EvaluateOptions
 ---@return table<string, nightjar.Retrieval>? results by level, and `fused`
 ---@return table|string failed; or a message
 ---@return string? code
@@ -5007,10 +5089,16 @@ local SearchResult = {}
 ---@return table
 function SearchResult:plain() end
 
+---@class nightjar.EvaluateSearchOptions: nightjar.EvaluateOptions
+---@field confidence? number of the intervals; 0.95
+---@field ties? nightjar.Ties "stable" when left out: the lower index first
+---@field sets? boolean false: no table of each set
+---@field classifier? nightjar.Classifier of the model; else the labels by their names
+
 ---Search as a user does it: every distinct text asks over all sounds, and all sounds of which it is said are relevant; texts are the same when only case and spaces differ. Sounds that nothing is said of are searched, too.
 ---@param model nightjar.Model
 ---@param dataset nightjar.Dataset clips may have a `set` and a `label`
----@param options? table `bootstrap`, `seed`, `confidence`, `ties`: see nj.metrics.relevance; `sets`: false for no table of each set; `classifier`: else the labels by their names; `generated`, `progress`
+---@param options? nightjar.EvaluateSearchOptions
 ---@return nightjar.SearchResult? result
 ---@return { id: string, error: string }[]|string failed clips that could not be read; or a message
 ---@return string? code
@@ -5031,29 +5119,49 @@ local OrderProbe = {}
 ---@return table
 function OrderProbe:plain() end
 
+---@class nightjar.OrderOptions
+---@field size? integer how many scenes; 200
+---@field template? string "{a}, then {b}" when left out
+---@field confidence? number of the intervals; 0.95
+---@field bootstrap? integer resamples of the intervals; 1000 when left out
+---@field seed? integer of the resamples; 1
+---@field progress? nightjar.ProgressOption
+
 ---Order probes over scenes of two sounds, one after the other: how often "A, then B" fits better than "B, then A".
 ---@param model nightjar.Model
 ---@param scenes nightjar.Scenes
----@param options? table `size` (200): how many scenes; `template` ("{a}, then {b}"); `bootstrap`, `confidence`, `seed`; `progress`
+---@param options? nightjar.OrderOptions
 ---@return nightjar.OrderProbe? result
 ---@return string? message
 ---@return string? code
 function nj.evaluate.order(model, scenes, options) end
 
+---@class nightjar.EvaluateAlignmentOptions
+---@field size? integer scenes 1 to size; 200
+---@field captions? integer of each scene; 1
+---@field bootstrap? integer resamples of the intervals; 1000 when left out
+---@field seed? integer of the resamples; 1
+---@field progress? nightjar.ProgressOption
+
 ---How well words point at the seconds of their sounds, over scenes, whose phrases have known seconds.
 ---@param model nightjar.Model
 ---@param scenes nightjar.Scenes
----@param options? table `size` (200): scenes 1 to size; `captions` (1): of each scene; `bootstrap`, `seed`; `progress`
+---@param options? nightjar.EvaluateAlignmentOptions
 ---@return nightjar.Alignment? result
 ---@return string? message
 ---@return string? code
 function nj.evaluate.alignment(model, scenes, options) end
 
+---@class nightjar.EvaluateClassesOptions
+---@field bootstrap? integer resamples of the intervals; 1000 when left out
+---@field seed? integer of the resamples; 1
+---@field progress? nightjar.ProgressOption
+
 ---Zero-shot classification of clips with known labels: mAP, accuracy, what is taken for what. Of several prompts of a label alone the mean of their similarities.
 ---@param model nightjar.Model
 ---@param clips table[] with `path` and `label`, or `labels`
 ---@param prompts nightjar.Classifier|table<string, string[]> a classifier of the model, or prompts by label
----@param options? table `bootstrap`, `seed`: see nj.metrics.classification; `progress`
+---@param options? nightjar.EvaluateClassesOptions
 ---@return nightjar.Classification? result
 ---@return { id: string, error: string }[]|string failed clips that could not be read; or a message
 ---@return string? code

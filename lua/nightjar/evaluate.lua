@@ -240,7 +240,7 @@ end
 ---@param model table
 ---@param scenes table nj.data.scenes
 ---@param options? table `size`: how many scenes (200), the first in which one sound follows another;
----  `template` ("{a}, then {b}"); `bootstrap`, `confidence`, `seed`; `progress`: function(done, total)
+---  `template` ("{a}, then {b}"); `bootstrap`, `confidence`, `seed`; `progress`: true or function(done, total)
 ---@return any|nil result nightjar.OrderProbe { accuracy, ties, margin (mean difference of the similarities),
 ---  scenes, tried, ci, chance }; prints as a table
 ---@return string? message

@@ -200,7 +200,8 @@ describe("nj.evaluate", function()
       local S = similarity(self, texts, sounds)
       return { scores = nj.tensor { { 1 }, { 0 } }, S = S }
     end
-    result = assert(nj.evaluate.order(model, scenes, { size = 4, bootstrap = 0, template = "{a} | {b}" }))
+    result = assert(nj.evaluate.order(model, scenes, { size = 4, bootstrap = 0, progress = false,
+      template = "{a} | {b}" }))
     assert.same({ 100, 1, 0 }, { result.accuracy, result.margin, result.ties })
     for i, texts in ipairs(asked) do
       local a, b = texts[1]:match "^(.*) | (.*)$"

@@ -2,6 +2,7 @@
 local bootstrap = require "nightjar.metrics.bootstrap"
 local captions = require "nightjar.data.captions"
 local opts = require "nightjar.opts"
+local progress = require "nightjar.progress"
 local report = require "nightjar.metrics.report"
 
 local order = {}
@@ -30,7 +31,7 @@ local RULES = {
   size = { type = "integer", default = 200, min = 1 },
   template = { type = "string", default = "{a}, then {b}" },
   bootstrap = bootstrap.rules.bootstrap, confidence = bootstrap.rules.confidence,
-  seed = bootstrap.rules.seed, progress = "function",
+  seed = bootstrap.rules.seed, progress = progress.rule,
 }
 
 local function check(options)
@@ -58,7 +59,7 @@ local function ask(model, scenes, o)
       local margin = S(1, 1) - S(2, 1)
       values[#values + 1] = margin > 0 and 100 or margin < 0 and 0 or 50
       margins[#margins + 1] = margin
-      if o.progress then o.progress(#values, o.size) end
+      o.progress(#values, o.size)
     end
   end
   return values, margins, tried
@@ -67,6 +68,7 @@ end
 --- See nj.evaluate.order, which checks the other arguments.
 function order.run(model, scenes, options)
   local o = check(options)
+  o.progress = progress.report(o.progress, { label = "scenes" })
   local values, margins, tried = ask(model, scenes, o)
   if not values then return nil, margins, tried end
   if #values == 0 then
