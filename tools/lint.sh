@@ -33,6 +33,8 @@ out=$(hits '^#!.*(env +lua$|/lua$)' bin examples lua spec bench tools docs 2> /d
   finding "an interpreter that may be Lua 5.1" "$out"
 out=$(hits 'require *\(? *["'"'"']lfs["'"'"']' lua | grep -v '^lua/nightjar/lfs\.lua:') &&
   finding "lfs sets a global: require nightjar.lfs" "$out"
+out=$(hits '(^|[^.A-Za-z0-9_])tonumber[[:space:]]*[("]' lua/nightjar/data lua/nightjar/features lua/nightjar/plot | grep -v '/esc50_grammar/') &&
+  finding "numbers of files are read by plain.number, in every locale the same" "$out"
 out=$(find csrc lua spec bin bench examples 2> /dev/null | grep -E '/(util|utils|misc|common|helpers?)(\.|/|$)') &&
   finding "a room called after nothing" "$out"
 out=$(git ls-files 2> /dev/null | xargs -r -d '\n' grep -nIE '[[:space:]]+$' -- 2> /dev/null | grep -vE '^(models|docs/reference)/' | head -20)

@@ -55,6 +55,15 @@ describe("a locale with a decimal comma", function()
     assert.is_nil(plain.number(nil))
   end)
 
+  it("changes nothing that the suites of readers and writers see", function()
+    local child = require "spec.support.child"
+    local output, status = child.run("-e", "assert(os.setlocale 'de_DE.UTF-8')", "tools/busted.lua", "-o",
+      "plainTerminal", "spec/plot", "spec/log", "spec/plain/plain_spec.lua", "spec/data/csv_spec.lua",
+      "spec/data/activity_spec.lua", "spec/data/manifest_spec.lua", "spec/data/generated_spec.lua")
+    assert.equal(0, status, output)
+    assert.matches("[1-9]%d+ successes / 0 failures / 0 errors", output)
+  end)
+
   it("does not change the program's own locale", function()
     nj.system.format("%g", 0.5)
     assert.equal("0,5", ("%g"):format(0.5))

@@ -265,7 +265,7 @@ static nj_status look_at_channels(nj_audio_decoder *d, const nj_audio_source *so
     return NJ_OK;
   while (!look.settled && frames < LOOKED_AT * d->info->rate) {
     if (d->options.stop && d->options.stop(d->options.stop_data))
-      return nj_fault_set(d->fault, NJ_EINTR, OPERATION ": interrupted");
+      return nj_fault_set(d->fault, NJ_EINTR, "interrupted!");
     got = nj_sound_frames(&d->sound, d->raw, CHUNK / channels);
     if (got <= 0)
       break;

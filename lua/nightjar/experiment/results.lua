@@ -2,6 +2,7 @@
 --- JSON, Markdown and SVG.
 local chart = require "nightjar.plot.chart"
 local fs = require "nightjar.fs"
+local format = require("nightjar.core").system.format
 local plain = require "nightjar.plain"
 local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
@@ -130,7 +131,7 @@ end
 local function number_text(value, digits, sign)
   if not value or value ~= value then return "–" end
   local text = (sign and "%+." or "%.") .. digits .. "f"
-  return (text:format(value):gsub("^%-", "−"):gsub("^−(0%.?0*)$", "%1"))
+  return (format(text, value):gsub("^%-", "−"):gsub("^−(0%.?0*)$", "%1"))
 end
 
 local function estimate_text(estimate, digits, sign)
@@ -152,7 +153,7 @@ local function cells_of(self, row)
     end
   end
   cells[#cells + 1] = tostring(row.runs)
-  cells[#cells + 1] = row.runs > 0 and ("%.0f"):format(row.seconds / row.runs) or "–"
+  cells[#cells + 1] = row.runs > 0 and format("%.0f", row.seconds / row.runs) or "–"
   return cells
 end
 
@@ -180,7 +181,7 @@ local function line(cells) return "| " .. table.concat(cells, " | ") .. " |" end
 local function notes_of(self)
   local e = self.experiment
   local notes = {
-    ("Mean ± half of the %g %% interval over seeds (Student's t, n − 1 degrees of freedom)."):format(
+    format("Mean ± half of the %g %% interval over seeds (Student's t, n − 1 degrees of freedom).",
       100 * e.confidence),
   }
   if e.baseline then
