@@ -567,7 +567,7 @@ function nj.audio.crop(wave, length, options) end
 ---@field drop_last? boolean one frame less
 ---@field fill? "none"|"pad"|"repeat"|"repeat_pad" what becomes of a clip shorter than `duration`: zeros follow; it is
 ---repeated, and cut there; it is repeated as often as it fits in whole, then zeros
----@field duration? number seconds that clips are filled up to; 0 (with "none"): not at all
+---@field duration? number seconds that clips are padded or repeated to; 0 (with "none"): not at all
 ---@field gap? number seconds of silence behind each repetition of a clip that is repeated (0)
 
 ---Makes a log-mel front-end.

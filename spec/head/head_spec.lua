@@ -233,7 +233,7 @@ describe("nj.head", function()
     end
   end)
 
-  it("makes clips and sentences by one book of codes", function()
+  it("makes clips and sentences by one codebook", function()
     for _, floor in ipairs { false, true } do
       local options = { codes = 16, temperature = 0.5, word_floor = floor }
       local head, f = make { hci = hci { top = "codebook", codebook = options } }, features()

@@ -351,7 +351,7 @@ describe("nj.load", function()
     end
   end)
 
-  it("refuses weights that are no numbers", function()
+  it("refuses weights that are NaN or infinite", function()
     for _, bad in ipairs { 0 / 0, math.huge } do
       local broken = tiny_model.new()
       local parameter = broken:parameters()[1]
@@ -360,7 +360,7 @@ describe("nj.load", function()
       assert(broken:save(path))
       local none, message, code = nj.load(path)
       os.remove(path)
-      assert.same({ nil, ("%s: its weights are damaged: '%s' holds values that are no numbers"):format(
+      assert.same({ nil, ("%s: its weights are damaged: '%s' holds NaN or infinity"):format(
         path, parameter.name), "EFORMAT" }, { none, message, code })
     end
   end)

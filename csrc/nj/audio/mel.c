@@ -251,7 +251,7 @@ static int64_t mirror(int64_t i, int64_t n) {
   return i < n ? i : period - i;
 }
 
-/* Sample `at` of a clip that is filled up, pre-emphasised: its neighbour may be of another piece. */
+/* Sample `at` of a padded clip, pre-emphasised: its neighbour may be of another piece. */
 static float across(const nj_mel *fe, const float *wave, int64_t samples, int64_t at) {
   const nj_mel_options *o = &fe->options;
   float pair[2] = {0, 0}, out;

@@ -45,7 +45,7 @@ systems.conette = {
 }
 
 systems.act = {
-  -- Sounds are filled up with zeros, which the encoder hears as silence.
+  -- Sounds are padded with zeros, which the encoder hears as silence.
   front_end = { preset = "act", fill = "pad", duration = 10 },
   audio = { encoder = { scores = true } },
   clip_frame = true,

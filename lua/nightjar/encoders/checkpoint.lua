@@ -1,4 +1,4 @@
---- Weights of others' files into networks, with an account of every tensor.
+--- Weights of others' files into networks, with a load report of every tensor.
 local core = require "nightjar.core"
 local wrappers = require "nightjar.encoders.wrappers"
 

@@ -1,6 +1,6 @@
 --- What a library keeps of a sound below its clip vector, and how it comes back: the frames,
 --- segments and captions that nj.head compares with words, phrases and whole texts. Vectors come back
---- a little rounded: the catalogue keeps a byte a number.
+--- a little rounded: the catalogue keeps them 8-bit quantised.
 local core = require "nightjar.core"
 local rows = require "nightjar.model.rows"
 

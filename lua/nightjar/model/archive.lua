@@ -84,7 +84,7 @@ function archive.load(path, format, version, build)
   end
   local name = not_finite(opened.tensors)
   if name then
-    return fail(path, ("its weights are damaged: '%s' holds values that are no numbers"):format(name))
+    return fail(path, ("its weights are damaged: '%s' holds NaN or infinity"):format(name))
   end
   local ok, result = within(opened.tensors, function() return build(opened) end)
   if not ok then return fail(path, (tostring(result):gsub("^[^:]+:%d+: ", ""))) end

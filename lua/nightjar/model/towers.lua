@@ -60,7 +60,7 @@ towers.audio_encoders = {
 --- The front-end that an encoder was made for, where it is not PANNs'.
 local front_ends = { mobilenet = "efficientat", convnext = "convnext", vit = "act" }
 
--- Seconds from one frame of the encoder to the next. A clip that is filled up and then stretched over
+-- Seconds from one frame of the encoder to the next. A clip that is padded and then stretched over
 -- the encoder's image has as many frames as the image, however long it is.
 local function frame_seconds(front_end, encoder)
   local d = front_end:descriptor()
@@ -163,14 +163,14 @@ function AudioTower:lift(frames, rng)
   return embed(self, frames * self.pool_gain, rng)
 end
 
--- Own frames of clips that were filled up, of whose log-mels `lengths` are their own.
+-- Valid frames of clips that were padded, of whose log-mels `lengths` are their own.
 local function own_frames(self, lengths, most)
   local step = self.frame_seconds * self.front_end.rate / self.front_end.hop -- in log-mels
   -- The last log-mel is centred where the clip ends, or before.
   return ((lengths - 1):to "float64" / step):ceil():clamp(1, most):to "int64"
 end
 
--- Clips that were filled up are encoded with what fills them, as the encoder's authors do; lengths then
+-- Clips that were padded are encoded with their padding, as the encoder's authors do; lengths then
 -- tell which frames are a clip's own.
 local function encode_filled(self, mel, lengths, rng)
   local window, given = self.front_end:frames(0), nil
@@ -180,7 +180,7 @@ local function encode_filled(self, mel, lengths, rng)
 end
 
 --- What the encoder makes of log-mels (B, T, M): its own frames (B, N, C), clip (B, C), how many frames
---- are each clip's own, int64 (B), or nil, and, where clips are filled up, how many the encoder heard.
+--- are each clip's valid ones, int64 (B), or nil, and, where clips are padded, how many the encoder heard.
 ---@param mel any
 ---@param lengths? any int64 (B), as the front-end's batch gives them
 ---@param rng? any
@@ -210,7 +210,7 @@ end
 --- What the encoder makes of log-mels (B, T, M), or of views (B, 4, T, M), as the head takes it.
 ---@param longer? any (B) which clips' views are fused
 ---@return any frames (B, N, C), any mask (B, N) or nil without lengths, any clip (B, C), any clip_mask
----  (B, N) of the frames that the clip is made of, where clips are filled up; else nil
+---  (B, N) of the frames that the clip is made of, where clips are padded; else nil
 function AudioTower:features(mel, lengths, rng, longer)
   local frames, clip, frame_lengths, heard
   if mel.ndim == 4 and self.fuses or longer then

@@ -34,7 +34,7 @@ systems.wavcaps = {
 
 systems["mga-clap"] = {
   audio = {
-    -- Waveforms are filled up with zeros, as its classification does (that of moments repeats them).
+    -- Waveforms are padded with zeros, as its classification does (that of moments repeats them).
     htsat = { front_end = { preset = "htsat", fill = "pad", duration = 10 },
       encoder = { fit = "stretch", frames = "values" } },
     panns = { front_end = { preset = "panns", fill = "pad", duration = 10 }, only = "CNN14",
