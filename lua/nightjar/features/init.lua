@@ -44,11 +44,13 @@ end
 
 -- All that an entry depends on beside the sound. A change of what is kept changes the first line.
 local function made_with(tower, o)
+  local tags = tower.tagger and tower.tagger:descriptor()
   return table.concat({
     "nightjar features 1, " .. o.dtype,
     "front-end: " .. entries.line(tower.front_end:descriptor()),
     "encoder: " .. entries.line(tower.encoder:descriptor()) .. ", weights " .. digest_of(tower.encoder),
     core.system.format("clip: %s; at most %g seconds", tower.clip or "pool", o.max_seconds),
+    tags and core.system.format("tags: window %d, step %d, power %.17g", tags.window, tags.step, tags.power),
   }, "\n")
 end
 
@@ -104,8 +106,11 @@ local function hear(self, path, next_tile, all)
     if not (frames:isfinite():all() and clip:isfinite():all()) then
       return nil, path .. ": the sound holds NaN or infinite values", "EFORMAT"
     end
-    if self.round then frames, clip = self.round(frames), self.round(clip) end
-    return { frames = frames, clip = clip },
+    local tags = self.tower.tagger and self.tower.tagger:of(heard.all)
+    if self.round then
+      frames, clip, tags = self.round(frames), self.round(clip), tags and self.round(tags)
+    end
+    return { frames = frames, clip = clip, tags = tags },
       { step = core.system.format("%.17g", heard.step), seconds = core.system.format("%.17g", heard.seconds) }
   end)
 end
@@ -124,14 +129,15 @@ end
 local function find(self, path, compute)
   local tensors, metadata, hit = self.entries:get(path, compute, self.dtype)
   if not tensors then return nil, metadata, hit end
-  return { frames = tensors.frames, clip = tensors.clip, step = plain.number(metadata.step),
-    seconds = plain.number(metadata.seconds) }, hit
+  return { frames = tensors.frames, clip = tensors.clip, tags = tensors.tags,
+    step = plain.number(metadata.step), seconds = plain.number(metadata.seconds) }, hit
 end
 
 --- What the encoder makes of a sound file.
 ---@param path string
----@return { frames: nightjar.Tensor, clip: nightjar.Tensor, step: number, seconds: number }? found frames
----  (N, C), clip (C), as the head takes them; seconds from frame to frame, and of the sound
+---@return { frames: nightjar.Tensor, clip: nightjar.Tensor, tags?: nightjar.Tensor, step: number,
+---  seconds: number }? found frames (N, C), clip (C) and, of a tagger, tags (T), as the head takes them;
+---  seconds from frame to frame, and of the sound
 ---@return boolean|string hit_or_message whether it came from the disk
 ---@return string? code
 function Store:get(path)

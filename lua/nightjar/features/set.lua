@@ -25,7 +25,7 @@ end
 
 -- Keeps features in memory if there is room.
 local function keep(self, i, found)
-  local bytes = 4 * (found.frames:numel() + found.clip:numel())
+  local bytes = 4 * (found.frames:numel() + found.clip:numel() + (found.tags and found.tags:numel() or 0))
   if bytes > self.room then return end
   self.kept[i], self.room = found, self.room - bytes
 end
@@ -41,7 +41,8 @@ end
 
 --- The features of one clip. Raises when its entry is gone and the sound cannot be read any more.
 ---@param i integer
----@return { frames: nightjar.Tensor, clip: nightjar.Tensor, step: number, seconds: number }
+---@return { frames: nightjar.Tensor, clip: nightjar.Tensor, tags?: nightjar.Tensor, step: number,
+---  seconds: number }
 function Set:get(i)
   opts.arg("features:get", 1, "i", i, { type = "integer", min = 1, max = #self.clips })
   local found = self.kept[i]
@@ -54,20 +55,22 @@ end
 
 --- Some clips as head:audio takes them, padded to the longest.
 ---@param rows integer[]
----@return { frames: nightjar.Tensor, mask: nightjar.Tensor, clip: nightjar.Tensor }
+---@return { frames: nightjar.Tensor, mask: nightjar.Tensor, clip: nightjar.Tensor, tags?: nightjar.Tensor }
 function Set:take(rows)
   opts.arg("features:take", 1, "rows", rows, "table")
-  local frames, clip, lengths, longest = {}, {}, {}, 0
+  local frames, clip, tags, lengths, longest = {}, {}, {}, {}, 0
   for b, i in ipairs(rows) do
     local found = self:get(i)
     frames[b], clip[b], lengths[b] = found.frames, found.clip, found.frames.shape[1]
+    tags[b] = found.tags
     longest = math.max(longest, lengths[b])
   end
   for b, x in ipairs(frames) do
     if lengths[b] < longest then frames[b] = x:pad { { 0, longest - lengths[b] }, { 0, 0 } } end
   end
   local count = core.tensor(lengths, { dtype = "int64" })
-  return { frames = core.stack(frames, 1), mask = pool.mask(count, longest), clip = core.stack(clip, 1) }
+  return { frames = core.stack(frames, 1), mask = pool.mask(count, longest), clip = core.stack(clip, 1),
+    tags = tags[1] and core.stack(tags, 1) or nil }
 end
 
 --- One clip through a model's head, as model:audio gives a sound but without windows: for
@@ -79,7 +82,8 @@ function Set:encode(model, i)
   opts.arg("features:encode", 1, "model", model, "nightjar.Model")
   local found = self:get(i)
   return networks.infer(model:parts(), function()
-    local a = levels.of_sound(model.head, found.frames, found.clip, found.step)
+    local a = levels.of_sound(model.head, found.frames, found.clip, found.step,
+      found.tags and { tags = found.tags:unsqueeze(1) } or nil)
     return { vector = a.clip and a.clip[1]:clone(), levels = a, seconds = found.seconds }
   end)
 end

@@ -60,7 +60,8 @@ local function optimizer_of(parameters, o, fresh_text)
   end
   local known, new = {}, {}
   for _, p in ipairs(parameters) do
-    local list = p.name:find "^text%.encoder%." and known or new
+    -- The rows of a table of words that are trained are mostly new.
+    local list = p.name:find "^text%.encoder%." and p.name ~= "text.encoder.delta" and known or new
     list[#list + 1] = p
   end
   local groups = { { params = new } }
@@ -72,10 +73,10 @@ end
 local function text_levels(model, texts, rng, with_text)
   local ids, mask = model.text_tower:tokenize(texts)
   if with_text then return model:text_levels(ids, mask, { rng = rng }) end
-  local words, word_mask, sentence = core.no_grad(function()
+  local words, word_mask, sentence, weights = core.no_grad(function()
     return model.text_tower:features(ids, mask)
   end)
-  return model.head:text { words = words, mask = word_mask, sentence = sentence, rng = rng }
+  return model.head:text { words = words, mask = word_mask, sentence = sentence, weights = weights, rng = rng }
 end
 
 --- Trains a model on a set of features and leaves it with the weights of the best epoch.
@@ -97,6 +98,7 @@ function fit.run(model, sets, o, rehearsed)
       local a = sets.train:take(batch.rows)
       a.rng = rng
       local heard = model.head:audio(a)
+      if a.tags then heard.caption = nil end -- nothing of the tags' level is trained by itself
       local function encode(texts) return text_levels(model, texts, rng, o.with_text) end
       local loss = model.head:loss(model.head:similarity(encode(batch.texts), heard), { ids = batch.ids })
       if not rehearsed then return loss end

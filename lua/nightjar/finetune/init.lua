@@ -21,7 +21,9 @@ local opts = require "nightjar.opts"
 local progress = require "nightjar.progress"
 local rehearsal = require "nightjar.finetune.rehearsal"
 local report = require "nightjar.metrics.report"
+local rows = require "nightjar.model.rows"
 local settings = require "nightjar.finetune.settings"
+local new_words = require "nightjar.finetune.words"
 local start = require "nightjar.finetune.start"
 
 ---@class nightjar.Finetuned
@@ -62,8 +64,30 @@ end
 
 -- ---- after training ----
 
--- How much each level counts, and what scores are worth as probabilities.
-local function finish(model, sets, o, known)
+-- Vectors of the texts that the levels have learnt beside those that they knew: tags count less for these.
+local function learn_known(model, sets)
+  local list, seen = {}, {}
+  for _, clip in ipairs(sets.train.clips) do
+    for _, caption in ipairs(clip.captions) do
+      if not seen[caption] and #model:known_words(caption) > 0 then
+        seen[caption] = true
+        list[#list + 1] = caption
+      end
+    end
+  end
+  if #list == 0 then return end
+  local new = model:text(list)
+  model.head:set_known(model.head.known and core.cat({ model.head.known, new }, 1) or new)
+end
+
+-- How much each level counts, and what scores are worth as probabilities. Of a model that matches queries with
+-- tags both were fitted on open queries, which a folder of few names says nothing of: they stay.
+local function finish(model, sets, o, rehearsed)
+  local known = rehearsed and model.calibration and model.calibration.bank
+  if rows.tagged(model) then
+    learn_known(model, sets)
+    if known and next(o.fusion) == nil and model.head.fusion.fitted then return end
+  end
   local compared = measure.compare(model, sets.validation)
   local meanings = measure.meanings(sets.validation.clips)
   if #model.head:levels() > 1 then
@@ -76,7 +100,7 @@ local function finish(model, sets, o, known)
   if not o.calibrate then return end
   local bank, owners = {}, {}
   for i, place in ipairs(judge.places(#sets.train)) do
-    bank[i] = sets.train:encode(model, place).vector
+    bank[i] = rows.row(model, sets.train:encode(model, place))
   end
   for t, clip in ipairs(compared.clip_of) do
     local row = compared.rows[t]
@@ -254,14 +278,16 @@ end
 ---   unfreeze         trains the model's text encoder, too, at a fifth of the rate; a new one always is
 ---   extend           false: no new words. Else words of the training captions that the model's WordPiece
 ---                    vocabulary has in pieces or not at all become tokens of it, and its text encoder is
----                    trained, at a fifth of the rate
+---                    trained, at a fifth of the rate; those that a table of whole words lacks become rows
+---                    of it, and only these are trained
 ---   keep             how much what the model knows counts against what is new (1; 0: not at all): texts that
 ---                    it knows are rehearsed. Not where its text encoder or head is new
 ---   rehearse         these texts, a list; else captions of everyday sounds and words that the model knows
 ---   epochs (40), batch (64), lr (1e-3; 5e-4 where nothing is new), weight_decay (0.02), dropout (0.1, of
 ---   new projections), evaluate_every (1), patience (8 evaluations without a better one), seed, bootstrap
 ---   max_seconds, check, memory_mb   as nj.features takes them; memory_mb (1024) of features in memory
----   fusion, calibrate   options of head:fit; false: scores are not made probabilities
+---   fusion, calibrate   options of head:fit; false: scores are not made probabilities. A model with tags keeps
+---                    both as they are where it has them, unless `fusion` has an option
 ---@param options table
 ---@return nightjar.Finetuned? result { model, before, after (validation, test: retrieval, classes, recall,
 ---  score), best { epoch (0: as it was), score }, steps, words (new ones),
@@ -278,7 +304,6 @@ function finetune.run(options)
   if not begun then return nil, message, code end
   local model, clock = begun.model, core.system.clock()
   o.fresh_text = begun.fresh_text
-  o.with_text = begun.fresh_text or o.unfreeze or #begun.words > 0
   o.lr = o.lr or (begun.fresh_head and 1e-3 or 5e-4)
   local ok
   ok, message, code = settings.claim(o, model)
@@ -292,10 +317,12 @@ function finetune.run(options)
   if not ok then return nil, message, code end
   local heard = core.system.clock()
   local before = measure_all(model, sets, o)
-  local bank = model.calibration and model.calibration.bank
+  o.with_text = start.extend(begun, o, o.train:texts())
   local rehearsed = rehearsal_of(model, begun, o)
   local result, best = train_best(model, sets, o, before, rehearsed)
-  finish(model, sets, o, rehearsed and bank)
+  new_words.settle(model)
+  model:eval() -- what was made of weights before is made anew
+  finish(model, sets, o, rehearsed)
   model.name, model.provenance = o.name, provenance(o, model, sets)
   local after = measure_all(model, sets, o)
   if o.out then

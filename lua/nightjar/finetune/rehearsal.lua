@@ -36,6 +36,8 @@ function rehearsal.texts(model)
     local known, unknown = model:known_words(text)
     if #known > 0 and #unknown == 0 then list[#list + 1] = text end
   end
+  local tagger = model.audio_tower.tagger
+  for _, name in ipairs(tagger and tagger.names or {}) do add(name) end
   for _, class in ipairs(captions.classes()) do
     for _, text in ipairs(captions.of(class)) do add(text) end
   end
@@ -100,7 +102,9 @@ end
 function Rehearsal:loss(given, a, rng, encode)
   local t, old = drawn(self, rng, encode)
   local old_scores = core.no_grad(function()
-    local heard = self.before.head:audio { frames = given.frames, mask = given.mask, clip = given.clip }
+    local heard = self.before.head:audio { frames = given.frames, mask = given.mask, clip = given.clip,
+      tags = given.tags }
+    if given.tags then heard.caption = nil end -- as in the step
     return self.before.head:similarity(old, heard)
   end)
   local total = (1 - (t.sentence * old.sentence):sum(2)):mean()

@@ -134,8 +134,22 @@ function start.make(o, texts)
     begun = made
   end
   begun.known = begun.fresh_text and {} or rehearsal.texts(begun.model)
-  begun.words = not begun.fresh_text and o.extend and new_words.extend(begun.model, texts) or {}
+  begun.words = {}
   return begun
+end
+
+--- Gives the model of start.make the words of the training captions that it lacks, and says what of its text
+--- encoder is trained.
+---@param begun table of start.make; its `words` are filled
+---@param o table of nj.finetune
+---@param texts string[]
+---@return boolean with_text whether the text encoder is trained
+function start.extend(begun, o, texts)
+  local model = begun.model
+  if begun.fresh_text then return true end
+  if o.extend then begun.words = new_words.extend(model, texts) end
+  new_words.adapt(model, o.unfreeze and #model.text_tower.vocabulary or #begun.words)
+  return o.unfreeze or #begun.words > 0
 end
 
 return start

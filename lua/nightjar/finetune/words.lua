@@ -1,5 +1,7 @@
---- New words for a text encoder that keeps what it knows: tokens behind its last, whose vectors begin as the
---- mean of those of the pieces that each word was read as before.
+--- New words for a text encoder that keeps what it knows. Of WordPiece: tokens behind its last, whose vectors
+--- begin as the mean of those of the pieces that each word was read as before. Of a table of whole words: rows
+--- before its first, which begin as the mean of the known words that stand beside the new one; only these rows
+--- are trained.
 local content = require "nightjar.model.content"
 local core = require "nightjar.core"
 local tokens = require "nightjar.model.tokens"
@@ -17,6 +19,15 @@ local function normal(tower, word)
   return core.text.normalize(word, { form = strip and "NFD" or "NFC", lower = lower, strip_accents = strip })
 end
 
+-- The most frequent first, as many as are taken.
+local function by_count(list, count)
+  table.sort(list, function(a, b)
+    if count[a] ~= count[b] then return count[a] > count[b] end
+    return a < b
+  end)
+  return table.move(list, 1, math.min(MOST, #list), 1, {})
+end
+
 -- Words of the texts that the vocabulary has in pieces or not at all, the most frequent first.
 local function new_words(tower, texts)
   local known, count, list = {}, {}, {}
@@ -30,11 +41,7 @@ local function new_words(tower, texts)
       end
     end
   end
-  table.sort(list, function(a, b)
-    if count[a] ~= count[b] then return count[a] > count[b] end
-    return a < b
-  end)
-  return table.move(list, 1, math.min(MOST, #list), 1, {})
+  return by_count(list, count)
 end
 
 -- The vector that each new word begins with, (n, C).
@@ -73,12 +80,72 @@ function words.kinds.bert(tower, list)
   return net, vocabulary
 end
 
+-- ---- whole words ----
+
+-- New words of the texts, the most frequent first, and for each the entries of the known words beside it.
+local function beside(tower, texts)
+  local count, near, list = {}, {}, {}
+  for _, text in ipairs(texts) do
+    local new, entries = {}, {}
+    for _, word in ipairs(tower.known:split(text)) do
+      table.move(word.entries, 1, #word.entries, #entries + 1, entries)
+      local key = #word.entries == 0 and not word.stop and tower.known.key(word)
+      if key and #key <= LONGEST and not tower.known.place[key] then new[#new + 1] = key end
+    end
+    for _, key in ipairs(new) do
+      if not count[key] then list[#list + 1], near[key] = key, {} end
+      count[key] = (count[key] or 0) + 1
+      table.move(entries, 1, #entries, #near[key] + 1, near[key])
+    end
+  end
+  return by_count(list, count), near
+end
+
+-- A table of whole words. How much a new word says is the mean of the table's: all but few of its words are
+-- rare, as a new one is.
+local function extend_table(model, texts)
+  local tower = model.text_tower
+  local list, near = beside(tower, texts)
+  if #list == 0 then return list end
+  core.no_grad(function()
+    local rows = {}
+    for i, word in ipairs(list) do
+      local ids = near[word]
+      rows[i] = #ids > 0 and tower.encoder:rows(core.tensor(ids, { dtype = "int64" })):mean(1)
+        or core.zeros(tower.width)
+    end
+    local says = tower.encoder.table.weight:to "float32":mean():item()
+    tower.encoder:extend(core.stack(rows, 1), core.full({ #list }, says))
+  end)
+  tower:set_vocabulary(table.move(tower.vocabulary, 1, #tower.vocabulary, #list + 1,
+    table.move(list, 1, #list, 1, {})))
+  model:eval()
+  return list
+end
+
+--- Makes what of a table of whole words is to be trained so: its new words, or all.
+---@param model nightjar.Model
+---@param count integer words from the first on
+function words.adapt(model, count)
+  local encoder = model.text_tower.encoder
+  if count > 0 and words.is_table(model) then encoder:adapt(count) end
+end
+
+--- Puts what was trained of a table into it.
+function words.settle(model)
+  if words.is_table(model) then model.text_tower.encoder:settle() end
+end
+
+--- Whether the text encoder is a table of whole words.
+function words.is_table(model) return model.text_tower.encoder:descriptor().kind == "words" end
+
 --- Gives a model the words of texts that it has in pieces or not at all. Byte-level BPE has all words; other
 --- kinds of encoders stay as they are.
 ---@param model nightjar.Model whose text tower is changed
 ---@param texts string[]
 ---@return string[] added
 function words.extend(model, texts)
+  if words.is_table(model) then return extend_table(model, texts) end
   local tower = model.text_tower
   local extend = words.kinds[tower.encoder:descriptor().kind]
   if tower.merges or not extend then return {} end

@@ -277,6 +277,7 @@ function Model:buffers() return networks.buffers(self:parts()) end
 function Model:train(on)
   networks.train(self:parts(), on)
   self.head.training = on ~= false
+  self.head.tag_vectors = nil -- the text encoder's weights may be others now
   return self
 end
 

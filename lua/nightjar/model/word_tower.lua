@@ -39,6 +39,13 @@ function WordTower:descriptor()
   return { encoder = self.encoder:descriptor(), max = self.max, drop = self.drop > 0 and self.drop or nil }
 end
 
+--- Takes another vocabulary, of as many words as the encoder has.
+---@param list string[]
+function WordTower:set_vocabulary(list)
+  assert(#list == self.encoder.words, "a table has a row for every word")
+  self.vocabulary, self.known = list, vocabulary.new(list)
+end
+
 -- The content words of a text that are known, with the places of their entries among its tokens.
 local function content(self, text)
   local list, ids = {}, {}

@@ -1,6 +1,7 @@
 --- What validation data tell a trained model beyond its best epoch: how scores become probabilities.
 local calibration = require "nightjar.model.calibration"
 local core = require "nightjar.core"
+local of_rows = require "nightjar.model.rows"
 
 local judge = {}
 
@@ -43,7 +44,7 @@ end
 --- Fits a model's calibration: against a bank of training clips, on captions and clips of validation data;
 --- of the fused similarities where the model compares more than clip and sentence.
 ---@param model nightjar.Model
----@param bank nightjar.Tensor (M, D) vectors of training clips
+---@param bank nightjar.Tensor (M, D) rows of training clips (see model/rows.lua)
 ---@param S nightjar.Similarity of captions (rows) and clips of the validation data
 ---@param owners integer[][] for each row, the clips that it is a caption of
 ---@param meanings string[] of the clips: those that mean the same as an owner match, too
@@ -56,8 +57,14 @@ function judge.calibrate(model, bank, S, owners, meanings)
   local levels = model.head:levels()
   local several = #levels > 1 or levels[1] ~= "clip"
   local fused = several and S:fuse().scores:index_select(1, index) or nil
+  local backgrounds
+  if of_rows.tagged(model) then
+    model.calibration, backgrounds = { bank = bank }, {}
+    for k, t in ipairs(rows) do backgrounds[k] = of_rows.background(model, S.source.encoded[t]) end
+    backgrounds = core.stack(backgrounds, 1)
+  end
   return calibration.fit(bank, S.source.encoded.vectors:index_select(1, index), core.stack(vectors, 1),
-    matches, fused)
+    matches, fused, backgrounds)
 end
 
 return judge

@@ -86,14 +86,33 @@ function Network:adapt(count)
   return self.delta
 end
 
+-- Rows put before some of a table; all that stay keep their bits.
+local function put_before(vectors, weights, t, from)
+  local first = Network.set({}, vectors, weights).table
+  local last = t.scale.shape[1]
+  for name, tensor in pairs(first) do
+    if name ~= "vectors" then tensor = tensor:to(t[name].dtype) end
+    first[name] = from > last and tensor or core.cat({ tensor, t[name][{ { from, last } }] }, 1)
+  end
+  return first
+end
+
+--- Puts words before those of the table.
+---@param vectors any (n, C) float32
+---@param weights any (n)
+function Network:extend(vectors, weights)
+  self.table = put_before(vectors, weights, self.table, 1)
+  self.words = self.words + vectors.shape[1]
+  return self
+end
+
 --- Puts what was trained into the table.
 function Network:settle()
   if not self.delta then return self end
   core.no_grad(function()
-    local all = core.arange(1, self.words, { dtype = "int64" })
-    local vectors = self:rows(all)
-    vectors[{ { 1, self.adapted } }]:add_(self.delta[{ { 1, self.adapted } }])
-    self:set(vectors, self.table.weight)
+    local n = self.adapted
+    local vectors = self:rows(core.arange(1, n, { dtype = "int64" })) + self.delta[{ { 1, n } }]
+    self.table = put_before(vectors, self.table.weight[{ { 1, n } }], self.table, n + 1)
   end)
   self.delta, self.adapted = nil, nil
   return self

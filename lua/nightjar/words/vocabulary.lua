@@ -152,6 +152,14 @@ function Vocabulary:split(text)
   return list
 end
 
+--- What of a word without entries would be looked up, were it in the vocabulary: its letters, without digits.
+---@param word table of Vocabulary:split
+---@return string? nil where there are no letters
+function Vocabulary.key(word)
+  local key = normal(word.text):gsub("'s$", ""):gsub("[%d']+", "")
+  return key ~= "" and key or nil
+end
+
 function Vocabulary:__len() return #self.words end
 
 vocabulary.Vocabulary = Vocabulary
