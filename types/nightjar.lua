@@ -1496,6 +1496,7 @@ function nj.features.join(list) end
 ---@class nightjar.SoundFeatures
 ---@field frames nightjar.Tensor (N, C) as the head takes them
 ---@field clip nightjar.Tensor (C)
+---@field tags? nightjar.Tensor (T) of a tagger
 ---@field step number seconds from frame to frame
 ---@field seconds number of the sound, as far as it was heard
 
@@ -1503,6 +1504,7 @@ function nj.features.join(list) end
 ---@field frames nightjar.Tensor (B, N, C)
 ---@field mask nightjar.Tensor uint8 (B, N)
 ---@field clip nightjar.Tensor (B, C)
+---@field tags? nightjar.Tensor (B, T) of a tagger
 
 ---Features on disk. Made by `nj.features`.
 ---@class nightjar.FeatureStore
@@ -4697,6 +4699,12 @@ function WordVectors:adapt(count) end
 ---@return nightjar.WordVectors self
 function WordVectors:settle() end
 
+---Puts words before those of the table, whose rows keep their bits.
+---@param vectors nightjar.Tensor (n, C) float32
+---@param weights nightjar.Tensor (n)
+---@return nightjar.WordVectors self
+function WordVectors:extend(vectors, weights) end
+
 ---What rebuilds the network without its weights.
 ---@return table
 function WordVectors:descriptor() end
@@ -4741,6 +4749,11 @@ local WordVocabulary = {}
 ---@param text string
 ---@return { text: string, from: integer, to: integer, entries: integer[], stop: boolean }[]
 function WordVocabulary:split(text) end
+
+---What of a word without entries would be looked up, were it in the vocabulary: its letters, without digits.
+---@param word { text: string } of WordVocabulary:split
+---@return string? key nil where there are no letters
+function WordVocabulary.key(word) end
 
 ---@class nightjar.Head
 ---@field dim integer
