@@ -167,7 +167,7 @@ ctest: $(CTEST) $(FAULTS) ## tests of what Lua cannot reach
 	$(CTEST)
 
 .PHONY: lint
-lint: build           ## luacheck, clang-format, and the laws of the house that a machine can check
+lint: build           ## luacheck, clang-format, clang-tidy, and the laws of the house that a machine can check
 	@tools/lint.sh $(CORE)
 
 .PHONY: format

@@ -7,7 +7,7 @@ set -euo pipefail
 run="gcc make pkg-config libc6-dev lua5.4 liblua5.4-dev libopenblas-dev libsndfile1-dev libutf8proc-dev
   libsqlite3-dev libsoxr-dev libzip-dev zlib1g-dev lua-argparse lua-dkjson lua-filesystem"
 test="lua-busted locales"
-dev="luarocks unzip lua-check clang clang-format valgrind lcov"
+dev="luarocks unzip lua-check clang clang-format clang-tidy valgrind lcov"
 
 want=$run
 case "${1-}" in

@@ -17,6 +17,15 @@ if need clang-format; then
     finding "clang-format (repair with: clang-format -i FILE)" "$(printf '%s\n' "$out" | grep -E 'error|warning' | head -40)"
 fi
 
+# Kernels of isa/ need their own flags. The checks are those of .clang-tidy.
+if need clang-tidy; then
+  flags="-std=c11 -D_GNU_SOURCE -Iinclude -Icsrc/nj -Icsrc/lua \
+    $(pkg-config --cflags openblas sndfile libutf8proc sqlite3 soxr libzip zlib lua5.4 2> /dev/null)"
+  out=$(find csrc -name '*.c' -not -path 'csrc/nj/kernels/isa/*' -print0 |
+    xargs -0 -r -P2 -n12 sh -c 'clang-tidy --quiet "$@" -- $0' "$flags" 2> /dev/null) ||
+    finding "clang-tidy" "$(printf '%s\n' "$out" | grep -E 'warning:|error:' | head -40)"
+fi
+
 # The laws of the house.
 # Lines outside of comments that match.
 hits() { grep -rnE "$@" | grep -vE '^[^:]*:[0-9]+:[[:space:]]*(/\*|\*|//|--)'; }
