@@ -197,7 +197,7 @@ describe("nj.model", function()
     assert.equal("ENOTFOUND", clips[1].code)
     assert.matches("none.wav", clips[1].error)
     assert.is_nil(clips[2].error)
-    assert.same({ error = "the sound holds NaN or infinite values", code = "EFORMAT" },
+    assert.same({ error = "sound 3: the sound holds NaN or infinite values", code = "EFORMAT" },
       clips[3])
   end)
 

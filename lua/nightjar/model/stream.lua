@@ -104,7 +104,11 @@ local function encode(self, sound, i)
   local next_tile, all = tiles_of(self, sound)
   local clip = tiles.encode(model.audio_tower, model.head, next_tile, all,
     captions_of(self, sound, i))
-  if type(sound) == "string" then clip.path = sound end
+  local by_path = type(sound) == "string"
+  if clip.code == "EFORMAT" and clip.error:find "^the sound" then
+    clip.error = ("%s: %s"):format(by_path and sound or ("sound %d"):format(i), clip.error)
+  end
+  if by_path then clip.path = sound end
   return clip
 end
 

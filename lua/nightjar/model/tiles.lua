@@ -12,6 +12,7 @@
 --- clip vector; frames and windows are those of tiles all the same, since they know where they are.
 local core = require "nightjar.core"
 local levels = require "nightjar.model.levels"
+local silence = require "nightjar.model.silence"
 local views = require "nightjar.model.views"
 
 local TILE, OVERLAP, SEGMENT = 30.0, 2.0, 2.0
@@ -119,7 +120,7 @@ end
 -- tile, what the encoder gave where that is more. nil, message and code where `next_tile` says that the
 -- sound cannot be read.
 local function gather(tower, next_tile)
-  local g, parts = grid(tower), {}
+  local g, parts, loudest = grid(tower), {}, -math.huge
   local first, before, whole, several = 1, nil, nil, false
   local function keep(last)
     if first <= last then parts[#parts + 1] = before[{ { first, last } }] end
@@ -129,12 +130,13 @@ local function gather(tower, next_tile)
     if code then return nil, n, code end
     if not mel then
       keep(before.shape[1])
-      return core.cat(parts, 1), g.seconds, n, not several and whole or nil
+      return core.cat(parts, 1), g.seconds, n, not several and whole or nil, loudest
     end
     if before then -- up to where this tile's kept frames begin
       keep(math.min(before.shape[1], g.step + g.half))
       first, several = g.half + 1, true
     end
+    loudest = math.max(loudest, mel:max():item())
     before, whole = tile_frames(tower, mel, n, g)
   end
 end
@@ -205,13 +207,13 @@ end
 ---@return string? message
 ---@return string? code
 function tiles.hear(tower, next_tile, all)
-  local frames, step, samples, whole = gather(tower, next_tile)
+  local frames, step, samples, whole, loudest = gather(tower, next_tile)
   if not frames then return nil, step, samples end
   local own = whole and whole.clip or fused_clip(tower, samples, all)
   local clip = own and tower:lift_clip(own:unsqueeze(1))[1] or pool(tower, frames)
   return { frames = frames, lifted = tower:lift(frames), clip = clip, step = step,
     whole = whole and tower:lift(whole.frames), all = whole and whole.frames or frames,
-    seconds = samples / tower.front_end.rate }
+    seconds = samples / tower.front_end.rate, loudest = loudest }
 end
 
 --- Encodes one sound; see Model:audio.
@@ -238,7 +240,13 @@ function tiles.encode(tower, head, next_tile, all, captions)
   if not (vectors:isfinite():all() and a.clip:isfinite():all()) then
     return { error = "the sound holds NaN or infinite values", code = "EFORMAT" }
   end
+  local silent = heard.loudest <= silence.threshold(tower) or nil
+  if silent and tower.tagger then
+    silence.clear(a)
+    vectors = core.zeros_like(vectors)
+  end
   return {
+    silent = silent,
     vector = a.clip[1]:clone(),
     segments = vectors,
     times = times,
