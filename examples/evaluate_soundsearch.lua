@@ -1,6 +1,6 @@
 #!/usr/bin/env lua5.4
 --- Asks a model for sounds by names that people gave them: sounds of games and of music software, unlike those
---- that nightjar-small was trained on.
+--- that ESC-50 has.
 ---
 ---   lua5.4 examples/evaluate_soundsearch.lua --sounds DIR [--model FILE] [--by LEVEL]
 ---
@@ -17,7 +17,7 @@ local report = require "nightjar.metrics.report"
 
 local parser = require "argparse"("evaluate_soundsearch", "Find sounds of games and music by their names.")
 parser:option("--sounds", "The folder that holds manifest.jsonl."):argname("DIR"):count(1)
-parser:option("--model", "The model: a file, or the name of a shipped one."):default "nightjar-small"
+parser:option("--model", "The model: a file, or the name of a shipped one."):default "nightjar-base"
 parser:option("--by", "clip, segment, frame or caption, or their fusion."):default "fused"
 parser:option("--bootstrap", "Resamples of names for the intervals."):default("1000"):convert(math.tointeger)
 local options = parser:parse(arg)

@@ -1,7 +1,7 @@
 #!/usr/bin/env lua5.4
 --- Fine-tunes a retrieval model on a folder of sounds and a CSV of captions.
 ---
----   lua5.4 examples/finetune.lua --model nightjar-small --sounds DIR --captions FILE --out mine.safetensors
+---   lua5.4 examples/finetune.lua --model nightjar-base --sounds DIR --captions FILE --out mine.safetensors
 ---   lua5.4 examples/finetune.lua --encoder mn04 --checkpoint mn04_as_mAP_432.pt --sounds DIR --captions FILE \
 ---     --out mine.safetensors
 ---

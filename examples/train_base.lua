@@ -169,11 +169,13 @@ end
 local queries, members = measure.queries(chosen_clips)
 local encoded = model:encode_texts(queries)
 local of_chosen = measure.encode(model, gather(chosen_clips))
+if not without.known then model.head:set_known(model:text(known_texts())) end
 local by_level = nj.no_grad(function() return model.head:similarity(encoded:levels(), of_chosen) end)
 local fitted = measure.fit(model, by_level, members)
-print(("fusion: mAP %.1f, of the levels alone %.1f, of the tags alone %.1f; alpha %.2f"):format(fitted.mAP,
-  fitted.sound, fitted.tags, fitted.alpha))
-if not without.known then model.head:set_known(model:text(known_texts())) end
+print(("fusion: mAP %.1f, of the levels alone %.1f, of the tags alone %.1f"):format(fitted.mAP, fitted.sound,
+  fitted.tags))
+print(("weights: clip %d, segment %d, frame %d; alpha %.2f"):format(fitted.weights.clip, fitted.weights.segment,
+  fitted.weights.frame, fitted.alpha))
 measure.calibrate(model, { bank = measure.rows(model, gather(train), 8), texts = encoded, clips = of_chosen,
   members = members })
 
@@ -224,8 +226,12 @@ local captioned_a = measure.encode(model, of.captioned)
 asked, right = measure.queries(sounds.captioned)
 report("captioned", asked, right, captioned_a)
 report("captioned among fold 5", asked, right, model.head:collate_audio { captioned_a, fold5_a })
-asked, right = measure.queries(validation, true)
-report("named, held out", asked, right, measure.encode(model, gather(validation)))
+local named = {}
+for _, clip in ipairs(validation) do
+  if clip.set ~= "esc50" then named[#named + 1] = clip end
+end
+asked, right = measure.queries(named, true)
+report("named, held out", asked, right, measure.encode(model, gather(named)))
 
 if options.results then
   local keys = { "mAP", "R1", "R5", "R10", "texts" }

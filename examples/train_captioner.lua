@@ -12,7 +12,8 @@ local nj = require "nightjar"
 
 local parser = require "argparse"("train_captioner", "Train a captioner.")
 parser:option("--esc50", "ESC-50's folder."):argname("DIR"):count(1)
-parser:option("--model", "The retrieval model whose audio encoder is used."):default "nightjar-small"
+parser:option("--model", "The retrieval model whose audio encoder is used.")
+  :default "runs/nightjar-small.safetensors"
 parser:flag("--joint", "Train the audio encoder, too.")
 parser:option("--out", "The file to write."):default "runs/captioner/captioner.safetensors"
 parser:flag("--half", "Write float16: half the size, rounded.")

@@ -1,5 +1,6 @@
 #!/usr/bin/env lua5.4
---- Trains nightjar-small, the model that ships in models/, from scratch: an encoder of sounds, an encoder of
+--- Trains nightjar-small, a model of fifty classes (it came with nightjar before nightjar-base), from
+--- scratch: an encoder of sounds, an encoder of
 --- texts, and a head that compares them at three levels (clip and sentence, segments and phrases, frames and
 --- words).
 ---
@@ -7,7 +8,7 @@
 ---
 --- DIR is ESC-50 (audio/ and meta/). Only clips whose own licence is CC0 or CC-BY are used: folds 1 to 3 for
 --- training, fold 4 for choosing epochs, for the fusion of the levels and for calibration; fold 5 is for
---- examples/evaluate_small.lua. A run that was interrupted goes on where it stopped.
+--- examples/evaluate_esc50.lua. A run that was interrupted goes on where it stopped.
 ---
 --- First the sound encoder learns to hear (examples/small/hear.lua): which class sounds, and when. Then sounds
 --- and sentences meet (examples/small/match.lua), by NT-Xent at every level, with the sound encoder held still.
@@ -20,7 +21,7 @@ local splits = require "examples.small.splits"
 
 local parser = require "argparse"("train_small", "Train nightjar-small.")
 parser:option("--esc50", "ESC-50's folder."):argname("DIR"):count(1)
-parser:option("--out", "The model file to write."):default "models/nightjar-small.safetensors"
+parser:option("--out", "The model file to write."):default "runs/nightjar-small.safetensors"
 parser:option("--run", "Folder of checkpoints and logs."):default "runs/nightjar-small"
 parser:option("--hear", "Passes of the first stage."):default("18"):convert(math.tointeger)
 parser:option("--match", "Passes of the second stage."):default("24"):convert(math.tointeger)

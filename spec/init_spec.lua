@@ -31,7 +31,7 @@ describe("nightjar", function()
         __index = function(_, name) error("unknown global " .. tostring(name), 2) end })
       local nj = require "nightjar"
       local folder = ...
-      local model = assert(nj.load "nightjar-small")
+      local model = assert(nj.load "nightjar-base")
       local lib = assert(nj.library.open(folder .. "/x.njl", { model = model }))
       assert(lib:add(folder))
       assert(#assert(lib:search("a dog barks", { k = 1 })) == 1)

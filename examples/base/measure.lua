@@ -84,25 +84,30 @@ local function sound_of(by_level, weights)
   return total / sum
 end
 
---- Fits the weight of sound against tags, which is kept in the model's fusion: the highest mAP over the
---- texts; the levels of sound weigh the same.
----@return table { alpha, mAP, sound, tags }
+-- Weights of clip, segment and frame that are tried.
+local MIXES = { { 1, 1, 1 }, { 2, 1, 1 }, { 4, 1, 1 }, { 1, 0, 0 }, { 1, 1, 0 }, { 1, 0, 1 }, { 2, 0, 1 },
+  { 0, 1, 1 } }
+
+--- Fits the weights of the levels, and of these against tags, which are kept in the model's fusion: the
+--- highest mAP over the texts.
+---@return table { weights, alpha, mAP, sound, tags }
 function measure.fit(model, by_level, members)
   return nj.no_grad(function()
-    local weights = { clip = 0, segment = 0, frame = 0, caption = 1 }
-    for _, level in ipairs { "clip", "segment", "frame" } do
-      if by_level[level] then weights[level] = 1 end
-    end
-    local sound = sound_of(by_level, { clip = weights.clip, segment = weights.segment, frame = weights.frame })
-    local best = { mAP = -1 }
-    for i = 0, 20 do
-      local alpha = i / 20
-      local s = measure.score(sound * alpha + by_level.caption * (1 - alpha), members)
-      if i == 0 then best.tags = s.mAP elseif i == 20 then best.sound = s.mAP end
-      if s.mAP > best.mAP then best.alpha, best.mAP = alpha, s.mAP end
+    local best = { mAP = -1, sound = 0, tags = measure.score(by_level.caption, members).mAP }
+    for _, mix in ipairs(MIXES) do
+      local weights = { clip = mix[1], segment = by_level.segment and mix[2] or 0,
+        frame = by_level.frame and mix[3] or 0, caption = 1 }
+      local sound = weights.clip + weights.segment + weights.frame > 0
+        and sound_of(by_level, { clip = weights.clip, segment = weights.segment, frame = weights.frame })
+      for i = 1, sound and 20 or 0 do
+        local alpha = i / 20
+        local s = measure.score(sound * alpha + by_level.caption * (1 - alpha), members)
+        if i == 20 then best.sound = math.max(best.sound, s.mAP) end
+        if s.mAP > best.mAP then best.weights, best.alpha, best.mAP = weights, alpha, s.mAP end
+      end
     end
     local f = model.head.fusion
-    f.weights, f.alpha, f.fitted = weights, best.alpha, true
+    f.weights, f.alpha, f.fitted = best.weights, best.alpha, true
     return best
   end)
 end
@@ -120,16 +125,18 @@ end
 function measure.calibrate(model, o)
   nj.no_grad(function()
     model.calibration = { bank = o.bank }
-    local n, matches, backgrounds = o.clips.clip.shape[1], {}, {}
-    local fused = model.head:fuse(model.head:similarity(o.texts:levels(), o.clips))
+    local n, matches, backgrounds, known = o.clips.clip.shape[1], {}, {}, {}
+    local fused = model.head:fuse(model.head:similarity(o.texts:levels(), o.clips)):clone()
     for q, list in ipairs(o.members) do
       matches[q] = {}
       for i = 1, n do matches[q][i] = false end
       for _, i in ipairs(list) do matches[q][i] = true end
-      backgrounds[q] = rows_of.background(model, o.texts[q])
+      local scale
+      backgrounds[q], scale, known[q] = rows_of.background(model, o.texts[q])
+      fused[q]:div_(scale)
     end
     model.calibration = calibration.fit(o.bank, o.texts.vectors, o.clips.clip, matches, fused,
-      nj.stack(backgrounds, 1))
+      { backgrounds = nj.stack(backgrounds, 1), known = known, trim = 0.1 })
   end)
 end
 

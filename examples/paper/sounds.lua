@@ -82,9 +82,10 @@ local open = {
 
 local encoders = {}
 
---- The trunk of nightjar-small, which was itself trained on ESC-50's folds 1 to 3.
+--- The trunk of nightjar-small, which nightjar-captioner shares; it was itself trained on ESC-50's folds 1 to
+--- 3.
 function encoders.small()
-  local model = assert(nj.load "nightjar-small")
+  local model = assert(nj.captioner.load "nightjar-captioner")
   return model.audio_tower.encoder, model.audio_tower.front_end
 end
 

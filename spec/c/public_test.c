@@ -112,7 +112,7 @@ TEST(public_header_words_and_weights) {
   nj_tokenizer_free(tokenizer);
   unlink(path);
   nj_archive *archive = NULL;
-  CHECK_OK(nj_archive_open(ctx, "models/nightjar-small.safetensors", &archive));
+  CHECK_OK(nj_archive_open(ctx, "models/nightjar-base.safetensors", &archive));
   CHECK(nj_archive_count(archive) > 10);
   CHECK(nj_archive_name(archive, nj_archive_count(archive)) == NULL);
   nj_tensor *first = NULL;

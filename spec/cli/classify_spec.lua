@@ -74,7 +74,7 @@ describe("nightjar classify", function()
   it("uses the model that comes with nightjar, whose calibration judges each label", function()
     local code, out, err = run(two, "--labels", "dog,rain", "--multi-label", "--json")
     assert.equal(0, code, err)
-    local want = assert(nj.load "nightjar-small"):classify({ two }, { "dog", "rain" },
+    local want = assert(nj.load "nightjar-base"):classify({ two }, { "dog", "rain" },
       { multi_label = true })[1]
     for k, item in ipairs(assert(json.decode(out))[1].labels) do
       assert.is_true(math.abs(want[k].probability - item.probability) < 1e-6)

@@ -373,8 +373,15 @@ describe("nj.load", function()
       .. "%(looked at .*no%-such%-model%.safetensors",
       message)
     local path = require("nightjar.model.shipped").path()
-    if not path then return pending "needs models/nightjar-small.safetensors" end
-    assert.equal("nightjar-small", assert(nj.load "nightjar-small").name)
+    if not path then return pending "needs models/nightjar-base.safetensors" end
+    assert.equal("nightjar-base", assert(nj.load "nightjar-base").name)
+  end)
+
+  it("says what to do without a model that came with nightjar before", function()
+    local model, message, code = nj.load "nightjar-small"
+    assert.is_nil(model)
+    assert.equal("ENOTFOUND", code)
+    assert.matches("'nightjar%-base' took its place.*index %-%-rebuild", message)
   end)
 
   it("says of a file that is not there that it is not", function()

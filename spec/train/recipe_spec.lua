@@ -146,7 +146,7 @@ describe("train recipe", function()
     assert.is_truthy(message:find("/none", 1, true))
     assert.are.equal("ENOTFOUND", code)
     raises("train configuration: 'hci', 'ac' and 'start' go with a model that is made",
-      { model = "nightjar-small", hci = {} })
+      { model = "nightjar-base", hci = {} })
     raises("train configuration: captions 1: option 'path' is required", { captions = { k = 2 } })
     result, message = recipe.run(configuration(folder, { captions = { path = "none.csv" } }))
     assert.is_nil(result)

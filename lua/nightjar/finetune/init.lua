@@ -5,7 +5,7 @@
 ---     local set = assert(nj.data.folder("sounds", { csv = "captions.csv" }))
 ---     local train, validation, test = assert(nj.data.split(set, { validation = 0.2 }))
 ---     local result = assert(nj.finetune {
----       model = "nightjar-small", train = train, validation = validation, test = test,
+---       model = "nightjar-base", train = train, validation = validation, test = test,
 ---       run = "runs/mine", out = "mine.safetensors",
 ---     })
 ---     print(result)

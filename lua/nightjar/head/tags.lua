@@ -69,8 +69,11 @@ local function chunk_scores(head, words, weights, clips, o)
   return weights:unsqueeze(2):matmul(logs):reshape(b, clips.shape[1])
 end
 
--- What the similarities of each text are multiplied by, (Bt, 1).
-local function share(head, sentences, o)
+--- What the similarities of each text are multiplied by, (Bt, 1).
+---@param head table with known texts
+---@param sentences any (Bt, D)
+function tags.share(head, sentences)
+  local o = head.o.ac.matching
   local nearest = sentences:matmul(head.known:t()):max(2)
   return ((nearest - o.near) / (1 - o.near)):clamp(0, 1):unsqueeze(2) * (o.least - 1) + 1
 end
@@ -90,7 +93,7 @@ function tags.scores(head, t, clips)
       t.tag_weights[{ { first, last } }], clips, o)
   end
   local all = #parts == 1 and parts[1] or core.cat(parts, 1)
-  return head.known and all * share(head, t.sentence, o) or all
+  return head.known and all * tags.share(head, t.sentence) or all
 end
 
 --- How much each word of texts counts; sums to 1, or is 0 throughout where a text has no word.

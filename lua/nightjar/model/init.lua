@@ -132,7 +132,7 @@ local function is_foreign(path)
   return found ~= nil and (found.audio or found.decoder) ~= nil
 end
 
---- Reads a model from its file, or one that comes with nightjar by its name ("nightjar-small"). A
+--- Reads a model from its file, or one that comes with nightjar by its name ("nightjar-base"). A
 --- checkpoint of another retrieval system is read as from_checkpoint does.
 ---@param path string
 ---@param options? table as from_checkpoint takes them: `vocabulary`, …
@@ -316,7 +316,8 @@ end
 function Model:probabilities(query, values)
   if not self.calibration then return nil end
   if not rows.tagged(self) then return calibration.apply(self.calibration, query, values) end
-  return calibration.apply(self.calibration, nil, values, rows.background(self, query))
+  local background, scale, known = rows.background(self, query)
+  return calibration.apply(self.calibration, nil, values / scale, background, known)
 end
 
 --- Labels to tell sounds apart by, encoded once; see classifier.lua.

@@ -13,8 +13,9 @@ local rows = {}
 ---@param model table
 ---@return boolean
 function rows.tagged(model)
-  local tower = rawget(model, "audio_tower")
-  return tower ~= nil and tower.tagger ~= nil
+  local head = rawget(model, "head")
+  local ac = head and head.o.ac
+  return ac ~= nil and ac.matching ~= nil and ac.matching.kind == "tags"
 end
 
 --- Numbers of a row.
@@ -72,19 +73,36 @@ function rows.scores(model, text, prepared)
   return (levels.caption and model.head:fuse(levels) or levels.clip)[1]
 end
 
+--- How well the levels know a text, from 0 to 1, and what the weights of its fused similarity sum to: 1, and
+--- less where tags count less because it is known. What is judged is divided by that.
+---@param model table
+---@param text table one of Model:encode_texts
+---@return number known
+---@return number scale
+function rows.known(model, text)
+  local head = model.head
+  if not head.known then return 0, 1 end
+  local alpha, share = head:alpha(), tags.share(head, text.levels.sentence)(1, 1)
+  return (1 - share) / (1 - head.o.ac.matching.least), alpha + (1 - alpha) * share
+end
+
 --- Similarities of a text with the bank of the model's calibration, (M); of several texts their mean.
 ---@param model table
 ---@param texts table one of Model:encode_texts, or a list of them
----@return any
+---@return any scores (M), on the scale of a text for which tags count in full
+---@return number scale that what is judged is divided by
+---@return number known
 function rows.background(model, texts)
   local c = model.calibration
   c.prepared = c.prepared or rows.prepare(model, c.bank)
-  local list, total = texts.levels and { texts } or texts, nil
+  local list, total, scale, known = texts.levels and { texts } or texts, nil, 0, 0
   for _, text in ipairs(list) do
     local scores = rows.scores(model, text, c.prepared)
-    total = total and total + scores or scores
+    local k, s = rows.known(model, text)
+    total, scale, known = total and total + scores or scores, scale + s, known + k
   end
-  return total / #list
+  scale, known = scale / #list, known / #list
+  return total / (#list * scale), scale, known
 end
 
 --- How much sounds are like one of them, (N): cosines, of clip vectors and, where rows hold tags, of these,

@@ -4,15 +4,23 @@ local fs = require "nightjar.fs"
 
 local shipped = {}
 
-shipped.default = "nightjar-small"
+shipped.default = "nightjar-base"
+
+-- Models that came with nightjar before, and what to do without them.
+local GONE = {
+  ["nightjar-small"] = "'nightjar-small' no longer comes with nightjar: 'nightjar-base' took its place (a "
+    .. "library made with it is made anew by 'nightjar index --rebuild DIR'; examples/train_small.lua "
+    .. "trains it again)",
+}
 
 --- The path of a shipped model, or nil and a message that says where it was looked for.
----@param name? string ("nightjar-small")
+---@param name? string ("nightjar-base")
 ---@return string|nil path
 ---@return string? message
 ---@return string? code
 function shipped.path(name)
   name = name or shipped.default
+  if GONE[name] then return nil, GONE[name], "ENOTFOUND" end
   local here = package.searchpath("nightjar.fs", package.path) -- …/lua/nightjar/fs.lua
   local folder = fs.folder(here)
   local tried = {}

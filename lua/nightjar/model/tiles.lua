@@ -231,7 +231,11 @@ function tiles.encode(tower, head, next_tile, all, captions)
   local list, times = windows(frames.shape[1], math.max(1, math.floor(SEGMENT / step + 0.5))), {}
   for i, w in ipairs(list) do times[i] = { (w[1] - 1) * step, math.min(duration, w[2] * step) } end
   times[#times][2] = duration
-  if tower.tagger then captions = { tags = tower.tagger:of(heard.all):unsqueeze(1) } end
+  if tower.tagger then
+    local given = { tags = tower.tagger:of(heard.all):unsqueeze(1) }
+    for key, value in pairs(captions or {}) do given[key] = value end
+    captions = given
+  end
   local a, groups = levels.of_sound(head, lifted, heard.clip, step, captions)
   if heard.whole and head.o.hci.top == "codebook" then
     a.clip = whole_clip(head, heard.whole, captions)

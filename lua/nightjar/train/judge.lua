@@ -57,14 +57,19 @@ function judge.calibrate(model, bank, S, owners, meanings)
   local levels = model.head:levels()
   local several = #levels > 1 or levels[1] ~= "clip"
   local fused = several and S:fuse().scores:index_select(1, index) or nil
-  local backgrounds
+  local more
   if of_rows.tagged(model) then
-    model.calibration, backgrounds = { bank = bank }, {}
-    for k, t in ipairs(rows) do backgrounds[k] = of_rows.background(model, S.source.encoded[t]) end
-    backgrounds = core.stack(backgrounds, 1)
+    local backgrounds, known = {}, {}
+    model.calibration, fused = { bank = bank }, fused:clone()
+    for k, t in ipairs(rows) do
+      local scale
+      backgrounds[k], scale, known[k] = of_rows.background(model, S.source.encoded[t])
+      fused[k]:div_(scale)
+    end
+    more = { backgrounds = core.stack(backgrounds, 1), known = known, trim = 0.1 }
   end
   return calibration.fit(bank, S.source.encoded.vectors:index_select(1, index), core.stack(vectors, 1),
-    matches, fused, backgrounds)
+    matches, fused, more)
 end
 
 return judge

@@ -1,20 +1,21 @@
 #!/usr/bin/env lua5.4
 --- Measures a model on what its training never saw: ESC-50's fold 5.
 ---
----   lua5.4 examples/evaluate_small.lua --esc50 DIR [--model FILE] [--scenes N]
+---   lua5.4 examples/evaluate_esc50.lua --esc50 DIR [--model FILE] [--scenes N]
 ---
---- Five measurements, each with its 95 % bootstrap interval and with chance beside it:
+--- Six measurements, each with its 95 % bootstrap interval and with chance beside it:
 ---   1. text→audio with class captions on the single clips of fold 5: mAP over the 50 classes
 ---   2. retrieval both ways on 500 scenes mixed from clips of fold 5, by each level and by their fusion
 ---   3. how well words point at the seconds of their sounds, on scenes of fold 5
 ---   4. what the calibrated score is worth: how often hits of a given score are right
----   5. zero-shot classification of the single clips by the classes' names: one template, and nightjar's five
+---   5. the best score of a query, where what is asked for is among the sounds and where it is not
+---   6. zero-shot classification of the single clips by the classes' names: one template, and nightjar's five
 local nj = require "nightjar"
 local evaluate = require "nightjar.evaluate"
 
-local parser = require "argparse"("evaluate_small", "Measure a model on ESC-50's fold 5.")
+local parser = require "argparse"("evaluate_esc50", "Measure a model on ESC-50's fold 5.")
 parser:option("--esc50", "ESC-50's folder."):argname("DIR"):count(1)
-parser:option("--model", "The model file."):default "models/nightjar-small.safetensors"
+parser:option("--model", "The model: a file, or the name of a shipped one."):default "nightjar-base"
 parser:option("--scenes", "How many scenes."):default("500"):convert(math.tointeger)
 local options = parser:parse(arg)
 
@@ -49,6 +50,11 @@ print "\n3. Words and seconds"
 print(assert(evaluate.alignment(model, scenes, { size = options.scenes })))
 
 print "\n4. The calibrated score, over all pairs of a class caption and a clip of fold 5"
+local rows = require "nightjar.model.rows"
+local function probabilities(text, judged)
+  return model:probabilities(rows.tagged(model) and model:encode_texts(text)[1] or model:text(text)[1], judged)
+end
+
 local function reliability()
   local texts, classes, paths, bins = {}, {}, {}, {}
   for class, list in pairs(prompts()) do
@@ -59,7 +65,7 @@ local function reliability()
   local S = model:similarity(texts, paths)
   local judged = model.calibration.of == "similarity" and S.scores or S.clip
   for t, text in ipairs(texts) do
-    local p = model:probabilities(model:text(text)[1], judged[t])
+    local p = probabilities(text, judged[t])
     for i, clip in ipairs(test.clips) do
       local bin = bins[math.min(5, 1 + math.floor(p(i) * 5))]
       bin.n, bin.sum = bin.n + 1, bin.sum + p(i)
@@ -74,7 +80,33 @@ local function reliability()
 end
 if model.calibration then reliability() end
 
-print "\n5. The clips of fold 5 by the names of their classes"
+print "\n5. The best score of a class's name among the clips of fold 5, with its clips and without them"
+local function absence()
+  local names, paths, there, gone = nj.data.captions.classes(), {}, {}, {}
+  for i, clip in ipairs(test.clips) do paths[i] = clip.path end
+  local S = model:similarity(names, paths)
+  local judged = model.calibration.of == "similarity" and S.scores or S.clip
+  for t, name in ipairs(names) do
+    local p = probabilities(name, judged[t])
+    there[t], gone[t] = 0, 0
+    for i, clip in ipairs(test.clips) do
+      local kind = clip.label:gsub("_", " ") == name:gsub("_", " ") and there or gone
+      kind[t] = math.max(kind[t], p(i))
+    end
+  end
+  local function share(list, holds)
+    local n = 0
+    for _, p in ipairs(list) do n = n + (holds(p) and 1 or 0) end
+    return 100 * n / #list
+  end
+  print(("  present: above 0.5 for %.0f %% of %d names"):format(
+    share(there, function(p) return p > 0.5 end), #names))
+  print(("  absent: below 0.2 for %.0f %% of %d names"):format(
+    share(gone, function(p) return p < 0.2 end), #names))
+end
+if model.calibration then absence() end
+
+print "\n6. The clips of fold 5 by the names of their classes"
 local function zero_shot()
   local names = nj.data.captions.classes()
   for _, templates in ipairs { "{}", false } do
