@@ -207,6 +207,7 @@ local function report(name, asked, right, a)
       print(measure.line(name .. ": " .. (level == "caption" and "tags" or level), s))
     end
   end
+  print(name .. ": " .. measure.trust(model, asked, right, a))
 end
 
 local fold5, fold5_a = take("esc50", function(clip) return clip.fold == 5 end)

@@ -112,6 +112,29 @@ function measure.fit(model, by_level, members)
   end)
 end
 
+--- What scores are worth where a search shows its first hit: the mean score of the first hit and how often it
+--- is right; how often the best right sound is above 0.5, and the best wrong one below 0.2, in percent.
+---@return string
+function measure.trust(model, asked, members, a)
+  return nj.no_grad(function()
+    local texts = model:encode_texts(asked)
+    local fused = model.head:fuse(model.head:similarity(texts:levels(), a))
+    local n, sum, right, present, absent = #asked, 0, 0, 0, 0
+    for q, list in ipairs(members) do
+      local p, mine = model:probabilities(texts[q], fused[q]):totable(), {}
+      for _, i in ipairs(list) do mine[i] = true end
+      local best, wrong = 0, 0
+      for i, score in ipairs(p) do
+        if mine[i] then best = math.max(best, score) else wrong = math.max(wrong, score) end
+      end
+      sum, right = sum + math.max(best, wrong), right + (best > wrong and 1 or 0)
+      present, absent = present + (best > 0.5 and 1 or 0), absent + (wrong < 0.2 and 1 or 0)
+    end
+    return ("first hit: mean score %.2f, right %.0f %%; best right one above 0.5: %.0f %%; best wrong one "
+      .. "below 0.2: %.0f %%"):format(sum / n, 100 * right / n, 100 * present / n, 100 * absent / n)
+  end)
+end
+
 --- Rows of every n-th sound, for the bank of the calibration.
 function measure.rows(model, of, n)
   local places = {}

@@ -76,7 +76,7 @@ describe("tools/floors.lua", function()
       local object = folder .. "/build/csrc/nj/" .. name .. ".o"
       temporary.write(object, "")
       local source = folder .. "/csrc/nj/" .. name .. ".c"
-      assert.equal(0, (child.capture(("gcc -c -o %s %s"):format(object, source))))
+      assert.equal(0, (child.capture(("LD_PRELOAD= gcc -c -o %s %s"):format(object, source))))
     end
     assert.same({ 1, "low/b.o, nj_above: low (floor 1) calls top (floor 2)\n" }, { check() })
   end)
