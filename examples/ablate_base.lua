@@ -12,7 +12,7 @@ local statistics = require "nightjar.experiment.statistics"
 local parser = require "argparse"("ablate_base", "What each piece of nightjar-base adds.")
 parser:option("--data", "The data folder."):argname("DIR"):count(1)
 parser:option("--run", "Folder of features and results."):default "runs/nightjar-base"
-parser:option("--steps", "Updates of a run."):default("600"):convert(math.tointeger)
+parser:option("--steps", "Updates of a run."):default("500"):convert(math.tointeger)
 parser:option("--seeds", "Seeds of a row."):default("5"):convert(math.tointeger)
 parser:option("--out", "The table, as Markdown."):default "docs/results/08_base.md"
 local options = parser:parse(arg)
@@ -72,4 +72,7 @@ for _, row in ipairs(ROWS) do
   lines[#lines + 1] = table.concat(cells) .. " |"
   print(lines[#lines])
 end
+-- What people wrote below the table stays.
+local before = fs.kind(options.out) and assert(fs.read(options.out)) or ""
+lines[#lines + 1] = before:match "\n(\n## Reading it.*)$" and "\n" .. before:match "\n\n(## Reading it.*)\n$"
 assert(fs.write(options.out, table.concat(lines, "\n") .. "\n"))
