@@ -4398,7 +4398,7 @@ function Model:encode_text(ids, mask, rng) end
 ---Vectors of sounds. Long ones are tiled; the same sound gives the same bits whatever stands beside it.
 ---@param sounds (string|nightjar.Tensor)[] paths, or waveforms (L) at the model's rate
 ---@param options? nightjar.AudioOptions
----@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D), frame_times, levels = what Head:audio gave, seconds, path } or { error = message, code = …, path } for a sound that could not be read, in the order given
+---@return table[] clips { vector = (D), segments = (S, D), times = {{from, to}, …}, frames = (N, D), frame_times, levels = what Head:audio gave, seconds, path, silent = true where nothing is to be heard } or { error = message, code = …, path } for a sound that could not be read, in the order given
 function Model:audio(sounds, options) end
 
 ---@class nightjar.StreamOptions
